@@ -1,0 +1,58 @@
+//! The sessions' table as `template.yaml` defines it, made in a DynamoDB that is not AWS's.
+//!
+//! Shared with the integration tests, so that no table is ever made from anything but the template.
+
+use serde_json::{Map, Value, json};
+
+/// Calls a DynamoDB operation by its name, and gives its answer or its error message.
+///
+/// The signature is a form only: neither engine checks one.
+pub(crate) fn call(endpoint: &str, operation: &str, parameters: &Value) -> Result<Value, String> {
+    let agent: ureq::Agent =
+        ureq::config::Config::builder().http_status_as_error(false).build().into();
+    let credential = "Credential=local/20260101/us-east-1/dynamodb/aws4_request";
+    let mut answer = agent
+        .post(endpoint)
+        .header("Content-Type", "application/x-amz-json-1.0")
+        .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
+        .header("X-Amz-Date", "20260101T000000Z")
+        .header(
+            "Authorization",
+            format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"),
+        )
+        .send(parameters.to_string())
+        .map_err(|error| format!("no DynamoDB at {endpoint}: {error}"))?;
+    let body = answer.body_mut().read_to_string().map_err(|error| error.to_string())?;
+    if answer.status().is_success() {
+        serde_json::from_str(&body).map_err(|error| error.to_string())
+    } else {
+        Err(body)
+    }
+}
+
+/// Makes the table under this name, with its indexes and its TTL, unless it is there already.
+pub(crate) fn create(endpoint: &str, name: &str) -> Result<(), String> {
+    let defined = definition()?;
+    let mut table = Map::from_iter([("TableName".to_owned(), json!(name))]);
+    for property in ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"] {
+        let value = defined.get(property).ok_or(format!("template.yaml: no {property}"))?;
+        table.insert(property.to_owned(), value.clone());
+    }
+    match call(endpoint, "CreateTable", &table.into()) {
+        Err(error) if error.contains("ResourceInUseException") => return Ok(()),
+        created => created?,
+    };
+    let ttl = defined.get("TimeToLiveSpecification").ok_or("template.yaml: no TTL")?;
+    let ttl = json!({ "TableName": name, "TimeToLiveSpecification": ttl });
+    call(endpoint, "UpdateTimeToLive", &ttl).map(drop)
+}
+
+/// The properties of the table in the template, which are those of DynamoDB's `CreateTable`.
+fn definition() -> Result<Value, String> {
+    let template = include_str!("../../template.yaml");
+    let template: serde_yaml_ng::Value =
+        serde_yaml_ng::from_str(template).map_err(|error| format!("template.yaml: {error}"))?;
+    let properties = template.get("Resources").and_then(|r| r.get("Sessions")?.get("Properties"));
+    let properties = properties.ok_or("template.yaml: no resource Sessions")?;
+    serde_json::to_value(properties).map_err(|error| format!("template.yaml: {error}"))
+}

@@ -1,0 +1,184 @@
+//! The HTTP API: which function answers which route, and the one place that logs a request.
+
+mod create;
+mod destroy;
+mod event;
+mod headers;
+mod problem;
+mod read;
+mod replace;
+mod response;
+mod route;
+mod touch;
+
+use std::error::Error;
+use std::time::Instant;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::config::{Config, Limits};
+use crate::session::{Handle, Timestamp};
+use crate::store::{SessionStore, Usage};
+use event::Request;
+
+pub use event::{Event, Reply};
+pub use problem::Problem;
+pub use response::Response;
+pub use route::Route;
+
+/// The sessions and their limits: what every endpoint works with.
+#[derive(Debug)]
+pub struct Api {
+    store: SessionStore,
+    limits: Limits,
+}
+
+/// One request to one route, with all that its endpoint needs to answer it.
+#[derive(Debug)]
+pub struct Call {
+    request: Request,
+    store: SessionStore,
+    limits: Limits,
+    now: Timestamp,
+}
+
+/// What the function `read` answers.
+///
+/// # Errors
+/// [`Problem`], which says itself how it is answered.
+pub async fn read(route: Route, call: &Call) -> Result<Response, Problem> {
+    match route {
+        Route::Read => read::get(call).await,
+        Route::Head => read::head(call).await,
+        _ => Err(Problem::RouteNotFound),
+    }
+}
+
+/// What the function `write` answers.
+///
+/// # Errors
+/// [`Problem`], which says itself how it is answered.
+pub async fn write(route: Route, call: &Call) -> Result<Response, Problem> {
+    match route {
+        Route::Create => create::post(call).await,
+        Route::Replace => replace::put(call).await,
+        Route::Touch => touch::post(call).await,
+        _ => Err(Problem::RouteNotFound),
+    }
+}
+
+/// What the function `destroy` answers.
+///
+/// # Errors
+/// [`Problem`], which says itself how it is answered.
+pub async fn destroy(route: Route, call: &Call) -> Result<Response, Problem> {
+    match route {
+        Route::Destroy => destroy::delete(call).await,
+        _ => Err(Problem::RouteNotFound),
+    }
+}
+
+impl Api {
+    /// An API over the table that the configuration names.
+    pub fn new(client: Client, config: &Config) -> Self {
+        Self { store: SessionStore::new(client, &config.table), limits: config.limits }
+    }
+
+    /// Answers a request with one of the functions above, and logs it.
+    ///
+    /// Whatever the event holds, there is an answer; `request_id` is Lambda's.
+    pub async fn answer<F>(
+        &self,
+        function: F,
+        event: Event,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Reply
+    where
+        F: AsyncFn(Route, &Call) -> Result<Response, Problem>,
+    {
+        let started = Instant::now();
+        let store = self.store.metered_anew();
+        let gateway_request_id = event.gateway_request_id().to_owned();
+        let route = event.route();
+        let mut id = None;
+        let answer = match (route, event.into_request()) {
+            (None, _) => Err(Problem::RouteNotFound),
+            (Some(_), Err(problem)) => Err(problem),
+            (Some(route), Ok(request)) => {
+                id = request.headers.session_id().ok();
+                let call = Call { request, store: store.clone(), limits: self.limits, now };
+                function(route, &call).await
+            }
+        };
+        let (response, problem) = match answer {
+            Ok(response) => (response, None),
+            Err(problem) => (Response::from(&problem), Some(problem)),
+        };
+        let handle = id.or_else(|| response.session_id()).map(|id| id.handle());
+        Line {
+            request_id,
+            gateway_request_id: &gateway_request_id,
+            route: route.map_or("none", Route::key),
+            status: response.status.as_u16(),
+            ms: started.elapsed().as_millis(),
+            usage: store.usage(),
+            handle: handle.as_ref().map(Handle::prefix),
+            problem: problem.as_ref(),
+        }
+        .log();
+        response.into()
+    }
+}
+
+/// The line that a request leaves in the log. What is not a field here is not logged: no id, no
+/// token, no user, no data, and no path, which somebody may have put one of them into.
+struct Line<'a> {
+    request_id: &'a str,
+    gateway_request_id: &'a str,
+    route: &'static str,
+    status: u16,
+    ms: u128,
+    usage: Usage,
+    handle: Option<&'a str>,
+    problem: Option<&'a Problem>,
+}
+
+impl Line<'_> {
+    fn log(self) {
+        let Self { request_id, gateway_request_id, route, status, handle, .. } = self;
+        let ms = u64::try_from(self.ms).unwrap_or(u64::MAX);
+        let capacity = self.usage.capacity;
+        let retries = self.usage.retries();
+        let problem = self.problem.map(Problem::code);
+        match self.problem.and_then(Problem::cause) {
+            None => tracing::info!(
+                request_id,
+                gateway_request_id,
+                route,
+                status,
+                ms,
+                capacity,
+                retries,
+                handle,
+                problem,
+            ),
+            Some(cause) => tracing::error!(
+                request_id, gateway_request_id, route, status, ms, capacity, retries, handle, problem,
+                cause = %chain(cause.as_ref()),
+            ),
+        }
+    }
+}
+
+/// An error with all that is behind it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

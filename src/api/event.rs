@@ -1,0 +1,131 @@
+//! Lambda's side of a request: the event of an API Gateway HTTP API, and its answer, both in
+//! [payload format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
+//!
+//! Only what is used is read, and it is checked here rather than trusted: `lambda_http`, which would
+//! do this, panics on a body that claims base64 and isn't, and refuses the whole event for one header
+//! value outside ASCII.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::headers::Headers;
+use super::problem::Problem;
+use super::response::Response;
+use super::route::Route;
+
+/// The event that API Gateway invokes the function with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Event {
+    route_key: String,
+    raw_path: String,
+    headers: HashMap<String, String>,
+    body: Option<String>,
+    is_base64_encoded: bool,
+    request_context: RequestContext,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RequestContext {
+    request_id: String,
+    http: Http,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Http {
+    method: String,
+}
+
+/// A request to one of the routes.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) headers: Headers,
+    pub(super) body: Vec<u8>,
+}
+
+impl Event {
+    /// API Gateway's id of the request, which its access log and the caller's
+    /// `apigw-requestid` header have too.
+    pub(super) fn gateway_request_id(&self) -> &str {
+        &self.request_context.request_id
+    }
+
+    /// The route, if it is one of the API's. The gateway's own match goes first: unlike the path it
+    /// is free of stage names and of a custom domain's mapping. `cargo lambda watch` makes none.
+    pub(super) fn route(&self) -> Option<Route> {
+        match self.route_key.as_str() {
+            "" | "$default" => {
+                Route::find(&format!("{} {}", self.request_context.http.method, self.raw_path))
+            }
+            key => Route::find(key),
+        }
+    }
+
+    /// Reads the headers and the body.
+    ///
+    /// # Errors
+    /// [`Problem::InvalidHeader`] for a header that cannot be one; [`Problem::InvalidBody`].
+    pub(super) fn into_request(self) -> Result<Request, Problem> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, value) in self.headers {
+            match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                (Ok(name), Ok(value)) => headers.append(name, value),
+                _ => {
+                    let expected = "a name and a value that RFC 9110 allows".into();
+                    return Err(Problem::InvalidHeader { header: "Each header", expected });
+                }
+            };
+        }
+        let body = self.body.unwrap_or_default();
+        let body = if self.is_base64_encoded {
+            STANDARD.decode(body).map_err(|_| Problem::InvalidBody)?
+        } else {
+            body.into_bytes()
+        };
+        Ok(Request { headers: Headers::new(headers), body })
+    }
+}
+
+/// The answer that API Gateway turns into HTTP.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reply {
+    status_code: u16,
+    #[serde(serialize_with = "as_map")]
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    is_base64_encoded: bool,
+    /// Always empty; `cargo lambda watch` does not take an answer without it.
+    cookies: [String; 0],
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        let Response { status, headers, body } = response;
+        let (body, is_base64_encoded) = match readable(body) {
+            Ok(text) => (text, false),
+            Err(bytes) => (STANDARD.encode(bytes), true),
+        };
+        Self { status_code: status.as_u16(), headers, body, is_base64_encoded, cookies: [] }
+    }
+}
+
+/// The bytes as text, if they are UTF-8 without control characters but for tabs and line ends.
+/// JSON takes six bytes for each of the others, so that 1 MiB of them would not fit into the 6 MB
+/// that Lambda lets an answer have.
+fn readable(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
+    if bytes.iter().any(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r')) {
+        return Err(bytes);
+    }
+    String::from_utf8(bytes).map_err(|error| error.into_bytes())
+}
+
+fn as_map<S: Serializer>(pairs: &[(&str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}

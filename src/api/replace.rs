@@ -1,0 +1,24 @@
+//! `PUT /session`: new data in the place of a session's, or with `If-None-Match: *` a new session
+//! under the caller's id.
+
+use http::StatusCode;
+
+use super::create::{create, created};
+use super::{Call, Problem, Response};
+use crate::store::Replacement;
+
+pub(super) async fn put(call: &Call) -> Result<Response, Problem> {
+    let Call { request, store, limits, now } = call;
+    let id = request.headers.session_id()?;
+    if request.headers.creates()? {
+        return Ok(created(call, &create(call, &id).await?));
+    }
+    let new = Replacement {
+        data: &request.body,
+        media_type: request.headers.media_type()?,
+        ttl: request.headers.ttl(limits)?,
+        user: request.headers.user()?,
+    };
+    let etag = store.replace(&id, new, &request.headers.if_match()?, *now).await?;
+    Ok(Response::new(StatusCode::NO_CONTENT).with_etag(&etag))
+}

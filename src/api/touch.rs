@@ -1,0 +1,12 @@
+//! `POST /session/touch`: a longer life without a change.
+
+use http::StatusCode;
+
+use super::{Call, Problem, Response};
+
+pub(super) async fn post(call: &Call) -> Result<Response, Problem> {
+    let Call { request, store, limits, now } = call;
+    let id = request.headers.session_id()?;
+    let lifetime = store.touch(&id, request.headers.ttl(limits)?, *now).await?;
+    Ok(Response::new(StatusCode::NO_CONTENT).with_lifetime(&lifetime, *now))
+}

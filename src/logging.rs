@@ -1,0 +1,24 @@
+//! Logs: JSON, one line per request, to standard output, where Lambda takes them from.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// A subscriber that writes this crate's events from `level` on, and the errors of its dependencies.
+pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let json = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(writer);
+    let levels = Targets::new()
+        .with_default(level.min(LevelFilter::ERROR))
+        .with_target(env!("CARGO_CRATE_NAME"), level);
+    tracing_subscriber::registry().with(levels).with(json)
+}
