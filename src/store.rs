@@ -255,10 +255,7 @@ impl SessionStore {
         match self.update(id, update, ReturnValue::None).await? {
             Update::Done(_) => Ok(etag),
             Update::Refused(Some(item)) if is_own_write(&item, &etag) => Ok(etag),
-            Update::Refused(Some(item)) if item::lifetime(&item)?.is_live(now) => {
-                Err(StoreError::ETagMismatch)
-            }
-            Update::Refused(_) => Err(StoreError::NotFound),
+            Update::Refused(item) => Err(why_refused(item.as_ref(), now)),
         }
     }
 
@@ -276,7 +273,7 @@ impl SessionStore {
         let update = Expression::if_live(now).slide(ttl, now).keep_deadline();
         match self.update(id, update, ReturnValue::UpdatedNew).await? {
             Update::Done(item) => Ok(item::lifetime(&item)?),
-            Update::Refused(_) => Err(StoreError::NotFound),
+            Update::Refused(item) => Err(why_refused(item.as_ref(), now)),
         }
     }
 
@@ -410,4 +407,13 @@ where
 /// answer to the first attempt was lost.
 fn is_own_write(found: &Item, etag: &ETag) -> bool {
     item::etag(found).is_ok_and(|found| found == *etag)
+}
+
+/// What stood in the way of an update: what is live could only be of another version.
+fn why_refused(found: Option<&Item>, now: Timestamp) -> StoreError {
+    match found.map(item::lifetime) {
+        Some(Err(corrupt)) => corrupt.into(),
+        Some(Ok(lifetime)) if lifetime.is_live(now) => StoreError::ETagMismatch,
+        Some(Ok(_)) | None => StoreError::NotFound,
+    }
 }

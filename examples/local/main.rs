@@ -79,7 +79,7 @@ async fn start(options: &Options) -> Outcome<Child> {
         // Otherwise a function answers one request at a time, and a slow one holds up the rest.
         .args(["--concurrency", "8"])
         // Of cargo-lambda's own log the warnings; of the functions' what is asked for.
-        .env("RUST_LOG", "warn")
+        .env("RUST_LOG", "warn,watchexec=off")
         .args(["--env-var", &format!("RUST_LOG={}", options.log)])
         .env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)
         .env("AWS_REGION", "us-east-1")
@@ -150,9 +150,8 @@ async fn compile() -> Outcome {
 /// make another build of what is compiled already.
 fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
-    let set_by_cargo = |name: &str| {
-        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
-    };
+    let set_by_cargo =
+        |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(set_by_cargo) {
             cargo.env_remove(name);
@@ -168,18 +167,23 @@ fn wait_for_functions(url: &str) -> Outcome {
         .build()
         .into();
     for (method, path) in PROBES {
-        let mut attempts = 0;
-        loop {
+        let probe = || -> Outcome<_> {
             let request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
-            match agent.run(request.body(())?) {
-                Ok(answer) if answer.status() == 400 => break,
-                Ok(answer) => {
-                    return Err(format!("{method} {path} gave {}", answer.status()).into());
-                }
-                Err(error) if attempts == 300 => return Err(error.into()),
-                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            Ok(agent.run(request.body(())?)?.status())
+        };
+        // The emulator takes a moment until it listens.
+        let mut answered = probe();
+        for _ in 0..300 {
+            if answered.is_ok() {
+                break;
             }
-            attempts += 1;
+            std::thread::sleep(Duration::from_millis(100));
+            answered = probe();
+        }
+        let status =
+            answered.map_err(|error| format!("{method} {path} does not answer: {error}"))?;
+        if status != 400 {
+            return Err(format!("{method} {path} answered {status}").into());
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
 
 use super::headers::{CONTENT_TYPE, RETRY_AFTER};
 use super::response::Response;
@@ -163,18 +163,27 @@ impl Problem {
     }
 }
 
+/// The document of RFC 9457.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
 impl From<&Problem> for Response {
     fn from(problem: &Problem) -> Self {
         let status = problem.status();
-        let document = json!({
-            "type": format!("urn:session-api:{}", problem.code()),
-            "title": problem.title(),
-            "status": status.as_u16(),
-            "detail": problem.detail(),
-        });
+        let document = Document {
+            r#type: format!("urn:session-api:{}", problem.code()),
+            title: problem.title(),
+            status: status.as_u16(),
+            detail: &problem.detail(),
+        };
         let response = Self::new(status)
             .with(CONTENT_TYPE, "application/problem+json")
-            .with_body(document.to_string().into_bytes());
+            .with_body(serde_json::to_vec(&document).unwrap_or_default());
         match problem {
             Problem::StoreThrottled(_) | Problem::StoreUnavailable(_) => {
                 response.with(RETRY_AFTER, "1")

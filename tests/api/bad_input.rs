@@ -1,0 +1,162 @@
+//! Bad input is answered: with the header's name and what it may hold, and before any call.
+
+use crate::harness::{App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, READ, REPLACE, TOUCH};
+
+const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
+
+#[tokio::test]
+async fn a_session_id_is_missing_or_malformed() {
+    let app = App::new().await;
+    for event in WITH_ID {
+        let missing = app.send(event).without("session-id").await;
+        assert_eq!(missing.status, 400);
+        let long = "i".repeat(129);
+        let mut bad = vec!["", "i234567890123456789o1", &long, "in between are spaces, here"];
+        bad.extend([
+            "umlauts-are-not-in-it-ä",
+            "nor/slashes/nor/dots..",
+            "\u{7f}delete-is-not-in-it-",
+        ]);
+        bad.push("two-ids-that-are-joined-by, a-comma-and-a-space");
+        for id in bad {
+            let answer = app.send(event).id(id).await;
+            let expected =
+                if id.contains('\u{7f}') { "400 invalid-header" } else { "400 invalid-session-id" };
+            assert_eq!(answer.outcome(), expected, "{id:?}");
+        }
+    }
+    for id in ["i".repeat(22), "i".repeat(128)] {
+        assert_eq!(app.send(READ).id(&id).await.outcome(), "404 session-not-found");
+    }
+    assert_eq!(app.take_calls(), ["GetItem", "GetItem"]);
+}
+
+#[tokio::test]
+async fn the_other_headers_are_malformed() {
+    let app = App::new().await;
+    let long_user = "u".repeat(257);
+    let long_type = format!("a/b;{}", "c".repeat(252));
+    let many_etags = vec!["\"e\""; 101].join(", ");
+    for (events, header, values) in [
+        (
+            &[CREATE, CREATE_WITH_ID, REPLACE, TOUCH][..],
+            "session-ttl",
+            &["", "0", "-1", "+1", " 1", "1.0", "one", "2592001", "99999999999999999999", "1, 2"][..],
+        ),
+        (
+            &[CREATE, CREATE_WITH_ID, REPLACE],
+            "session-user",
+            &["", &long_user, "two words", "ümlaut", "tab\t"],
+        ),
+        (
+            &[CREATE, CREATE_WITH_ID, REPLACE],
+            "content-type",
+            &["", &long_type, "text", "text/", "/", "te xt/plain", "text/ünicode", "a/b, c/d"],
+        ),
+        (&[REPLACE, DESTROY], "if-match", &["", "etag", "\"open", "'e'", "\"ä\"", &many_etags]),
+        (&[READ, HEAD], "if-none-match", &["", "etag", "\"open", "'e'", "\"ä\"", &many_etags]),
+        (&[REPLACE], "if-none-match", &["", "etag", "\"etag\"", "*, *"]),
+        (&[CREATE_WITH_ID], "if-match", &["\"etag\"", "*"]),
+        (&[READ], "x-anything", &["\u{0}", "line\nbreak", "\u{7f}"]),
+    ] {
+        for event in events {
+            for value in values {
+                let answer = app.send(event).header(header, value).await;
+                assert_eq!(answer.outcome(), "400 invalid-header", "{header}: {value:?}");
+                let body = String::from_utf8(answer.body).unwrap().to_lowercase();
+                assert!(body.contains(header) || header.starts_with("x-"), "{header} in {body}");
+            }
+        }
+    }
+    assert!(app.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_detail_repeats_nothing_that_was_sent() {
+    let app = App::new().await;
+    for (header, value) in [
+        ("session-id", "Zecret+Zecret+Zecret+Zecret"),
+        ("session-ttl", "Zecret"),
+        ("session-user", "Zecret Zecret"),
+        ("content-type", "Zecret"),
+        ("if-match", "Zecret"),
+    ] {
+        let answer = app.send(REPLACE).header(header, value).await;
+        assert_eq!(answer.status, 400);
+        assert!(!String::from_utf8(answer.body).unwrap().contains("Zecret"));
+    }
+    let missing = app.send(READ).await;
+    assert!(!String::from_utf8(missing.body).unwrap().contains(EVENTS_ID));
+}
+
+#[tokio::test]
+async fn header_names_are_found_in_any_case() {
+    let app = App::new().await;
+    app.send(CREATE_WITH_ID).await;
+    let read = app.send(READ).without("session-id").header("SESSION-ID", EVENTS_ID).await;
+    assert_eq!(read.status, 200);
+}
+
+#[tokio::test]
+async fn a_header_of_no_meaning_is_ignored() {
+    let app = App::new().await;
+    let request = app.send(CREATE).header("x-name", "Grüße, \u{1f980}").header("x-empty", "");
+    assert_eq!(request.await.status, 201);
+}
+
+#[tokio::test]
+async fn a_body_claims_base64_and_is_not() {
+    let app = App::new().await;
+    for body in ["no base64!", "YQ=", "YQ", "Y", "YQ==YQ=="] {
+        for event in [CREATE, CREATE_WITH_ID, REPLACE] {
+            let answer = app.send(event).event(|event| {
+                event["isBase64Encoded"] = true.into();
+                event["body"] = body.into();
+            });
+            assert_eq!(answer.await.outcome(), "400 invalid-body", "{body}");
+        }
+    }
+    assert!(app.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_function_answers_no_route_but_its_own() {
+    let app = App::new().await;
+    let unknown =
+        ["GET /sessions/x", "GET /", "GET /session/", "GET session", "get /session", "POST"];
+    let others = ["POST /session", "PUT /session", "DELETE /session", "POST /session/touch"];
+    for key in unknown.into_iter().chain(others) {
+        let answer = app.send(READ).event(|event| event["routeKey"] = key.into()).await;
+        assert_eq!(answer.outcome(), "404 route-not-found", "{key}");
+    }
+    for event in [CREATE, DESTROY] {
+        let answer = app.send(event).event(|event| event["routeKey"] = "GET /session".into()).await;
+        assert_eq!(answer.outcome(), "404 route-not-found");
+    }
+    assert!(app.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn routes_are_found_behind_stages_mappings_and_without_a_route_key() {
+    let app = App::new().await;
+    app.send(CREATE_WITH_ID).await;
+    let mapped = app.send(READ).event(|event| event["rawPath"] = "/v1/session".into());
+    assert_eq!(mapped.await.status, 200);
+    // As `cargo lambda watch` sends it.
+    let unmatched = app.send(READ).event(|event| event["routeKey"] = "$default".into());
+    assert_eq!(unmatched.await.status, 200);
+    let unknown = app.send(READ).event(|event| {
+        event["routeKey"] = "$default".into();
+        event["rawPath"] = "/v1/session".into();
+    });
+    assert_eq!(unknown.await.outcome(), "404 route-not-found");
+}
+
+#[tokio::test]
+async fn an_event_with_next_to_nothing_in_it_is_answered() {
+    let app = App::new().await;
+    let bare = app.send(READ).event(|event| {
+        *event = serde_json::json!({ "routeKey": "GET /session" });
+    });
+    assert_eq!(bare.await.outcome(), "400 invalid-session-id");
+}

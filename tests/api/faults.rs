@@ -1,0 +1,197 @@
+//! What DynamoDB and the network do to a request, had by a proxy between the two that obeys.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use session_api::store;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness::{
+    self, App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, READ, REPLACE, TOUCH, unhurried,
+};
+use crate::table;
+
+const ALL: [&str; 7] = [CREATE, CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
+
+/// What happens to one request.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// It is carried out, and the connection is cut before the answer.
+    LoseAnswer,
+    /// The connection is cut before anything happens.
+    Cut,
+    /// There is never an answer.
+    Hang,
+    /// DynamoDB answers with this error.
+    Refuse(u16, &'static str),
+    /// Something answers that is no DynamoDB.
+    Garbage,
+}
+
+use Fault::{Cut, Garbage, Hang, LoseAnswer, Refuse};
+
+const THROTTLE: Fault = Refuse(400, "ProvisionedThroughputExceededException");
+
+/// An app behind a proxy that the faults of `next` befall one by one, and `then` all after them.
+struct Faulty {
+    app: App,
+    next: Arc<Mutex<VecDeque<Fault>>>,
+}
+
+impl Faulty {
+    /// With a healthy network and the same time limits as on Lambda.
+    async fn new() -> Self {
+        Self::with(|settings| settings).await
+    }
+
+    async fn with(
+        change: impl FnOnce(aws_sdk_dynamodb::config::Builder) -> aws_sdk_dynamodb::config::Builder,
+    ) -> Self {
+        let next = Arc::new(Mutex::new(VecDeque::new()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let faults = next.clone();
+        tokio::spawn(async move {
+            loop {
+                let (connection, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(connection, faults.clone()));
+            }
+        });
+        let table = format!("sessions-{}", harness::new_id());
+        let name = table.clone();
+        let create = move || table::create(harness::endpoint(), &name);
+        tokio::task::spawn_blocking(create).await.unwrap().unwrap();
+        let config = harness::config(&table, &endpoint);
+        Self { app: App::over(change(store::settings(&config.aws)), config), next }
+    }
+
+    /// What befalls the requests from here on.
+    fn befall(&self, faults: &[Fault]) {
+        *self.next.lock().unwrap() = faults.iter().copied().collect();
+    }
+}
+
+/// Serves one connection until it is cut, by a fault or by its client.
+async fn serve(connection: TcpStream, faults: Arc<Mutex<VecDeque<Fault>>>) -> Option<()> {
+    let mut connection = BufReader::new(connection);
+    loop {
+        let (mut operation, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            connection.read_line(&mut line).await.ok().filter(|&read| read > 0)?;
+            let Some((name, value)) = line.trim_end().split_once(": ") else {
+                if line == "\r\n" { break } else { continue }
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.parse().ok()?,
+                "x-amz-target" => operation = value.rsplit('.').next()?.to_owned(),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body).await.ok()?;
+        let parameters: Value = serde_json::from_slice(&body).ok()?;
+        let fault = faults.lock().unwrap().pop_front();
+        let carry_out = move || table::call(harness::endpoint(), &operation, &parameters);
+        let (status, answer) = match fault {
+            Some(Cut) => return None,
+            Some(Hang) => std::future::pending().await,
+            Some(Refuse(status, error)) => {
+                (status, json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{error}"), "message": "as asked" }).to_string())
+            }
+            Some(Garbage) => (200, "<html>Welcome to the hotel's network</html>".to_owned()),
+            Some(LoseAnswer) => {
+                let _ = tokio::task::spawn_blocking(carry_out).await;
+                return None;
+            }
+            None => match tokio::task::spawn_blocking(carry_out).await.ok()? {
+                Ok(answer) => (200, answer.to_string()),
+                Err(error) => (400, error),
+            },
+        };
+        let head = format!(
+            "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n",
+            answer.len()
+        );
+        connection.write_all((head + &answer).as_bytes()).await.ok()?;
+    }
+}
+
+#[tokio::test]
+async fn a_retried_write_recognises_itself() {
+    let Faulty { app, next } = Faulty::with(unhurried).await;
+    let faulty = Faulty { app: app.clone(), next };
+    faulty.befall(&[LoseAnswer]);
+    let created = app.send(CREATE).await;
+    assert_eq!(created.status, 201);
+    assert_eq!(app.take_calls(), ["PutItem", "PutItem"]);
+    let read = app.send(READ).id(created.header("Session-Id")).await;
+    assert_eq!(read.header("ETag"), created.header("ETag"));
+
+    faulty.befall(&[LoseAnswer]);
+    assert_eq!(app.send(CREATE_WITH_ID).await.status, 201);
+    assert_eq!(app.send(CREATE_WITH_ID).await.outcome(), "412 session-exists");
+
+    let old = app.send(READ).await.header("ETag").to_owned();
+    faulty.befall(&[LoseAnswer]);
+    app.take_calls();
+    let replaced = app.send(REPLACE).header("if-match", &old).await;
+    assert_eq!(replaced.status, 204);
+    assert_eq!(app.take_calls(), ["UpdateItem", "UpdateItem"]);
+    assert_eq!(app.send(READ).await.header("ETag"), replaced.header("ETag"));
+
+    faulty.befall(&[LoseAnswer]);
+    assert_eq!(app.send(TOUCH).await.status, 204);
+    faulty.befall(&[LoseAnswer]);
+    let etag = replaced.header("ETag");
+    assert_eq!(app.send(DESTROY).header("if-match", etag).await.status, 204);
+}
+
+#[tokio::test]
+async fn one_fault_is_got_over() {
+    let faulty = Faulty::new().await;
+    let app = &faulty.app;
+    for fault in [Cut, Hang, THROTTLE, Refuse(500, "InternalServerError"), Refuse(503, "-")] {
+        for event in [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY] {
+            faulty.befall(&[fault]);
+            app.take_calls();
+            assert!(app.send(event).await.status < 300, "{fault:?}");
+            assert_eq!(app.take_calls().len(), 2, "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_never_mistaken_for_no_session() {
+    let faulty = Faulty::new().await;
+    for (fault, outcome) in [
+        (Cut, "503 store-unavailable"),
+        (Hang, "503 store-unavailable"),
+        (Refuse(500, "InternalServerError"), "503 store-unavailable"),
+        (Refuse(503, "ServiceUnavailable"), "503 store-unavailable"),
+        (THROTTLE, "503 store-throttled"),
+        (Refuse(400, "ThrottlingException"), "503 store-throttled"),
+        (Refuse(400, "RequestLimitExceeded"), "503 store-throttled"),
+        (Refuse(400, "AccessDeniedException"), "500 internal"),
+        (Refuse(400, "ResourceNotFoundException"), "500 internal"),
+        (Refuse(400, "ValidationException"), "500 internal"),
+        (Garbage, "500 internal"),
+    ] {
+        for event in ALL {
+            faulty.befall(&[fault; 10]);
+            assert_eq!(faulty.app.send(event).await.outcome(), outcome, "{fault:?} {event}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_unavailable() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = harness::config("sessions", &format!("http://{nowhere}"));
+    let app = App::over(store::settings(&config.aws), config);
+    for event in ALL {
+        assert_eq!(app.send(event).await.outcome(), "503 store-unavailable");
+    }
+}

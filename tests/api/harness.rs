@@ -1,0 +1,341 @@
+//! An app of the tests' own: a fresh table, the three functions over it, and requests to them.
+
+use std::collections::BTreeMap;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::{Client, Config as ClientConfig};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use session_api::api::{self, Api, Event};
+use session_api::config::{Aws, Config, Limits};
+use session_api::session::{Timestamp, Ttl};
+use session_api::store;
+use tracing::level_filters::LevelFilter;
+
+use crate::table;
+
+/// The events that API Gateway sends, one per route.
+pub(crate) const CREATE: &str = include_str!("../../events/create.json");
+pub(crate) const CREATE_WITH_ID: &str = include_str!("../../events/create-with-id.json");
+pub(crate) const READ: &str = include_str!("../../events/read.json");
+pub(crate) const HEAD: &str = include_str!("../../events/head.json");
+pub(crate) const REPLACE: &str = include_str!("../../events/replace.json");
+pub(crate) const TOUCH: &str = include_str!("../../events/touch.json");
+pub(crate) const DESTROY: &str = include_str!("../../events/destroy.json");
+
+/// The session id in the events.
+pub(crate) const EVENTS_ID: &str = "events-example-id-0123456789abcdefghijklmnop";
+
+/// An id that no other session of a test has.
+pub(crate) fn new_id() -> String {
+    session_api::session::SessionId::generate().unwrap().expose().to_owned()
+}
+
+/// Where the engine is that the tests run over.
+pub(crate) fn endpoint() -> &'static str {
+    static ENDPOINT: OnceLock<String> = OnceLock::new();
+    ENDPOINT.get_or_init(|| std::env::var("DYNAMODB_ENDPOINT").unwrap_or_else(|_| embedded()))
+}
+
+/// Serves an embedded engine for as long as the tests run, which is longer than any one's runtime.
+fn embedded() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()).await;
+        });
+    });
+    endpoint
+}
+
+/// What the functions would find in their environment.
+pub(crate) fn aws(endpoint: &str) -> Aws {
+    Aws {
+        region: "us-east-1".into(),
+        access_key_id: "local".into(),
+        secret_access_key: "local".into(),
+        session_token: None,
+        endpoint_url: Some(endpoint.into()),
+        system_roots: false,
+    }
+}
+
+/// A configuration with the contract's defaults.
+pub(crate) fn config(table: &str, endpoint: &str) -> Config {
+    Config {
+        table: table.into(),
+        limits: Limits {
+            default_ttl: Ttl::from_seconds(86_400),
+            max_ttl: Ttl::from_seconds(2_592_000),
+            max_lifetime: None,
+        },
+        aws: aws(endpoint),
+        log_level: LevelFilter::TRACE,
+    }
+}
+
+/// Time limits for a debug build that shares two cores with an engine: what the tests are after is
+/// not how long an attempt may take.
+pub(crate) fn unhurried(settings: Builder) -> Builder {
+    settings.timeout_config(
+        TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build(),
+    )
+}
+
+/// The API over a table of its own.
+#[derive(Clone)]
+pub(crate) struct App {
+    api: Arc<Api>,
+    table: String,
+    wire: Wire,
+    now: Timestamp,
+}
+
+impl App {
+    /// With the contract's defaults.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other limits.
+    pub(crate) async fn with(change: impl FnOnce(&mut Limits)) -> Self {
+        let table = format!("sessions-{}", new_id().replace(',', "-"));
+        let name = table.clone();
+        tokio::task::spawn_blocking(move || table::create(endpoint(), &name))
+            .await
+            .unwrap()
+            .unwrap();
+        let mut config = config(&table, endpoint());
+        change(&mut config.limits);
+        Self::over(unhurried(store::settings(&config.aws)), config)
+    }
+
+    /// With a client of the test's own.
+    pub(crate) fn over(settings: Builder, config: Config) -> Self {
+        let wire = Wire::default();
+        let client: ClientConfig = settings.interceptor(wire.clone()).build();
+        Self {
+            api: Arc::new(Api::new(Client::from_conf(client), &config)),
+            table: config.table,
+            wire,
+            now: Timestamp::now(),
+        }
+    }
+
+    /// A request as in this event, to be changed where the test needs it.
+    pub(crate) fn send(&self, event: &str) -> Exchange {
+        let app = self.clone();
+        Exchange { app, event: serde_json::from_str(event).unwrap(), after: 0 }
+    }
+
+    /// A session under an id of its own, made of the event; gives the id.
+    pub(crate) async fn session(&self) -> String {
+        let answer = self.send(CREATE).await;
+        assert_eq!(answer.status, 201);
+        answer.header("Session-Id").to_owned()
+    }
+
+    /// When the app's first request arrives.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What went over the wire to DynamoDB since this was asked last.
+    pub(crate) fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.wire.0.lock().unwrap())
+    }
+
+    /// Every item of the table, as the engine has it.
+    pub(crate) async fn items(&self) -> Vec<Value> {
+        let scanned = self.dynamodb("Scan", json!({ "TableName": self.table })).await;
+        scanned["Items"].as_array().unwrap().clone()
+    }
+
+    /// Writes an item behind the API's back.
+    pub(crate) async fn put_item(&self, item: Value) {
+        self.dynamodb("PutItem", json!({ "TableName": self.table, "Item": item })).await;
+    }
+
+    async fn dynamodb(&self, operation: &'static str, parameters: Value) -> Value {
+        let call = move || table::call(endpoint(), operation, &parameters);
+        tokio::task::spawn_blocking(call).await.unwrap().unwrap()
+    }
+}
+
+/// A request that is sent when it is awaited.
+pub(crate) struct Exchange {
+    app: App,
+    event: Value,
+    after: i64,
+}
+
+impl Exchange {
+    pub(crate) fn id(self, id: &str) -> Self {
+        self.header("session-id", id)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.event["headers"][name] = value.into();
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.event["headers"].as_object_mut().unwrap().remove(name);
+        self
+    }
+
+    /// With this body, as API Gateway hands it over: text as it is, anything else as base64.
+    pub(crate) fn body(mut self, body: &[u8]) -> Self {
+        let text = std::str::from_utf8(body);
+        self.event["isBase64Encoded"] = text.is_err().into();
+        self.event["body"] = text.map_or_else(|_| STANDARD.encode(body), str::to_owned).into();
+        self
+    }
+
+    /// So many seconds after the app's first request.
+    pub(crate) fn after(mut self, seconds: i64) -> Self {
+        self.after = seconds;
+        self
+    }
+
+    /// With a change to the event itself.
+    pub(crate) fn event(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.event);
+        self
+    }
+
+    async fn answer(self) -> Answer {
+        let Self { app, event, after } = self;
+        // Routed as the template routes: by the method, to one function.
+        let method = event["requestContext"]["http"]["method"].as_str().unwrap_or("GET").to_owned();
+        let event: Event = serde_json::from_value(event).unwrap();
+        let now =
+            Timestamp::from_millis(app.now.millis().checked_add_signed(after * 1000).unwrap());
+        let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+        let reply = match method.as_str() {
+            "GET" | "HEAD" => app.api.answer(api::read, event, request_id, now).await,
+            "DELETE" => app.api.answer(api::destroy, event, request_id, now).await,
+            _ => app.api.answer(api::write, event, request_id, now).await,
+        };
+        Answer::read(serde_json::to_value(reply).unwrap(), method == "HEAD")
+    }
+}
+
+impl IntoFuture for Exchange {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.answer())
+    }
+}
+
+/// An answer, decoded as API Gateway would.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) is_text: bool,
+    headers: BTreeMap<String, String>,
+}
+
+impl Answer {
+    /// Reads the payload, and checks what holds for every answer whatever was asked.
+    fn read(payload: Value, is_head: bool) -> Self {
+        let headers: BTreeMap<String, String> =
+            serde_json::from_value(payload["headers"].clone()).unwrap();
+        let body = payload["body"].as_str().unwrap();
+        let is_text = !payload["isBase64Encoded"].as_bool().unwrap();
+        let body = if is_text { body.as_bytes().to_vec() } else { STANDARD.decode(body).unwrap() };
+        let status = u16::try_from(payload["statusCode"].as_u64().unwrap()).unwrap();
+        let answer = Self { status, body, is_text, headers };
+
+        assert_eq!(answer.header("Cache-Control"), "no-store");
+        let known = [
+            "Cache-Control",
+            "Content-Type",
+            "ETag",
+            "Retry-After",
+            "Session-Created",
+            "Session-Expires",
+            "Session-Id",
+            "Session-TTL",
+            "Session-User",
+        ];
+        for name in answer.headers.keys() {
+            assert!(known.contains(&name.as_str()), "{name}");
+        }
+        if matches!(status, 201 | 204 | 304) || is_head && status < 400 {
+            assert!(answer.body.is_empty(), "{answer:?}");
+        }
+        assert_eq!(answer.headers.contains_key("Retry-After"), status == 503, "{answer:?}");
+        if status >= 400 {
+            assert_eq!(answer.header("Content-Type"), "application/problem+json");
+            let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(problem["status"], status);
+            assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+            assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+        }
+        answer
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        self.headers.keys().map(String::as_str).collect()
+    }
+
+    /// The code of the problem that it tells, `""` where it tells none.
+    pub(crate) fn problem(&self) -> String {
+        let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let code = problem["type"].as_str().and_then(|t| t.strip_prefix("urn:session-api:"));
+        code.unwrap_or_default().to_owned()
+    }
+
+    /// Status and problem in one, as in `404 session-not-found`.
+    pub(crate) fn outcome(&self) -> String {
+        format!(
+            "{} {}",
+            self.status,
+            if self.status < 400 { String::new() } else { self.problem() }
+        )
+        .trim_end()
+        .to_owned()
+    }
+}
+
+/// The operations that went over the wire, retries included.
+#[derive(Debug, Clone, Default)]
+struct Wire(Arc<Mutex<Vec<String>>>);
+
+impl Intercept for Wire {
+    fn name(&self) -> &'static str {
+        "Wire"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        self.0.lock().unwrap().push(operation.to_owned());
+        Ok(())
+    }
+}

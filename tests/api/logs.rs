@@ -1,0 +1,129 @@
+//! The log: one line per request with what an operator needs, and nothing that is secret.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use session_api::logging;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::harness::{
+    App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, READ, REPLACE, TOUCH, aws, config,
+};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_log_holds_no_id_no_user_and_no_data_at_its_loudest() {
+    let log = Log::default();
+    let _guard =
+        tracing::subscriber::set_default(logging::subscriber(LevelFilter::TRACE, log.clone()));
+    let app = App::new().await;
+    let generated = app.send(CREATE).body(b"data-Zecret").await;
+    let id = generated.header("Session-Id").to_owned();
+    app.send(CREATE_WITH_ID).header("session-user", "user-Zecret").body(b"data-Zecret").await;
+    for event in [READ, HEAD, REPLACE, TOUCH, CREATE_WITH_ID, CREATE] {
+        app.send(event).header("session-user", "user-Zecret").await;
+        app.send(event).header("session-ttl", "ttl-Zecret").await;
+        app.send(event).header("if-match", "\"etag-Zecret\"").await;
+        app.send(event).id("id-Zecret").await;
+        app.send(event).event(|event| event["routeKey"] = "GET /session/path-Zecret".into()).await;
+    }
+    let mut item = app.items().await.remove(0);
+    item["data"] = json!({ "B": "Y29ycnVwdA==" });
+    app.put_item(item).await;
+    app.send(READ).await;
+    app.send(READ).id(&id).await;
+    app.send(DESTROY).await;
+    let config = config("no-such-table", crate::harness::endpoint());
+    let lost = App::over(session_api::store::settings(&config.aws), config);
+    for event in [CREATE, CREATE_WITH_ID, READ, REPLACE, TOUCH, DESTROY] {
+        assert_eq!(lost.send(event).body(b"data-Zecret").await.status, 500);
+    }
+    let text = log.text();
+    assert_eq!(log.lines().len(), 2 + 6 * 5 + 3 + 6, "one line per request: {text}");
+    for secret in ["Zecret", &id, EVENTS_ID, "ada", "grace", "apple", "AKIA", "Signature"] {
+        let secret_free = text.replace("metadata", "");
+        assert!(!secret_free.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_with_what_an_operator_needs() {
+    let log = Log::default();
+    let _guard =
+        tracing::subscriber::set_default(logging::subscriber(LevelFilter::INFO, log.clone()));
+    let app = App::new().await;
+    app.send(CREATE_WITH_ID).await;
+    app.send(READ).id("short").await;
+    let mut lines = log.lines();
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        assert!(line.remove("timestamp").unwrap().as_str().unwrap().ends_with('Z'));
+        assert!(line.remove("ms").unwrap().is_u64());
+    }
+    let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+    assert_eq!(
+        lines,
+        [
+            json!({
+                "level": "INFO", "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
+                "route": "PUT /session", "status": 201, "capacity": 2.0, "retries": 0,
+                "handle": "qPPzEUxs",
+            }),
+            json!({
+                "level": "INFO", "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
+                "route": "GET /session", "status": 400, "capacity": 0.0, "retries": 0,
+                "problem": "invalid-session-id",
+            }),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_failure_is_one_line_that_tells_its_cause() {
+    let log = Log::default();
+    let _guard =
+        tracing::subscriber::set_default(logging::subscriber(LevelFilter::ERROR, log.clone()));
+    let config = config("no-such-table", crate::harness::endpoint());
+    let app = App::over(session_api::store::settings(&aws(crate::harness::endpoint())), config);
+    app.send(READ).await;
+    app.send(READ).id("short").await;
+    let [line] = &log.lines()[..] else { panic!("{}", log.text()) };
+    assert_eq!(line["level"], "ERROR");
+    assert_eq!(line["status"], 500);
+    assert_eq!(line["problem"], "internal");
+    let cause = line["cause"].as_str().unwrap();
+    assert!(cause.starts_with("DynamoDB refused the call: "), "{cause}");
+    assert!(cause.contains("ResourceNotFoundException"), "{cause}");
+}

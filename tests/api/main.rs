@@ -1,0 +1,26 @@
+//! The API from the payload that Lambda gets to the one that it gives, over a real DynamoDB engine:
+//! the embedded one, or that of `DYNAMODB_ENDPOINT`.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../../examples/local/table.rs"]
+mod table;
+
+mod at_rest;
+mod bad_input;
+mod bytes;
+mod destroy;
+mod expiry;
+mod faults;
+mod harness;
+mod lifecycle;
+mod logs;
+mod races;
+mod watch;

@@ -1,0 +1,82 @@
+//! Races are run, not argued.
+
+use futures_util::future::join_all;
+
+use crate::harness::{
+    Answer, App, CREATE_WITH_ID, DESTROY, Exchange, READ, REPLACE, TOUCH, new_id,
+};
+
+/// Sends all at once, on as many threads as there are.
+async fn at_once(requests: impl IntoIterator<Item = Exchange>) -> Vec<Answer> {
+    let tasks: Vec<_> = requests.into_iter().map(|r| tokio::spawn(r.into_future())).collect();
+    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}
+
+fn count(answers: &[Answer], outcome: &str) -> usize {
+    answers.iter().filter(|answer| answer.outcome() == outcome).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_replaces_of_one_version_exactly_one_is_made() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
+    let put = |n: usize| {
+        app.send(REPLACE).id(&id).header("if-match", &etag).body(n.to_string().as_bytes())
+    };
+    let answers = at_once((0..200).map(put)).await;
+    assert_eq!(count(&answers, "204"), 1);
+    assert_eq!(count(&answers, "412 etag-mismatch"), 199);
+    let winner = answers.iter().position(|answer| answer.status == 204).unwrap();
+    let read = app.send(READ).id(&id).await;
+    assert_eq!(read.body, winner.to_string().as_bytes());
+    assert_eq!(read.header("ETag"), answers[winner].header("ETag"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_creates_of_one_id_exactly_one_is_made() {
+    let app = App::new().await;
+    let id = new_id();
+    let create = |n: usize| app.send(CREATE_WITH_ID).id(&id).body(n.to_string().as_bytes());
+    let answers = at_once((0..200).map(create)).await;
+    assert_eq!(count(&answers, "201"), 1);
+    assert_eq!(count(&answers, "412 session-exists"), 199);
+    let winner = answers.iter().position(|answer| answer.status == 201).unwrap();
+    assert_eq!(app.send(READ).id(&id).await.body, winner.to_string().as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_update_in_flight_brings_a_destroyed_session_back() {
+    let app = App::new().await;
+    for _ in 0..10 {
+        let id = app.session().await;
+        let requests = (0..40)
+            .map(|n| app.send(if n == 20 { DESTROY } else { [REPLACE, TOUCH][n % 2] }).id(&id));
+        let answers = at_once(requests).await;
+        let done = count(&answers, "204");
+        assert_eq!(done + count(&answers, "404 session-not-found"), 40);
+        assert_eq!(app.send(READ).id(&id).await.outcome(), "404 session-not-found");
+    }
+    assert!(app.items().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_of_read_and_conditional_replace_loses_no_update() {
+    let app = App::new().await;
+    let id = app.session().await;
+    app.send(REPLACE).id(&id).body(b"0").await;
+    let client = |app: App, id: String| async move {
+        loop {
+            let read = app.send(READ).id(&id).await;
+            let count: u32 = std::str::from_utf8(&read.body).unwrap().parse().unwrap();
+            let next = (count + 1).to_string();
+            let put = app.send(REPLACE).id(&id).header("if-match", read.header("ETag"));
+            match put.body(next.as_bytes()).await.status {
+                204 => return,
+                status => assert_eq!(status, 412),
+            }
+        }
+    };
+    join_all((0..20).map(|_| tokio::spawn(client(app.clone(), id.clone())))).await;
+    assert_eq!(app.send(READ).id(&id).await.body, b"20");
+}

@@ -1,0 +1,113 @@
+//! End to end: `make run`'s program, with the real binaries behind `cargo lambda watch`, over HTTP.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{Request, Response};
+
+/// The local API as a process of its own, stopped as by `kill`.
+struct Local {
+    process: Child,
+    url: String,
+}
+
+impl Local {
+    fn start() -> Self {
+        let free_port = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port().to_string()
+        };
+        let port = free_port();
+        // Cargo builds examples beside the tests' own folder.
+        let tests = std::env::current_exe().unwrap();
+        let program = tests.parent().unwrap().parent().unwrap().join("examples/local");
+        let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("watch");
+        let mut process = Command::new(program)
+            .args(["--port", &port, "--dynamodb-port", &free_port()])
+            .arg("--data")
+            .arg(data)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready = lines.by_ref().map(Result::unwrap).find(|line| line.contains("is ready at"));
+        // Whatever the functions print must go on being read, or they would wait for it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let local = Self { process, url: format!("http://localhost:{port}") };
+        assert!(ready.is_some(), "it ended before it was ready");
+        local
+    }
+
+    fn send(&self, request: ureq::http::request::Builder, body: &[u8]) -> Response<Vec<u8>> {
+        let agent: Agent = ureq::config::Config::builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .into();
+        let mut answer = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
+        let body = answer.body_mut().read_to_vec().unwrap();
+        answer.map(|_| body)
+    }
+
+    fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
+        Request::builder().method(method).uri(format!("{}{path}", self.url))
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let pid = self.process.id().to_string();
+        let _ = Command::new("kill").arg(pid).status();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+#[ignore = "takes cargo-lambda: make test installs it and runs this too"]
+fn the_binaries_serve_a_session_over_http() {
+    let local = Local::start();
+    let created = local.send(
+        local
+            .request("POST", "/session")
+            .header("Content-Type", "application/json")
+            .header("Session-User", "ada")
+            .header("Session-TTL", "60"),
+        br#"{"cart":["apple"]}"#,
+    );
+    assert_eq!(created.status(), 201);
+    let id = created.headers()["session-id"].to_str().unwrap();
+    let session = |method: &str, path: &str| local.request(method, path).header("Session-Id", id);
+
+    let read = local.send(session("GET", "/session"), b"");
+    assert_eq!(read.status(), 200);
+    assert_eq!(read.body(), br#"{"cart":["apple"]}"#);
+    assert_eq!(read.headers()["content-type"], "application/json");
+    assert_eq!(read.headers()["session-user"], "ada");
+    assert_eq!(read.headers()["cache-control"], "no-store");
+    let etag = read.headers()["etag"].clone();
+    let known = session("GET", "/session").header("If-None-Match", &etag);
+    assert_eq!(local.send(known, b"").status(), 304);
+    assert_eq!(local.send(session("HEAD", "/session"), b"").headers()["etag"], etag);
+
+    let bytes: Vec<u8> = (0..=255).collect();
+    let put = || session("PUT", "/session").header("Content-Type", "application/octet-stream");
+    assert_eq!(local.send(put().header("If-Match", &etag), &bytes).status(), 204);
+    assert_eq!(local.send(put().header("If-Match", &etag), b"stale").status(), 412);
+    assert_eq!(local.send(session("GET", "/session"), b"").body(), &bytes);
+
+    let touched = local.send(session("POST", "/session/touch").header("Session-TTL", "120"), b"");
+    assert_eq!(touched.status(), 204);
+    assert_eq!(touched.headers()["session-ttl"], "120");
+
+    assert_eq!(local.send(session("DELETE", "/session"), b"").status(), 204);
+    let gone = local.send(session("GET", "/session"), b"");
+    assert_eq!(gone.status(), 404);
+    assert_eq!(gone.headers()["content-type"], "application/problem+json");
+    assert_eq!(local.send(put(), b"late").status(), 404);
+    assert_eq!(local.send(put().header("If-None-Match", "*"), b"again").status(), 201);
+}
