@@ -74,7 +74,7 @@ async fn start(options: &Options) -> Outcome<Child> {
     compile().await?;
     println!("Starting the functions.");
     let mut watch = cargo()
-        .args(["lambda", "watch", "--ignore-changes", "--quiet"])
+        .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
         // Otherwise a function answers one request at a time, and a slow one holds up the rest.
         .args(["--concurrency", "8"])
