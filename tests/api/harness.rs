@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
@@ -125,7 +126,10 @@ impl App {
     /// With a client of the test's own.
     pub(crate) fn over(settings: Builder, config: Config) -> Self {
         let wire = Wire::default();
-        let client: ClientConfig = settings.interceptor(wire.clone()).build();
+        // By default all clients of a process share how many retries they may spend.
+        let retries = RetryPartition::custom("test").build();
+        let settings = settings.interceptor(wire.clone()).retry_partition(retries);
+        let client: ClientConfig = settings.build();
         Self {
             api: Arc::new(Api::new(Client::from_conf(client), &config)),
             table: config.table,
