@@ -4,22 +4,28 @@ mod create;
 mod destroy;
 mod event;
 mod headers;
+mod lock;
+mod patch;
 mod problem;
 mod read;
 mod replace;
 mod response;
+mod rotate;
 mod route;
+mod sessions;
 mod touch;
 
 use std::error::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
+use http::StatusCode;
 
 use crate::config::{Config, Limits};
 use crate::session::{Handle, Timestamp};
 use crate::store::{SessionStore, Usage};
 use event::Request;
+use headers::PREFERENCE_APPLIED;
 
 pub use event::{Event, Reply};
 pub use problem::Problem;
@@ -33,13 +39,51 @@ pub struct Api {
     limits: Limits,
 }
 
+/// What Lambda says of an invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// Its id.
+    pub request_id: &'a str,
+    /// How long the answer may take.
+    pub time: Duration,
+}
+
 /// One request to one route, with all that its endpoint needs to answer it.
 #[derive(Debug)]
 pub struct Call {
     request: Request,
     store: SessionStore,
     limits: Limits,
+    /// When the request arrived.
     now: Timestamp,
+    started: Instant,
+}
+
+impl Call {
+    /// The time by now, for what has waited.
+    fn later(&self) -> Timestamp {
+        self.now.after(self.elapsed())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Puts the data that won in the place of the problem, for a caller that prefers it.
+    fn or_winner(&self, problem: Problem) -> Result<Response, Problem> {
+        match problem {
+            Problem::ETagMismatch(found) | Problem::SessionExists(found)
+                if self.request.headers.prefers_representation() =>
+            {
+                let session = found.open(&self.request.headers.session_id()?)?;
+                Ok(Response::new(StatusCode::PRECONDITION_FAILED)
+                    .with_metadata(&session.metadata, self.now)
+                    .with(PREFERENCE_APPLIED, "return=representation")
+                    .with_body(session.data))
+            }
+            problem => Err(problem),
+        }
+    }
 }
 
 /// What the function `read` answers.
@@ -50,6 +94,7 @@ pub async fn read(route: Route, call: &Call) -> Result<Response, Problem> {
     match route {
         Route::Read => read::get(call).await,
         Route::Head => read::head(call).await,
+        Route::List => sessions::get(call).await,
         _ => Err(Problem::RouteNotFound),
     }
 }
@@ -62,7 +107,21 @@ pub async fn write(route: Route, call: &Call) -> Result<Response, Problem> {
     match route {
         Route::Create => create::post(call).await,
         Route::Replace => replace::put(call).await,
+        Route::Patch => patch::patch(call).await,
         Route::Touch => touch::post(call).await,
+        Route::Lock => lock::post(call).await,
+        Route::Unlock => lock::delete(call).await,
+        _ => Err(Problem::RouteNotFound),
+    }
+}
+
+/// What the function `rotate` answers.
+///
+/// # Errors
+/// [`Problem`], which says itself how it is answered.
+pub async fn rotate(route: Route, call: &Call) -> Result<Response, Problem> {
+    match route {
+        Route::Rotate => rotate::post(call).await,
         _ => Err(Problem::RouteNotFound),
     }
 }
@@ -74,6 +133,8 @@ pub async fn write(route: Route, call: &Call) -> Result<Response, Problem> {
 pub async fn destroy(route: Route, call: &Call) -> Result<Response, Problem> {
     match route {
         Route::Destroy => destroy::delete(call).await,
+        Route::RevokeAll => sessions::delete_all(call).await,
+        Route::Revoke => sessions::delete_one(call).await,
         _ => Err(Problem::RouteNotFound),
     }
 }
@@ -86,12 +147,12 @@ impl Api {
 
     /// Answers a request with one of the functions above, and logs it.
     ///
-    /// Whatever the event holds, there is an answer; `request_id` is Lambda's.
+    /// Whatever the event holds, there is an answer, and it is there before `invocation.time` is up.
     pub async fn answer<F>(
         &self,
         function: F,
         event: Event,
-        request_id: &str,
+        invocation: Invocation<'_>,
         now: Timestamp,
     ) -> Reply
     where
@@ -107,17 +168,21 @@ impl Api {
             (Some(_), Err(problem)) => Err(problem),
             (Some(route), Ok(request)) => {
                 id = request.headers.session_id().ok();
-                let call = Call { request, store: store.clone(), limits: self.limits, now };
-                function(route, &call).await
+                let limits = self.limits;
+                let call = Call { request, store: store.clone(), limits, now, started };
+                match tokio::time::timeout(invocation.time, function(route, &call)).await {
+                    Ok(answer) => answer.or_else(|problem| call.or_winner(problem)),
+                    Err(elapsed) => Err(Problem::StoreUnavailable(elapsed.into())),
+                }
             }
         };
         let (response, problem) = match answer {
             Ok(response) => (response, None),
-            Err(problem) => (Response::from(&problem), Some(problem)),
+            Err(problem) => (problem.respond(now), Some(problem)),
         };
         let handle = id.or_else(|| response.session_id()).map(|id| id.handle());
         Line {
-            request_id,
+            request_id: invocation.request_id,
             gateway_request_id: &gateway_request_id,
             route: route.map_or("none", Route::key),
             status: response.status.as_u16(),

@@ -1,14 +1,22 @@
 //! A Lambda function from its start to its end.
 
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tracing::level_filters::LevelFilter;
 
-use crate::api::{Api, Call, Event, Problem, Reply, Response, Route};
+use crate::api::{Api, Call, Event, Invocation, Problem, Reply, Response, Route};
 use crate::config::Config;
 use crate::session::Timestamp;
 use crate::{logging, store};
+
+/// What an answer needs of the function's time limit to get out.
+const ANSWERING: Duration = Duration::from_millis(200);
+
+/// The longest that a function may run at all: the time of an invocation whose deadline has passed
+/// before it began, as in emulators that tell a duration where Lambda tells a moment.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// Answers requests with this function of the API until Lambda ends the process.
 ///
@@ -42,7 +50,10 @@ where
     let api = Api::new(store::client(&config.aws), config);
     let answer = async |event: LambdaEvent<Event>| -> Result<Reply, Error> {
         let LambdaEvent { payload, context } = event;
-        Ok(api.answer(&function, payload, &context.request_id, Timestamp::now()).await)
+        let left = context.deadline().duration_since(SystemTime::now()).unwrap_or(LONGEST);
+        let time = left.saturating_sub(ANSWERING);
+        let invocation = Invocation { request_id: &context.request_id, time };
+        Ok(api.answer(&function, payload, invocation, Timestamp::now()).await)
     };
     lambda_runtime::run(service_fn(answer)).await
 }

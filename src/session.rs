@@ -4,6 +4,7 @@
 //! that are secret or personal print as `[redacted]`, so that no log line can show them by accident.
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,7 +18,7 @@ use time::format_description::well_known::Rfc3339;
 #[error("the operating system gave no randomness")]
 pub struct NoRandomness;
 
-fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)
@@ -85,6 +86,11 @@ impl fmt::Debug for SessionId {
 pub struct Handle(String);
 
 impl Handle {
+    /// A handle as a client sent it, or `None` unless it has the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_base64url(text, 43).then(|| Self(text.to_owned()))
+    }
+
     /// The whole handle.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -94,6 +100,47 @@ impl Handle {
     pub fn prefix(&self) -> &str {
         self.0.get(..8).unwrap_or_default()
     }
+}
+
+/// The token of whoever holds a session's lock. Secret, so its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LockToken(String);
+
+impl LockToken {
+    /// A token that nobody can guess: 16 random bytes as 22 characters of base64url.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] where the operating system has none to give.
+    pub fn generate() -> Result<Self, NoRandomness> {
+        Ok(Self(URL_SAFE_NO_PAD.encode(random::<16>()?)))
+    }
+
+    /// A token as a client sent it, or `None` unless it has the form of a generated one.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_base64url(text, 22).then(|| Self(text.to_owned()))
+    }
+
+    /// The token in clear.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for LockToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LockToken([redacted])")
+    }
+}
+
+/// Who may write to a session that is locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockClaim {
+    /// Nobody holds the lock, says the writer.
+    Unlocked,
+    /// The writer holds it by this token.
+    Held(LockToken),
+    /// The writer holds it by this token, and gives it back with the write.
+    Released(LockToken),
 }
 
 /// The version of a session's data: random, and new at each change of the data.
@@ -128,6 +175,16 @@ pub enum Precondition {
     Any,
     /// One of these.
     OneOf(Vec<ETag>),
+}
+
+impl Precondition {
+    /// Whether a change is meant for this version.
+    pub fn admits(&self, etag: &ETag) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(etags) => etags.contains(etag),
+        }
+    }
 }
 
 /// Whom a session belongs to. Personal, so its `Debug` hides it.
@@ -184,11 +241,24 @@ impl MediaType {
     }
 }
 
+impl MediaType {
+    /// Whether the data is JSON: `application/json` or any type with the suffix `+json` (RFC 6839).
+    pub fn is_json(&self) -> bool {
+        let essence = self.0.split(';').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json")
+    }
+}
+
 impl Default for MediaType {
     /// What data is that nobody named (RFC 9110, 8.3).
     fn default() -> Self {
         Self("application/octet-stream".to_owned())
     }
+}
+
+fn is_base64url(text: &str, length: usize) -> bool {
+    text.len() == length
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 /// A `tchar` of RFC 9110, 5.6.2.
@@ -215,6 +285,12 @@ impl Timestamp {
     /// So many seconds after 1970.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
+    }
+
+    /// The moment that is so much later.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Milliseconds since 1970.

@@ -1,15 +1,20 @@
-//! Sessions in DynamoDB: one method per operation, one call per method.
+//! Sessions in DynamoDB: one method per operation, one call per method wherever one will do.
 //!
 //! Every read and every write condition checks for itself whether the session is still live, because
 //! DynamoDB's TTL deletes up to two days late. What is not live is treated as absent, and no method
-//! but [`SessionStore::create`] ever makes an item.
+//! but [`SessionStore::create`] and [`SessionStore::rotate`] ever makes an item.
 
 mod client;
+mod error;
 mod expression;
 mod item;
+mod lock;
+mod rotate;
 mod usage;
+mod user;
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -23,91 +28,21 @@ use aws_sdk_dynamodb::types::{
     ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 
-use crate::seal::{self, SealError};
+use crate::seal;
 use crate::session::{
-    ETag, Lifetime, MediaType, Metadata, NoRandomness, Precondition, Session, SessionId, Timestamp,
-    Ttl, User,
+    ETag, Handle, Lifetime, LockClaim, MediaType, Metadata, Precondition, Session, SessionId,
+    Timestamp, Ttl, User,
 };
 use expression::Expression;
 use item::{DATA, ETAG, ID, Item, TYPE, USER};
 use usage::Meter;
 
 pub use client::{client, settings};
+pub use error::{Cause, StoreError};
 pub use item::CorruptItem;
+pub use rotate::Rotation;
 pub use usage::Usage;
-
-/// Why an operation on a session did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no live session of that id.
-    #[error("no live session of that id")]
-    NotFound,
-    /// There is a live session of that id already.
-    #[error("a live session of that id exists")]
-    AlreadyExists,
-    /// The data is of another version than the one asked for.
-    #[error("the data is of another version")]
-    ETagMismatch,
-    /// The data is past a limit. Nothing was written.
-    #[error("the data is too large")]
-    TooLarge,
-    /// DynamoDB has more requests than it takes at the moment.
-    #[error("DynamoDB throttles")]
-    Throttled(#[source] Cause),
-    /// DynamoDB was not reached, did not answer in time, or failed. A write may have happened.
-    #[error("DynamoDB did not answer")]
-    Unavailable(#[source] Cause),
-    /// The item in the table is not one that this code wrote.
-    #[error("the item is corrupt")]
-    Corrupt(#[from] CorruptItem),
-    /// A defect, here or in how the function is set up: DynamoDB refused the call itself.
-    #[error("DynamoDB refused the call")]
-    Refused(#[source] Cause),
-    /// The data could not be sealed for a reason that is not its size.
-    #[error("the data could not be sealed")]
-    NotSealed(#[source] Cause),
-}
-
-/// What is behind an error, for the log.
-pub type Cause = Box<dyn Error + Send + Sync>;
-
-impl From<SealError> for StoreError {
-    fn from(error: SealError) -> Self {
-        match error {
-            SealError::TooLarge => Self::TooLarge,
-            SealError::NoRandomness(_) | SealError::Refused => Self::NotSealed(error.into()),
-        }
-    }
-}
-
-impl From<NoRandomness> for StoreError {
-    fn from(error: NoRandomness) -> Self {
-        Self::NotSealed(error.into())
-    }
-}
-
-impl<E> From<SdkError<E, HttpResponse>> for StoreError
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    fn from(error: SdkError<E, HttpResponse>) -> Self {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        match error.code() {
-            Some(
-                "ProvisionedThroughputExceededException"
-                | "RequestLimitExceeded"
-                | "ThrottlingException",
-            ) => Self::Throttled(error.into()),
-            _ => match error {
-                SdkError::TimeoutError(_)
-                | SdkError::DispatchFailure(_)
-                | SdkError::ResponseError(_) => Self::Unavailable(error.into()),
-                _ if status.is_some_and(|status| status >= 500) => Self::Unavailable(error.into()),
-                _ => Self::Refused(error.into()),
-            },
-        }
-    }
-}
+pub use user::Listed;
 
 /// What a caller says of a session that it makes.
 #[derive(Debug)]
@@ -135,6 +70,25 @@ pub struct Replacement<'a> {
     pub ttl: Option<Ttl>,
     /// A new owner; the old one stays without.
     pub user: Option<User>,
+}
+
+/// A session that stood in the way of a write, still sealed.
+pub struct Found(Item);
+
+impl Found {
+    /// Opens it, for whoever has its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for an item that does not open.
+    pub fn open(self, id: &SessionId) -> Result<Session, StoreError> {
+        open(id, self.0)
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Found([sealed])")
+    }
 }
 
 /// The table of sessions, as one request sees it.
@@ -181,7 +135,7 @@ impl SessionStore {
             user: new.user,
         };
         let sealed = seal::seal(id, &metadata.media_type, new.data)?;
-        let expression = Expression::if_not_live(now);
+        let expression = Expression::if_free(now);
         let sent = self
             .client
             .put_item()
@@ -203,59 +157,112 @@ impl SessionStore {
                 _ => None,
             })? {
                 Some(item) if is_own_write(&item, &metadata.etag) => {}
-                _ => return Err(StoreError::AlreadyExists),
+                found => {
+                    return Err(StoreError::AlreadyExists(Box::new(Found(
+                        found.unwrap_or_default(),
+                    ))));
+                }
             },
         }
         Ok(metadata)
     }
 
-    /// Reads a session and opens its data (one `GetItem`, strongly consistent).
+    /// Reads a session and opens its data (one `GetItem`, strongly consistent; one more for each
+    /// rotation behind it, where the id was rotated with a grace).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] for an item that does not open.
     pub async fn read(&self, id: &SessionId, now: Timestamp) -> Result<Session, StoreError> {
-        let mut item = self.get(id, &[], now).await?;
-        let metadata = item::metadata(&item)?;
-        let sealed = item::take_sealed(&mut item)?;
-        let data = seal::open(id, &metadata.media_type, sealed).map_err(CorruptItem::Data)?;
-        Ok(Session { metadata, data })
+        let item = self.get(&id.handle(), &[], now).await?;
+        self.expect_successor_lives(&item, now).await?;
+        open(id, item)
     }
 
-    /// Reads what is known of a session without its data (one `GetItem`, strongly consistent).
+    /// Reads a session that is to be changed (one `GetItem`, strongly consistent): an id that it has
+    /// moved away from does not do.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::ETagMismatch`] where the data is not of the version
+    /// that the precondition asks for; [`StoreError::Corrupt`] for an item that does not open.
+    pub async fn current(
+        &self,
+        id: &SessionId,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Session, StoreError> {
+        open(id, self.current_item(id, precondition, now).await?)
+    }
+
+    async fn current_item(
+        &self,
+        id: &SessionId,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Item, StoreError> {
+        let item = self.get(&id.handle(), &[], now).await?;
+        if item::successor(&item)?.is_some() {
+            return Err(StoreError::NotFound);
+        }
+        if !precondition.admits(&item::etag(&item)?) {
+            return Err(StoreError::ETagMismatch(Box::new(Found(item))));
+        }
+        Ok(item)
+    }
+
+    /// Reads what is known of a session without its data (as many calls as [`Self::read`]).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] for an item that this code did not write.
     pub async fn head(&self, id: &SessionId, now: Timestamp) -> Result<Metadata, StoreError> {
-        let item = self.get(id, item::METADATA, now).await?;
+        let item = self.get(&id.handle(), item::METADATA, now).await?;
+        self.expect_successor_lives(&item, now).await?;
         Ok(item::metadata(&item)?)
+    }
+
+    /// An id that was rotated with a grace is good for as long as the session that it became, which
+    /// may itself have been rotated since.
+    async fn expect_successor_lives(&self, item: &Item, now: Timestamp) -> Result<(), StoreError> {
+        let mut successor = item::successor(item)?;
+        while let Some(handle) = successor {
+            let item = self.get(&handle, item::METADATA, now).await?;
+            successor = item::successor(&item)?;
+        }
+        Ok(())
     }
 
     /// Puts new data in the place of a live session's, slides its expiry, and gives the data's new
     /// version (one `UpdateItem`).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::ETagMismatch`] where the data is not of the version
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] and [`StoreError::NotLockHolder`] where the
+    /// lock is not as claimed; [`StoreError::ETagMismatch`] where the data is not of the version
     /// that the precondition asks for; [`StoreError::TooLarge`].
     pub async fn replace(
         &self,
         id: &SessionId,
         new: Replacement<'_>,
         precondition: &Precondition,
+        claim: &LockClaim,
         now: Timestamp,
     ) -> Result<ETag, StoreError> {
         let etag = ETag::generate()?;
         let sealed = seal::seal(id, &new.media_type, new.data)?;
         let update = Expression::if_live(now)
             .and_version(precondition)
+            .and_lock(claim, now)
             .set(DATA, item::bytes(sealed))
             .set(TYPE, item::text(new.media_type.as_str()))
             .set(ETAG, item::text(etag.as_str()))
             .set_some(USER, new.user.map(|user| item::text(user.expose())))
             .slide(new.ttl, now);
+        let update = match claim {
+            LockClaim::Released(_) => update.unlock(),
+            LockClaim::Held(_) | LockClaim::Unlocked => update,
+        };
         match self.update(id, update, ReturnValue::None).await? {
             Update::Done(_) => Ok(etag),
             Update::Refused(Some(item)) if is_own_write(&item, &etag) => Ok(etag),
-            Update::Refused(item) => Err(why_refused(item.as_ref(), now)),
+            Update::Refused(item) => Err(why_refused(item, claim, now)),
         }
     }
 
@@ -273,7 +280,11 @@ impl SessionStore {
         let update = Expression::if_live(now).slide(ttl, now).keep_deadline();
         match self.update(id, update, ReturnValue::UpdatedNew).await? {
             Update::Done(item) => Ok(item::lifetime(&item)?),
-            Update::Refused(item) => Err(why_refused(item.as_ref(), now)),
+            Update::Refused(Some(item)) => {
+                item::lifetime(&item)?;
+                Err(StoreError::NotFound)
+            }
+            Update::Refused(None) => Err(StoreError::NotFound),
         }
     }
 
@@ -281,46 +292,27 @@ impl SessionStore {
     ///
     /// # Errors
     /// [`StoreError::ETagMismatch`] where the data is not of the version that the precondition
-    /// asks for.
+    /// asks for; [`StoreError::NotFound`] where the session has moved to another id and lives on.
     pub async fn destroy(
         &self,
         id: &SessionId,
         precondition: &Precondition,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&*self.table)
-            .key(ID, item::text(id.handle().as_str()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let request = match precondition {
-            Precondition::Any => request,
-            Precondition::OneOf(_) => {
-                let expression = Expression::if_not_live(now).or_version(precondition);
-                request
-                    .condition_expression(expression.condition())
-                    .set_expression_attribute_names(Some(expression.names))
-                    .set_expression_attribute_values(Some(expression.values))
+        let condition = Expression::if_free(now).or_current(precondition);
+        match self.delete(&id.handle(), condition).await? {
+            Update::Done(_) => Ok(()),
+            Update::Refused(Some(item)) if item::successor(&item)?.is_none() => {
+                Err(StoreError::ETagMismatch(Box::new(Found(item))))
             }
-        };
-        match request.customize().interceptor(self.meter.clone()).send().await {
-            Ok(output) => self.meter.consumed(output.consumed_capacity()),
-            Err(error) => {
-                refusal(error, |e| match e {
-                    DeleteItemError::ConditionalCheckFailedException(refused) => Some(refused),
-                    _ => None,
-                })?;
-                return Err(StoreError::ETagMismatch);
-            }
+            Update::Refused(_) => Err(StoreError::NotFound),
         }
-        Ok(())
     }
 
-    /// The live item of a session: these attributes, or all where none is named.
+    /// The live item of a handle: these attributes, or all where none is named.
     async fn get(
         &self,
-        id: &SessionId,
+        handle: &Handle,
         attributes: &[&str],
         now: Timestamp,
     ) -> Result<Item, StoreError> {
@@ -328,7 +320,7 @@ impl SessionStore {
             .client
             .get_item()
             .table_name(&*self.table)
-            .key(ID, item::text(id.handle().as_str()))
+            .key(ID, item::text(handle.as_str()))
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let request = if attributes.is_empty() {
@@ -341,6 +333,36 @@ impl SessionStore {
         self.meter.consumed(output.consumed_capacity());
         let item = output.item.ok_or(StoreError::NotFound)?;
         if item::lifetime(&item)?.is_live(now) { Ok(item) } else { Err(StoreError::NotFound) }
+    }
+
+    async fn delete(&self, handle: &Handle, condition: Expression) -> Result<Update, StoreError> {
+        let sent = self
+            .client
+            .delete_item()
+            .table_name(&*self.table)
+            .key(ID, item::text(handle.as_str()))
+            .condition_expression(condition.condition())
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(self.meter.clone())
+            .send()
+            .await;
+        match sent {
+            Ok(output) => {
+                self.meter.consumed(output.consumed_capacity());
+                Ok(Update::Done(Item::new()))
+            }
+            Err(error) => {
+                let found = refusal(error, |e| match e {
+                    DeleteItemError::ConditionalCheckFailedException(refused) => Some(refused),
+                    _ => None,
+                })?;
+                Ok(Update::Refused(found))
+            }
+        }
     }
 
     async fn update(
@@ -381,12 +403,20 @@ impl SessionStore {
     }
 }
 
-/// What became of an update.
+/// What became of an update or a deletion.
 enum Update {
     /// It was made; with the attributes that were asked for.
     Done(Item),
     /// Its condition did not hold; with the item that was there, if any.
     Refused(Option<Item>),
+}
+
+/// Opens an item for whoever has its id.
+fn open(id: &SessionId, mut item: Item) -> Result<Session, StoreError> {
+    let metadata = item::metadata(&item)?;
+    let sealed = item::take_sealed(&mut item)?;
+    let data = seal::open(id, &metadata.media_type, sealed).map_err(CorruptItem::Data)?;
+    Ok(Session { metadata, data })
 }
 
 /// The item that a condition was refused for, if there was one; any other error is passed on.
@@ -409,11 +439,28 @@ fn is_own_write(found: &Item, etag: &ETag) -> bool {
     item::etag(found).is_ok_and(|found| found == *etag)
 }
 
-/// What stood in the way of an update: what is live could only be of another version.
-fn why_refused(found: Option<&Item>, now: Timestamp) -> StoreError {
-    match found.map(item::lifetime) {
-        Some(Err(corrupt)) => corrupt.into(),
-        Some(Ok(lifetime)) if lifetime.is_live(now) => StoreError::ETagMismatch,
-        Some(Ok(_)) | None => StoreError::NotFound,
+/// What stood in the way of a write that claimed this of the lock.
+fn why_refused(found: Option<Item>, claim: &LockClaim, now: Timestamp) -> StoreError {
+    found
+        .map_or(Ok(StoreError::NotFound), |item| obstacle(item, claim, now))
+        .unwrap_or_else(Into::into)
+}
+
+fn obstacle(item: Item, claim: &LockClaim, now: Timestamp) -> Result<StoreError, CorruptItem> {
+    if !item::lifetime(&item)?.is_live(now) || item::successor(&item)?.is_some() {
+        return Ok(StoreError::NotFound);
     }
+    let lock = item::lock(&item)?;
+    let held = lock.as_ref().filter(|lock| lock.until > now);
+    let is_as_claimed = match claim {
+        LockClaim::Unlocked => held.is_none(),
+        LockClaim::Held(token) | LockClaim::Released(token) => {
+            lock.as_ref().is_some_and(|lock| lock.token == *token)
+        }
+    };
+    Ok(match held {
+        _ if is_as_claimed => StoreError::ETagMismatch(Box::new(Found(item))),
+        Some(lock) => StoreError::Locked { until: lock.until },
+        None => StoreError::NotLockHolder,
+    })
 }

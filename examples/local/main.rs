@@ -34,8 +34,12 @@ struct Options {
 
 const TABLE: &str = "sessions";
 /// One request to each function that it refuses by itself, which shows that it runs.
-const PROBES: [(&str, &str); 3] =
-    [("GET", "/session"), ("POST", "/session/touch"), ("DELETE", "/session")];
+const PROBES: [(&str, &str); 4] = [
+    ("GET", "/session"),
+    ("POST", "/session/touch"),
+    ("POST", "/session/rotate"),
+    ("DELETE", "/session"),
+];
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 

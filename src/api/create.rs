@@ -15,7 +15,7 @@ pub(super) async fn post(call: &Call) -> Result<Response, Problem> {
 
 /// Makes a session of what the request says under this id.
 pub(super) async fn create(call: &Call, id: &SessionId) -> Result<Metadata, Problem> {
-    let Call { request, store, limits, now } = call;
+    let Call { request, store, limits, .. } = call;
     let new = NewSession {
         data: &request.body,
         media_type: request.headers.media_type()?,
@@ -23,7 +23,7 @@ pub(super) async fn create(call: &Call, id: &SessionId) -> Result<Metadata, Prob
         max_lifetime: limits.max_lifetime,
         user: request.headers.user()?,
     };
-    Ok(store.create(id, new, *now).await?)
+    Ok(store.create(id, new, call.now).await?)
 }
 
 pub(super) fn created(call: &Call, metadata: &Metadata) -> Response {

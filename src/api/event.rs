@@ -16,6 +16,7 @@ use super::headers::Headers;
 use super::problem::Problem;
 use super::response::Response;
 use super::route::Route;
+use crate::session::Handle;
 
 /// The event that API Gateway invokes the function with.
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +48,8 @@ struct Http {
 pub(super) struct Request {
     pub(super) headers: Headers,
     pub(super) body: Vec<u8>,
+    /// The last segment of the path: the handle, where the route has one.
+    pub(super) handle: Option<Handle>,
 }
 
 impl Event {
@@ -60,9 +63,7 @@ impl Event {
     /// is free of stage names and of a custom domain's mapping. `cargo lambda watch` makes none.
     pub(super) fn route(&self) -> Option<Route> {
         match self.route_key.as_str() {
-            "" | "$default" => {
-                Route::find(&format!("{} {}", self.request_context.http.method, self.raw_path))
-            }
+            "" | "$default" => Route::matching(&self.request_context.http.method, &self.raw_path),
             key => Route::find(key),
         }
     }
@@ -88,7 +89,8 @@ impl Event {
         } else {
             body.into_bytes()
         };
-        Ok(Request { headers: Headers::new(headers), body })
+        let handle = self.raw_path.rsplit('/').next().and_then(Handle::parse);
+        Ok(Request { headers: Headers::new(headers), body, handle })
     }
 }
 

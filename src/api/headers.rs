@@ -1,11 +1,15 @@
 //! The headers of the API: their names, and what a request may say in them.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use http::HeaderMap;
 
 use super::problem::Problem;
 use crate::config::Limits;
-use crate::session::{ETag, MediaType, Precondition, SessionId, Ttl, User};
+use crate::session::{ETag, LockClaim, LockToken, MediaType, Precondition, SessionId, Ttl, User};
 
+pub(super) const ACCEPT_PATCH: &str = "Accept-Patch";
 pub(super) const CACHE_CONTROL: &str = "Cache-Control";
 pub(super) const CONTENT_TYPE: &str = "Content-Type";
 pub(super) const ETAG: &str = "ETag";
@@ -15,8 +19,27 @@ pub(super) const SESSION_EXPIRES: &str = "Session-Expires";
 pub(super) const SESSION_ID: &str = "Session-Id";
 pub(super) const SESSION_TTL: &str = "Session-TTL";
 pub(super) const SESSION_USER: &str = "Session-User";
+pub(super) const PREFERENCE_APPLIED: &str = "Preference-Applied";
+pub(super) const SESSION_LOCK: &str = "Session-Lock";
+const SESSION_GRACE: &str = "Session-Grace";
+const SESSION_LOCK_LEASE: &str = "Session-Lock-Lease";
+const SESSION_LOCK_RELEASE: &str = "Session-Lock-Release";
+const SESSION_LOCK_WAIT: &str = "Session-Lock-Wait";
+const PREFER: &str = "Prefer";
 const IF_MATCH: &str = "If-Match";
 const IF_NONE_MATCH: &str = "If-None-Match";
+
+/// The media type of a patch (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// The longest lease of a lock, and the one that is given to who asks for none, in seconds.
+const MAX_LEASE: u32 = 60;
+const DEFAULT_LEASE: u32 = 10;
+/// The longest wait for a lock, in seconds. With the calls around it, it stays well within the
+/// time limit of the function.
+const MAX_WAIT: u32 = 10;
+/// The longest time that an id stays readable after a rotation, in seconds.
+const MAX_GRACE: u32 = 300;
 
 /// The most entity tags in one header. DynamoDB's `IN` takes 100.
 const MAX_ETAGS: usize = 100;
@@ -48,15 +71,85 @@ impl Headers {
 
     /// `Session-TTL`, where it is sent.
     pub(super) fn ttl(&self, limits: &Limits) -> Result<Option<Ttl>, Problem> {
-        let most = limits.max_ttl.seconds();
+        let seconds = self.seconds(SESSION_TTL, 1..=limits.max_ttl.seconds())?;
+        Ok(seconds.map(Ttl::from_seconds))
+    }
+
+    /// `Session-Grace`, where there is any.
+    pub(super) fn grace(&self) -> Result<Option<Ttl>, Problem> {
+        let seconds = self.seconds(SESSION_GRACE, 0..=MAX_GRACE)?;
+        Ok(seconds.filter(|&seconds| seconds > 0).map(Ttl::from_seconds))
+    }
+
+    /// `Session-Lock-Lease`, or what a lease is by default.
+    pub(super) fn lease(&self) -> Result<Duration, Problem> {
+        let seconds = self.seconds(SESSION_LOCK_LEASE, 1..=MAX_LEASE)?;
+        Ok(Duration::from_secs(seconds.unwrap_or(DEFAULT_LEASE).into()))
+    }
+
+    /// `Session-Lock-Wait`, or no wait.
+    pub(super) fn wait(&self) -> Result<Duration, Problem> {
+        let seconds = self.seconds(SESSION_LOCK_WAIT, 0..=MAX_WAIT)?;
+        Ok(Duration::from_secs(seconds.unwrap_or_default().into()))
+    }
+
+    /// `Session-Lock`, where it is sent.
+    pub(super) fn lock(&self) -> Result<Option<LockToken>, Problem> {
+        self.parse(SESSION_LOCK, LockToken::parse, || "the token that came with the lock".into())
+    }
+
+    /// `Session-Lock` where it must be there.
+    pub(super) fn required_lock(&self) -> Result<LockToken, Problem> {
+        self.lock()?.ok_or(Problem::InvalidHeader {
+            header: SESSION_LOCK,
+            expected: "the token that came with the lock".into(),
+        })
+    }
+
+    /// What `Session-Lock` and `Session-Lock-Release` say of the lock.
+    pub(super) fn claim(&self) -> Result<LockClaim, Problem> {
+        let is_true = |text: &str| (text == "true").then_some(());
+        let release = self.parse(SESSION_LOCK_RELEASE, is_true, || "'true'".into())?;
+        match (self.lock()?, release) {
+            (None, None) => Ok(LockClaim::Unlocked),
+            (None, Some(())) => self.required_lock().map(LockClaim::Released),
+            (Some(token), None) => Ok(LockClaim::Held(token)),
+            (Some(token), Some(())) => Ok(LockClaim::Released(token)),
+        }
+    }
+
+    /// Whether `Prefer` asks for the representation (RFC 7240, 4.2). Preferences that are not ours
+    /// are to be ignored, and so are malformed ones.
+    pub(super) fn prefers_representation(&self) -> bool {
+        let preferences = self.0.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+        preferences.flat_map(|value| value.split(',')).any(|preference| {
+            let preference = preference.split(';').next().unwrap_or_default();
+            preference.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("return")
+                    && value.trim().trim_matches('"').eq_ignore_ascii_case("representation")
+            })
+        })
+    }
+
+    /// Whether the body says that it is a merge patch.
+    pub(super) fn is_merge_patch(&self) -> bool {
+        let value = self.0.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case(MERGE_PATCH)
+    }
+
+    fn seconds(
+        &self,
+        name: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Result<Option<u32>, Problem> {
         self.parse(
-            SESSION_TTL,
+            name,
             |text| {
                 let digits = text.bytes().all(|b| b.is_ascii_digit());
-                let seconds = digits.then(|| text.parse().ok()).flatten()?;
-                (1..=most).contains(&seconds).then(|| Ttl::from_seconds(seconds))
+                digits.then(|| text.parse().ok()).flatten().filter(|n| range.contains(n))
             },
-            || format!("a whole number of seconds from 1 to {most}"),
+            || format!("a whole number of seconds from {} to {}", range.start(), range.end()),
         )
     }
 
@@ -65,6 +158,19 @@ impl Headers {
         self.parse(SESSION_USER, User::parse, || {
             format!("1 to {} visible ASCII characters", User::MAX_LENGTH)
         })
+    }
+
+    /// `Session-User` where it must be there.
+    pub(super) fn required_user(&self) -> Result<User, Problem> {
+        self.user()?.ok_or(Problem::InvalidHeader {
+            header: SESSION_USER,
+            expected: "there, to say whose sessions are meant".into(),
+        })
+    }
+
+    /// `Session-Id`, where it is sent to say which session is the caller's own.
+    pub(super) fn own_session_id(&self) -> Result<Option<SessionId>, Problem> {
+        if self.0.contains_key(SESSION_ID) { self.session_id().map(Some) } else { Ok(None) }
     }
 
     /// `Content-Type`, or what data is that nobody named.

@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::headers::{CONTENT_TYPE, RETRY_AFTER};
+use super::headers::{ACCEPT_PATCH, CONTENT_TYPE, MERGE_PATCH, RETRY_AFTER};
 use super::response::Response;
 use crate::seal::{MAX_DATA, MAX_SEALED};
-use crate::store::{Cause, StoreError};
+use crate::session::Timestamp;
+use crate::store::{Cause, Found, StoreError};
 
 /// An error of the API. Its code is the end of its `type`, `urn:session-api:…`.
 #[derive(Debug)]
@@ -32,9 +33,22 @@ pub enum Problem {
     /// The function has no such route.
     RouteNotFound,
     /// A live session has the id already.
-    SessionExists,
+    SessionExists(Box<Found>),
     /// The data is of another version than the one asked for.
-    ETagMismatch,
+    ETagMismatch(Box<Found>),
+    /// Somebody else holds the session's lock.
+    SessionLocked {
+        /// When it falls by itself.
+        until: Timestamp,
+    },
+    /// The token is not the lock's.
+    NotLockHolder,
+    /// The patch is not JSON.
+    InvalidPatch,
+    /// The request is not a merge patch, or the session's data is not of a type that takes one.
+    UnsupportedMediaType,
+    /// The session's data is not the JSON that its type says.
+    NotJson,
     /// The data is past a limit.
     DataTooLarge,
     /// DynamoDB throttles.
@@ -49,8 +63,10 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::SessionNotFound,
-            StoreError::AlreadyExists => Self::SessionExists,
-            StoreError::ETagMismatch => Self::ETagMismatch,
+            StoreError::AlreadyExists(found) => Self::SessionExists(found),
+            StoreError::ETagMismatch(found) => Self::ETagMismatch(found),
+            StoreError::Locked { until } => Self::SessionLocked { until },
+            StoreError::NotLockHolder => Self::NotLockHolder,
             StoreError::TooLarge => Self::DataTooLarge,
             StoreError::Throttled(_) => Self::StoreThrottled(error.into()),
             StoreError::Unavailable(_) => Self::StoreUnavailable(error.into()),
@@ -70,8 +86,13 @@ impl Problem {
             Self::InvalidBody => "invalid-body",
             Self::SessionNotFound => "session-not-found",
             Self::RouteNotFound => "route-not-found",
-            Self::SessionExists => "session-exists",
-            Self::ETagMismatch => "etag-mismatch",
+            Self::SessionExists(_) => "session-exists",
+            Self::ETagMismatch(_) => "etag-mismatch",
+            Self::SessionLocked { .. } => "session-locked",
+            Self::NotLockHolder => "not-lock-holder",
+            Self::InvalidPatch => "invalid-patch",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::NotJson => "not-json",
             Self::DataTooLarge => "data-too-large",
             Self::StoreThrottled(_) => "store-throttled",
             Self::StoreUnavailable(_) => "store-unavailable",
@@ -91,11 +112,17 @@ impl Problem {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidSessionId | Self::InvalidHeader { .. } | Self::InvalidBody => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::InvalidSessionId
+            | Self::InvalidHeader { .. }
+            | Self::InvalidBody
+            | Self::InvalidPatch => StatusCode::BAD_REQUEST,
             Self::SessionNotFound | Self::RouteNotFound => StatusCode::NOT_FOUND,
-            Self::SessionExists | Self::ETagMismatch => StatusCode::PRECONDITION_FAILED,
+            Self::SessionExists(_) | Self::ETagMismatch(_) | Self::NotLockHolder => {
+                StatusCode::PRECONDITION_FAILED
+            }
+            Self::SessionLocked { .. } => StatusCode::LOCKED,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotJson => StatusCode::UNPROCESSABLE_ENTITY,
             Self::DataTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StoreThrottled(_) | Self::StoreUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -109,8 +136,13 @@ impl Problem {
             Self::InvalidBody => "The body is malformed",
             Self::SessionNotFound => "There is no such session",
             Self::RouteNotFound => "There is no such route",
-            Self::SessionExists => "The session exists already",
-            Self::ETagMismatch => "The session's data has changed",
+            Self::SessionExists(_) => "The session exists already",
+            Self::ETagMismatch(_) => "The session's data has changed",
+            Self::SessionLocked { .. } => "The session is locked",
+            Self::NotLockHolder => "The lock is not held by this token",
+            Self::InvalidPatch => "The patch is malformed",
+            Self::UnsupportedMediaType => "The media type cannot be patched",
+            Self::NotJson => "The session's data is not JSON",
             Self::DataTooLarge => "The data is too large",
             Self::StoreThrottled(_) => "The session store is too busy",
             Self::StoreUnavailable(_) => "The session store cannot be reached",
@@ -135,14 +167,35 @@ impl Problem {
                 "The session has expired, was destroyed or never was. Start a new one.".into()
             }
             Self::RouteNotFound => "See the table of routes in the README.".into(),
-            Self::SessionExists => {
+            Self::SessionExists(_) => {
                 "A live session has this id. Choose another id, or leave out If-None-Match to \
                  replace the session's data."
                     .into()
             }
-            Self::ETagMismatch => {
+            Self::ETagMismatch(_) => {
                 "The data is of another version than If-Match asks for. Read the session again, \
                  and repeat the change on what it holds now."
+                    .into()
+            }
+            Self::SessionLocked { .. } => {
+                "Another request holds the session's lock. Wait as long as Retry-After says, or \
+                 take the lock with Session-Lock-Wait."
+                    .into()
+            }
+            Self::NotLockHolder => {
+                "The lock was given back, or fell and was taken by another. Take it again, and \
+                 repeat the change on what the session holds then."
+                    .into()
+            }
+            Self::InvalidPatch => "The body must be a JSON merge patch (RFC 7396).".into(),
+            Self::UnsupportedMediaType => {
+                "Send a patch as application/merge-patch+json, to a session whose data is \
+                 application/json or has a type that ends in +json. Replace other data with PUT."
+                    .into()
+            }
+            Self::NotJson => {
+                "The data says that it is JSON and is not, so there is nothing to patch. Replace \
+                 it with PUT."
                     .into()
             }
             Self::DataTooLarge => format!(
@@ -172,22 +225,26 @@ struct Document<'a> {
     detail: &'a str,
 }
 
-impl From<&Problem> for Response {
-    fn from(problem: &Problem) -> Self {
-        let status = problem.status();
+impl Problem {
+    /// The answer to a request that arrived at `now`.
+    pub(super) fn respond(&self, now: Timestamp) -> Response {
+        let status = self.status();
         let document = Document {
-            r#type: format!("urn:session-api:{}", problem.code()),
-            title: problem.title(),
+            r#type: format!("urn:session-api:{}", self.code()),
+            title: self.title(),
             status: status.as_u16(),
-            detail: &problem.detail(),
+            detail: &self.detail(),
         };
-        let response = Self::new(status)
+        let response = Response::new(status)
             .with(CONTENT_TYPE, "application/problem+json")
             .with_body(serde_json::to_vec(&document).unwrap_or_default());
-        match problem {
-            Problem::StoreThrottled(_) | Problem::StoreUnavailable(_) => {
-                response.with(RETRY_AFTER, "1")
+        match self {
+            Self::StoreThrottled(_) | Self::StoreUnavailable(_) => response.with(RETRY_AFTER, "1"),
+            Self::SessionLocked { until } => {
+                let left = until.millis().saturating_sub(now.millis()).div_ceil(1000).max(1);
+                response.with(RETRY_AFTER, left.to_string())
             }
+            Self::UnsupportedMediaType => response.with(ACCEPT_PATCH, MERGE_PATCH),
             _ => response,
         }
     }

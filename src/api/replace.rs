@@ -8,7 +8,7 @@ use super::{Call, Problem, Response};
 use crate::store::Replacement;
 
 pub(super) async fn put(call: &Call) -> Result<Response, Problem> {
-    let Call { request, store, limits, now } = call;
+    let Call { request, store, limits, .. } = call;
     let id = request.headers.session_id()?;
     if request.headers.creates()? {
         return Ok(created(call, &create(call, &id).await?));
@@ -19,6 +19,8 @@ pub(super) async fn put(call: &Call) -> Result<Response, Problem> {
         ttl: request.headers.ttl(limits)?,
         user: request.headers.user()?,
     };
-    let etag = store.replace(&id, new, &request.headers.if_match()?, *now).await?;
+    let precondition = request.headers.if_match()?;
+    let claim = request.headers.claim()?;
+    let etag = store.replace(&id, new, &precondition, &claim, call.now).await?;
     Ok(Response::new(StatusCode::NO_CONTENT).with_etag(&etag))
 }

@@ -5,8 +5,8 @@ use http::StatusCode;
 use super::{Call, Problem, Response};
 
 pub(super) async fn post(call: &Call) -> Result<Response, Problem> {
-    let Call { request, store, limits, now } = call;
+    let Call { request, store, limits, .. } = call;
     let id = request.headers.session_id()?;
-    let lifetime = store.touch(&id, request.headers.ttl(limits)?, *now).await?;
-    Ok(Response::new(StatusCode::NO_CONTENT).with_lifetime(&lifetime, *now))
+    let lifetime = store.touch(&id, request.headers.ttl(limits)?, call.now).await?;
+    Ok(Response::new(StatusCode::NO_CONTENT).with_lifetime(&lifetime, call.now))
 }

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Builder, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
 };
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
@@ -49,6 +55,7 @@ pub fn settings(aws: &Aws) -> Builder {
                 .with_max_attempts(MAX_ATTEMPTS)
                 .with_initial_backoff(INITIAL_BACKOFF),
         )
+        .retry_classifier(RetryConflicts)
         .timeout_config(
             TimeoutConfig::builder()
                 .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -59,6 +66,45 @@ pub fn settings(aws: &Aws) -> Builder {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     settings.set_endpoint_url(aws.endpoint_url.clone());
     settings
+}
+
+/// Has the SDK try again what met a rotation's transaction on the same item: DynamoDB refuses the
+/// later of the two at once, and in a moment the item is free.
+#[derive(Debug)]
+struct RetryConflicts;
+
+impl ClassifyRetry for RetryConflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = match context.output_or_error() {
+            Some(Err(error)) => error.as_operation_error(),
+            _ => None,
+        };
+        let is_conflict = error.is_some_and(|error| {
+            has_code(error.downcast_ref::<UpdateItemError>())
+                || has_code(error.downcast_ref::<PutItemError>())
+                || has_code(error.downcast_ref::<DeleteItemError>())
+                || error.downcast_ref().is_some_and(is_canceled_by_conflict)
+        });
+        if is_conflict { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
+    }
+
+    fn name(&self) -> &'static str {
+        "RetryConflicts"
+    }
+}
+
+fn has_code<E: ProvideErrorMetadata>(error: Option<&E>) -> bool {
+    error.is_some_and(|error| error.code() == Some("TransactionConflictException"))
+}
+
+fn is_canceled_by_conflict(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(canceled) = error else {
+        return false;
+    };
+    canceled
+        .cancellation_reasons()
+        .iter()
+        .any(|reason| reason.code() == Some("TransactionConflict"))
 }
 
 fn http_client(aws: &Aws) -> SharedHttpClient {

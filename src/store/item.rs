@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::seal::OpenError;
-use crate::session::{ETag, Handle, Lifetime, MediaType, Metadata, Timestamp, Ttl, User};
+use crate::session::{
+    ETag, Handle, Lifetime, LockToken, MediaType, Metadata, Timestamp, Ttl, User,
+};
 
 /// Partition key: the session's handle.
 pub(super) const ID: &str = "id";
@@ -27,6 +29,13 @@ pub(super) const DEADLINE: &str = "deadline";
 /// Whom the session belongs to; hash key of the index.
 pub(super) const USER: &str = "user";
 
+/// Token of the lock's holder.
+pub(super) const LOCK: &str = "lock";
+/// Epoch milliseconds at which the lock falls by itself.
+pub(super) const LOCK_UNTIL: &str = "lock_until";
+/// Handle that the session moved to; on an id that was rotated with a grace.
+pub(super) const SUCCESSOR: &str = "successor";
+
 /// The deadline of a session that has none, for the one place that must write a number: 9999-12-31.
 pub(super) const NEVER: u64 = 253_402_300_799;
 
@@ -44,8 +53,15 @@ pub enum CorruptItem {
     Data(#[from] OpenError),
 }
 
-/// What [`metadata`] reads.
-pub(super) const METADATA: &[&str] = &[ETAG, TYPE, CREATED, EXPIRES, DEADLINE, USER];
+/// A lock that somebody took.
+pub(super) struct Lock {
+    pub(super) token: LockToken,
+    /// When it falls by itself.
+    pub(super) until: Timestamp,
+}
+
+/// What [`metadata`], [`lifetime`] and [`successor`] read.
+pub(super) const METADATA: &[&str] = &[ETAG, TYPE, CREATED, EXPIRES, DEADLINE, USER, SUCCESSOR];
 
 /// The item of a session that is made.
 pub(super) fn new(handle: &Handle, ttl: Ttl, sealed: Vec<u8>, metadata: &Metadata) -> Item {
@@ -68,17 +84,11 @@ pub(super) fn new(handle: &Handle, ttl: Ttl, sealed: Vec<u8>, metadata: &Metadat
 pub(super) fn metadata(item: &Item) -> Result<Metadata, CorruptItem> {
     let user = match item.get(USER) {
         None => None,
-        Some(value) => Some(
-            value
-                .as_s()
-                .ok()
-                .and_then(|user| User::parse(user))
-                .ok_or(CorruptItem::Attribute(USER))?,
-        ),
+        Some(_) => Some(parsed(item, USER, User::parse)?),
     };
     Ok(Metadata {
         etag: etag(item)?,
-        media_type: MediaType::parse(string(item, TYPE)?).ok_or(CorruptItem::Attribute(TYPE))?,
+        media_type: parsed(item, TYPE, MediaType::parse)?,
         created: Timestamp::from_millis(integer(item, CREATED)?),
         lifetime: lifetime(item)?,
         user,
@@ -97,6 +107,36 @@ pub(super) fn lifetime(item: &Item) -> Result<Lifetime, CorruptItem> {
 /// Reads the version of the data.
 pub(super) fn etag(item: &Item) -> Result<ETag, CorruptItem> {
     string(item, ETAG).map(ETag::from_text)
+}
+
+/// Reads who holds the lock and until when, if anybody took it and did not give it back.
+pub(super) fn lock(item: &Item) -> Result<Option<Lock>, CorruptItem> {
+    match item.get(LOCK) {
+        None => Ok(None),
+        Some(_) => Ok(Some(Lock {
+            token: parsed(item, LOCK, LockToken::parse)?,
+            until: Timestamp::from_millis(integer(item, LOCK_UNTIL)?),
+        })),
+    }
+}
+
+/// Reads where the session moved to, if it did.
+pub(super) fn successor(item: &Item) -> Result<Option<Handle>, CorruptItem> {
+    match item.get(SUCCESSOR) {
+        None => Ok(None),
+        Some(_) => parsed(item, SUCCESSOR, Handle::parse).map(Some),
+    }
+}
+
+/// Reads the idle lifetime.
+pub(super) fn ttl(item: &Item) -> Result<Ttl, CorruptItem> {
+    let seconds = u32::try_from(integer(item, TTL)?);
+    seconds.map(Ttl::from_seconds).map_err(|_| CorruptItem::Attribute(TTL))
+}
+
+/// Reads the handle.
+pub(super) fn handle(item: &Item) -> Result<Handle, CorruptItem> {
+    parsed(item, ID, Handle::parse)
 }
 
 /// Takes the sealed data out of the item.
@@ -125,6 +165,14 @@ pub(super) fn bytes(value: Vec<u8>) -> AttributeValue {
 fn string<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, CorruptItem> {
     let value = item.get(name).and_then(|value| value.as_s().ok());
     value.map(String::as_str).ok_or(CorruptItem::Attribute(name))
+}
+
+fn parsed<T>(
+    item: &Item,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, CorruptItem> {
+    parse(string(item, name)?).ok_or(CorruptItem::Attribute(name))
 }
 
 fn integer(item: &Item, name: &'static str) -> Result<u64, CorruptItem> {
