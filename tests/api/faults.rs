@@ -9,15 +9,35 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{
-    self, App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, READ, REPLACE, TOUCH, unhurried,
+    self, App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
+    REVOKE_ALL, ROTATE, TOUCH, UNLOCK, unhurried,
 };
 use crate::table;
 
-const ALL: [&str; 7] = [CREATE, CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
+const ALL: [&str; 14] = [
+    CREATE,
+    CREATE_WITH_ID,
+    READ,
+    HEAD,
+    REPLACE,
+    PATCH,
+    TOUCH,
+    ROTATE,
+    LOCK,
+    UNLOCK,
+    LIST,
+    REVOKE_ALL,
+    REVOKE,
+    DESTROY,
+];
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
+    /// None: it is carried out and answered.
+    Pass,
+    /// DynamoDB answers so, without carrying it out.
+    Answer(&'static str),
     /// It is carried out, and the connection is cut before the answer.
     LoseAnswer,
     /// The connection is cut before anything happens.
@@ -106,7 +126,8 @@ async fn serve(connection: TcpStream, faults: Arc<Mutex<VecDeque<Fault>>>) -> Op
                 let _ = tokio::task::spawn_blocking(carry_out).await;
                 return None;
             }
-            None => match tokio::task::spawn_blocking(carry_out).await.ok()? {
+            Some(Fault::Answer(answer)) => (200, answer.to_owned()),
+            None | Some(Fault::Pass) => match tokio::task::spawn_blocking(carry_out).await.ok()? {
                 Ok(answer) => (200, answer.to_string()),
                 Err(error) => (400, error),
             },
@@ -177,6 +198,7 @@ async fn a_store_that_fails_is_never_mistaken_for_no_session() {
         (Refuse(400, "AccessDeniedException"), "500 internal"),
         (Refuse(400, "ResourceNotFoundException"), "500 internal"),
         (Refuse(400, "ValidationException"), "500 internal"),
+        (Refuse(400, "TransactionConflictException"), "503 store-throttled"),
         (Garbage, "500 internal"),
     ] {
         for event in ALL {
@@ -187,11 +209,75 @@ async fn a_store_that_fails_is_never_mistaken_for_no_session() {
 }
 
 #[tokio::test]
+async fn who_meets_a_rotation_tries_again() {
+    let faulty = Faulty::new().await;
+    let app = &faulty.app;
+    app.send(CREATE_WITH_ID).await;
+    for event in [REPLACE, TOUCH, LOCK] {
+        faulty.befall(&[Refuse(400, "TransactionConflictException")]);
+        app.take_calls();
+        assert!(app.send(event).await.status < 300);
+        assert_eq!(app.take_calls(), ["UpdateItem", "UpdateItem"]);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_cut_off_leaves_the_session_under_one_id() {
+    let Faulty { app, next } = Faulty::with(unhurried).await;
+    let faulty = Faulty { app: app.clone(), next };
+    app.send(CREATE_WITH_ID).await;
+    // Dead between its two calls, as far as the table can tell.
+    faulty.befall(&[Fault::Pass, Cut, Cut, Cut]);
+    assert_eq!(app.send(ROTATE).await.outcome(), "503 store-unavailable");
+    assert_eq!(app.send(READ).await.status, 200);
+    assert_eq!(app.items().await.len(), 1);
+    // Carried out, and the answer lost: the SDK asks again, and the transaction knows itself.
+    faulty.befall(&[Fault::Pass, LoseAnswer]);
+    let rotated = app.send(ROTATE).await;
+    assert_eq!(rotated.status, 200);
+    assert_eq!(app.send(READ).await.outcome(), "404 session-not-found");
+    assert_eq!(app.send(READ).id(rotated.header("Session-Id")).await.status, 200);
+    assert_eq!(app.items().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lock_whose_answer_was_lost_is_taken() {
+    let Faulty { app, next } = Faulty::with(unhurried).await;
+    let faulty = Faulty { app: app.clone(), next };
+    app.send(CREATE_WITH_ID).await;
+    faulty.befall(&[LoseAnswer]);
+    let locked = app.send(LOCK).await;
+    assert_eq!(locked.body, br#"{"cart":["apple"]}"#);
+    let put = app.send(REPLACE).header("session-lock", locked.header("Session-Lock"));
+    assert_eq!(put.await.status, 204);
+}
+
+#[tokio::test]
+async fn revoke_all_looks_a_second_time_for_what_the_index_did_not_have_yet() {
+    let Faulty { app, next } = Faulty::with(unhurried).await;
+    let faulty = Faulty { app: app.clone(), next };
+    app.send(CREATE_WITH_ID).await;
+    faulty.befall(&[Fault::Answer(r#"{"Items":[],"Count":0,"ScannedCount":0}"#)]);
+    assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
+    assert_eq!(app.send(READ).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_store_that_is_not_there_is_unavailable() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = harness::config("sessions", &format!("http://{nowhere}"));
     let app = App::over(store::settings(&config.aws), config);
     for event in ALL {
+        assert_eq!(app.send(event).await.outcome(), "503 store-unavailable");
+    }
+}
+
+#[tokio::test]
+async fn the_answer_is_there_before_the_functions_time_is_up() {
+    let faulty = Faulty::new().await;
+    let app = faulty.app.clone().with_time(std::time::Duration::from_millis(300));
+    for event in ALL {
+        faulty.befall(&[Hang; 10]);
         assert_eq!(app.send(event).await.outcome(), "503 store-unavailable");
     }
 }

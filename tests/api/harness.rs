@@ -14,8 +14,9 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::{Client, Config as ClientConfig};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
-use session_api::api::{self, Api, Event};
+use session_api::api::{self, Api, Event, Invocation};
 use session_api::config::{Aws, Config, Limits};
 use session_api::session::{Timestamp, Ttl};
 use session_api::store;
@@ -30,6 +31,13 @@ pub(crate) const READ: &str = include_str!("../../events/read.json");
 pub(crate) const HEAD: &str = include_str!("../../events/head.json");
 pub(crate) const REPLACE: &str = include_str!("../../events/replace.json");
 pub(crate) const TOUCH: &str = include_str!("../../events/touch.json");
+pub(crate) const PATCH: &str = include_str!("../../events/patch.json");
+pub(crate) const ROTATE: &str = include_str!("../../events/rotate.json");
+pub(crate) const LOCK: &str = include_str!("../../events/lock.json");
+pub(crate) const UNLOCK: &str = include_str!("../../events/unlock.json");
+pub(crate) const LIST: &str = include_str!("../../events/list.json");
+pub(crate) const REVOKE_ALL: &str = include_str!("../../events/revoke-all.json");
+pub(crate) const REVOKE: &str = include_str!("../../events/revoke.json");
 pub(crate) const DESTROY: &str = include_str!("../../events/destroy.json");
 
 /// The session id in the events.
@@ -102,6 +110,8 @@ pub(crate) struct App {
     table: String,
     wire: Wire,
     now: Timestamp,
+    time: Duration,
+    by_the_clock: bool,
 }
 
 impl App {
@@ -134,7 +144,10 @@ impl App {
             api: Arc::new(Api::new(Client::from_conf(client), &config)),
             table: config.table,
             wire,
-            now: Timestamp::now(),
+            // The start of a second, so that none passes while a test looks at its edge.
+            now: Timestamp::from_seconds(Timestamp::now().seconds()),
+            time: Duration::from_secs(300),
+            by_the_clock: false,
         }
     }
 
@@ -149,6 +162,18 @@ impl App {
         let answer = self.send(CREATE).await;
         assert_eq!(answer.status, 201);
         answer.header("Session-Id").to_owned()
+    }
+
+    /// With a time limit for each request, as a function has.
+    pub(crate) fn with_time(mut self, time: Duration) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// With the machine's clock in place of one that stands still.
+    pub(crate) fn by_the_clock(mut self) -> Self {
+        self.by_the_clock = true;
+        self
     }
 
     /// When the app's first request arrives.
@@ -214,6 +239,15 @@ impl Exchange {
         self
     }
 
+    /// To the session of this handle.
+    pub(crate) fn handle(self, handle: &str) -> Self {
+        let path = format!("/sessions/{handle}");
+        self.event(|event| {
+            event["rawPath"] = path.clone().into();
+            event["requestContext"]["http"]["path"] = path.into();
+        })
+    }
+
     /// With a change to the event itself.
     pub(crate) fn event(mut self, change: impl FnOnce(&mut Value)) -> Self {
         change(&mut self.event);
@@ -222,16 +256,21 @@ impl Exchange {
 
     async fn answer(self) -> Answer {
         let Self { app, event, after } = self;
-        // Routed as the template routes: by the method, to one function.
-        let method = event["requestContext"]["http"]["method"].as_str().unwrap_or("GET").to_owned();
+        // Routed as the template routes, to one function.
+        let http = &event["requestContext"]["http"];
+        let method = http["method"].as_str().unwrap_or("GET").to_owned();
+        let path = http["path"].as_str().unwrap_or("/session").to_owned();
         let event: Event = serde_json::from_value(event).unwrap();
-        let now =
-            Timestamp::from_millis(app.now.millis().checked_add_signed(after * 1000).unwrap());
+        let now = if app.by_the_clock { Timestamp::now() } else { app.now };
+        let now = Timestamp::from_millis(now.millis().checked_add_signed(after * 1000).unwrap());
         let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
-        let reply = match method.as_str() {
-            "GET" | "HEAD" => app.api.answer(api::read, event, request_id, now).await,
-            "DELETE" => app.api.answer(api::destroy, event, request_id, now).await,
-            _ => app.api.answer(api::write, event, request_id, now).await,
+        let invocation = Invocation { request_id, time: app.time };
+        let reply = match (method.as_str(), path.as_str()) {
+            ("GET" | "HEAD", _) => app.api.answer(api::read, event, invocation, now).await,
+            (_, "/session/rotate") => app.api.answer(api::rotate, event, invocation, now).await,
+            (_, "/session/lock") => app.api.answer(api::write, event, invocation, now).await,
+            ("DELETE", _) => app.api.answer(api::destroy, event, invocation, now).await,
+            _ => app.api.answer(api::write, event, invocation, now).await,
         };
         Answer::read(serde_json::to_value(reply).unwrap(), method == "HEAD")
     }
@@ -268,13 +307,16 @@ impl Answer {
 
         assert_eq!(answer.header("Cache-Control"), "no-store");
         let known = [
+            "Accept-Patch",
             "Cache-Control",
             "Content-Type",
             "ETag",
+            "Preference-Applied",
             "Retry-After",
             "Session-Created",
             "Session-Expires",
             "Session-Id",
+            "Session-Lock",
             "Session-TTL",
             "Session-User",
         ];
@@ -284,8 +326,10 @@ impl Answer {
         if matches!(status, 201 | 204 | 304) || is_head && status < 400 {
             assert!(answer.body.is_empty(), "{answer:?}");
         }
-        assert_eq!(answer.headers.contains_key("Retry-After"), status == 503, "{answer:?}");
-        if status >= 400 {
+        let retry = matches!(status, 423 | 503);
+        assert_eq!(answer.headers.contains_key("Retry-After"), retry, "{answer:?}");
+        // A preference for the data that won takes the place of a problem.
+        if status >= 400 && !answer.headers.contains_key("Preference-Applied") {
             assert_eq!(answer.header("Content-Type"), "application/problem+json");
             let problem: Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(problem["status"], status);
@@ -320,6 +364,12 @@ impl Answer {
         .trim_end()
         .to_owned()
     }
+}
+
+/// Sends all at once, on as many threads as there are.
+pub(crate) async fn at_once(requests: impl IntoIterator<Item = Exchange>) -> Vec<Answer> {
+    let tasks: Vec<_> = requests.into_iter().map(|r| tokio::spawn(r.into_future())).collect();
+    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }
 
 /// The operations that went over the wire, retries included.

@@ -2,15 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::harness::{
-    Answer, App, CREATE_WITH_ID, DESTROY, Exchange, READ, REPLACE, TOUCH, new_id,
-};
-
-/// Sends all at once, on as many threads as there are.
-async fn at_once(requests: impl IntoIterator<Item = Exchange>) -> Vec<Answer> {
-    let tasks: Vec<_> = requests.into_iter().map(|r| tokio::spawn(r.into_future())).collect();
-    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
-}
+use crate::harness::{Answer, App, CREATE_WITH_ID, DESTROY, READ, REPLACE, TOUCH, at_once, new_id};
 
 fn count(answers: &[Answer], outcome: &str) -> usize {
     answers.iter().filter(|answer| answer.outcome() == outcome).count()

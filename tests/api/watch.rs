@@ -25,6 +25,7 @@ impl Local {
         let tests = std::env::current_exe().unwrap();
         let program = tests.parent().unwrap().parent().unwrap().join("examples/local");
         let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("watch");
+        let _ = std::fs::remove_dir_all(&data);
         let mut process = Command::new(program)
             .args(["--port", &port, "--dynamodb-port", &free_port()])
             .arg("--data")
@@ -95,14 +96,45 @@ fn the_binaries_serve_a_session_over_http() {
     assert_eq!(local.send(session("HEAD", "/session"), b"").headers()["etag"], etag);
 
     let bytes: Vec<u8> = (0..=255).collect();
-    let put = || session("PUT", "/session").header("Content-Type", "application/octet-stream");
-    assert_eq!(local.send(put().header("If-Match", &etag), &bytes).status(), 204);
+    let put = || session("PUT", "/session");
+    let binary = put().header("If-Match", &etag).header("Content-Type", "application/octet-stream");
+    assert_eq!(local.send(binary, &bytes).status(), 204);
     assert_eq!(local.send(put().header("If-Match", &etag), b"stale").status(), 412);
     assert_eq!(local.send(session("GET", "/session"), b"").body(), &bytes);
 
     let touched = local.send(session("POST", "/session/touch").header("Session-TTL", "120"), b"");
     assert_eq!(touched.status(), 204);
     assert_eq!(touched.headers()["session-ttl"], "120");
+
+    let json = put().header("Content-Type", "application/json");
+    assert_eq!(local.send(json, br#"{"a":1}"#).status(), 204);
+    let merge = session("PATCH", "/session").header("Content-Type", "application/merge-patch+json");
+    let merge = merge.header("Prefer", "return=representation");
+    assert_eq!(local.send(merge, br#"{"b":2}"#).body(), br#"{"a":1,"b":2}"#);
+
+    let locked = local.send(session("POST", "/session/lock"), b"");
+    assert_eq!(locked.status(), 200);
+    assert_eq!(local.send(put(), b"no token").status(), 423);
+    let unlock = session("DELETE", "/session/lock");
+    let unlock = unlock.header("Session-Lock", &locked.headers()["session-lock"]);
+    assert_eq!(local.send(unlock, b"").status(), 204);
+
+    let rotated = local.send(session("POST", "/session/rotate"), b"");
+    assert_eq!(rotated.status(), 200);
+    assert_eq!(local.send(session("GET", "/session"), b"").status(), 404);
+    let id = rotated.headers()["session-id"].to_str().unwrap();
+    let session = |method: &str, path: &str| local.request(method, path).header("Session-Id", id);
+    let put = || session("PUT", "/session");
+
+    let ada = |method: &str, path: &str| local.request(method, path).header("Session-User", "ada");
+    let list = || -> serde_json::Value {
+        serde_json::from_slice(local.send(ada("GET", "/sessions"), b"").body()).unwrap()
+    };
+    let listed = list();
+    let handle = listed[0]["handle"].as_str().unwrap();
+    assert_eq!(local.send(ada("DELETE", &format!("/sessions/{handle}")), b"").status(), 204);
+    assert_eq!(local.send(ada("DELETE", "/sessions"), b"").status(), 200);
+    assert_eq!(list(), serde_json::json!([]));
 
     assert_eq!(local.send(session("DELETE", "/session"), b"").status(), 204);
     let gone = local.send(session("GET", "/session"), b"");

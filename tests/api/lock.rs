@@ -1,0 +1,173 @@
+//! The lock: one request at a time per session, also when holders die.
+
+use futures_util::future::join_all;
+
+use crate::harness::{
+    Answer, App, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK, new_id,
+};
+
+fn token(locked: &Answer) -> String {
+    assert_eq!(locked.status, 200, "{locked:?}");
+    locked.header("Session-Lock").to_owned()
+}
+
+#[tokio::test]
+async fn the_lock_comes_with_the_session() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let read = app.send(READ).id(&id).await;
+    app.take_calls();
+    let locked = app.send(LOCK).id(&id).await;
+    assert_eq!(app.take_calls(), ["UpdateItem"]);
+    assert_eq!(token(&locked).len(), 22);
+    assert_eq!(locked.body, read.body);
+    for name in read.header_names() {
+        assert_eq!(locked.header(name), read.header(name));
+    }
+    assert_eq!(app.send(LOCK).id(&new_id()).await.outcome(), "404 session-not-found");
+}
+
+#[tokio::test]
+async fn while_it_is_held_only_its_holder_writes() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let held = token(&app.send(LOCK).id(&id).header("session-lock-lease", "30").await);
+    let other = "AAAAAAAAAAAAAAAAAAAAAA";
+    for event in [REPLACE, PATCH, ROTATE] {
+        for request in [app.send(event), app.send(event).header("session-lock", other)] {
+            let refused = request.id(&id).after(10).await;
+            assert_eq!(refused.outcome(), "423 session-locked");
+            assert_eq!(refused.header("Retry-After"), "20");
+        }
+    }
+    assert_eq!(app.send(LOCK).id(&id).await.outcome(), "423 session-locked");
+    assert_eq!(app.send(READ).id(&id).await.status, 200);
+    assert_eq!(app.send(TOUCH).id(&id).await.status, 204);
+    assert_eq!(app.send(REPLACE).id(&id).header("session-lock", &held).await.status, 204);
+    assert_eq!(app.send(PATCH).id(&id).header("session-lock", &held).await.status, 204);
+    assert_eq!(app.send(DESTROY).id(&id).await.status, 204);
+}
+
+#[tokio::test]
+async fn it_is_given_back_alone_or_with_a_write() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let unlock = |token: &str| app.send(UNLOCK).id(&id).header("session-lock", token);
+    let held = token(&app.send(LOCK).id(&id).await);
+    assert_eq!(unlock("AAAAAAAAAAAAAAAAAAAAAA").await.outcome(), "412 not-lock-holder");
+    assert_eq!(unlock(&held).await.header_names(), ["Cache-Control"]);
+    assert_eq!(unlock(&held).await.status, 204, "nobody holds it");
+    assert_eq!(app.send(UNLOCK).id(&new_id()).await.outcome(), "404 session-not-found");
+    for event in [REPLACE, PATCH] {
+        let held = token(&app.send(LOCK).id(&id).await);
+        let write = |release: &str| {
+            let write = app.send(event).id(&id).header("session-lock", &held);
+            write.header("session-lock-release", release)
+        };
+        assert_eq!(write("yes").await.outcome(), "400 invalid-header");
+        assert_eq!(write("true").await.status, 204);
+        assert_eq!(write("true").await.outcome(), "412 not-lock-holder");
+        assert_eq!(app.send(REPLACE).id(&id).await.status, 204);
+    }
+    let no_token = app.send(REPLACE).id(&id).header("session-lock-release", "true").await;
+    assert_eq!(no_token.outcome(), "400 invalid-header");
+    assert_eq!(
+        app.send(UNLOCK).id(&id).without("session-lock").await.outcome(),
+        "400 invalid-header"
+    );
+}
+
+#[tokio::test]
+async fn a_lease_falls_by_itself_to_the_millisecond() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let first = token(&app.send(LOCK).id(&id).header("session-lock-lease", "10").await);
+    assert_eq!(app.send(REPLACE).id(&id).after(9).await.outcome(), "423 session-locked");
+    assert_eq!(app.send(REPLACE).id(&id).after(11).await.status, 204);
+    let late =
+        |seconds: i64| app.send(REPLACE).id(&id).header("session-lock", &first).after(seconds);
+    assert_eq!(late(11).await.status, 204, "nobody else has taken it");
+    let second = token(&app.send(LOCK).id(&id).after(11).await);
+    assert_eq!(late(12).await.outcome(), "423 session-locked", "fenced off");
+    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).after(12);
+    assert_eq!(unlock.await.outcome(), "412 not-lock-holder");
+    assert_eq!(late(22).await.outcome(), "412 not-lock-holder", "fenced off for good");
+    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).after(22);
+    assert_eq!(unlock.await.status, 204, "nobody holds it any more");
+    let put = app.send(REPLACE).id(&id).header("session-lock", &second).after(22);
+    assert_eq!(put.await.status, 204);
+}
+
+#[tokio::test]
+async fn a_rotation_takes_the_lock_along() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let held = token(&app.send(LOCK).id(&id).await);
+    assert_eq!(app.send(ROTATE).id(&id).await.outcome(), "423 session-locked");
+    let rotated = app.send(ROTATE).id(&id).header("session-lock", &held).await;
+    let new = rotated.header("Session-Id");
+    assert_eq!(app.send(REPLACE).id(new).await.outcome(), "423 session-locked");
+    assert_eq!(app.send(REPLACE).id(new).header("session-lock", &held).await.status, 204);
+}
+
+#[tokio::test]
+async fn lease_and_wait_have_their_limits() {
+    let app = App::new().await;
+    let id = app.session().await;
+    for (header, bad) in [
+        ("session-lock-lease", ["0", "61", "", "1.5"]),
+        ("session-lock-wait", ["-1", "11", "", "x"]),
+    ] {
+        for value in bad {
+            let answer = app.send(LOCK).id(&id).header(header, value).await;
+            assert_eq!(answer.outcome(), "400 invalid-header", "{header}: {value}");
+        }
+    }
+    assert_eq!(app.send(LOCK).id(&id).header("session-lock-lease", "60").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_client_asks_seldom_and_gives_up_in_time() {
+    let app = App::new().await;
+    let id = app.session().await;
+    app.send(LOCK).id(&id).header("session-lock-lease", "60").await;
+    app.take_calls();
+    let waited = app.send(LOCK).id(&id).header("session-lock-wait", "10").await;
+    assert_eq!(waited.outcome(), "423 session-locked");
+    let calls = app.take_calls();
+    // Five to get to waits of half a second, then one every 250 to 500 ms.
+    assert!((15..=45).contains(&calls.len()), "{} calls in 10 s", calls.len());
+    assert!(calls.iter().all(|call| call == "UpdateItem"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_50_increments_under_the_lock_none_is_lost_though_every_fifth_holder_dies() {
+    let app = App::new().await.by_the_clock();
+    let id = app.session().await;
+    app.send(REPLACE).id(&id).body(b"0").await;
+    let client = |n: u32, app: App, id: String| async move {
+        loop {
+            let lock = app.send(LOCK).id(&id).header("session-lock-wait", "10");
+            let locked = lock.header("session-lock-lease", "1").await;
+            if locked.status == 423 {
+                continue;
+            }
+            let held = token(&locked);
+            let count: u32 = std::str::from_utf8(&locked.body).unwrap().parse().unwrap();
+            if n.is_multiple_of(5) {
+                return; // dead, without a word
+            }
+            let put = app.send(REPLACE).id(&id).header("session-lock", &held);
+            let put = put.header("session-lock-release", "true");
+            match put.body((count + 1).to_string().as_bytes()).await.outcome().as_str() {
+                "204" => return,
+                // Its lease ran out, and another took the lock: nothing was written, so once more.
+                "423 session-locked" | "412 not-lock-holder" => {}
+                outcome => panic!("{outcome}"),
+            }
+        }
+    };
+    let clients = (0..50).map(|n| tokio::spawn(client(n, app.clone(), id.clone())));
+    join_all(clients).await.into_iter().for_each(|done| done.unwrap());
+    assert_eq!(app.send(READ).id(&id).await.body, b"40");
+}
