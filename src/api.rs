@@ -48,8 +48,8 @@ pub struct Invocation<'a> {
     pub time: Duration,
 }
 
-/// One request to one route, with all that its endpoint needs to answer it.
-#[derive(Debug)]
+/// One request to one route, with all that its endpoint needs to answer it. Like the request and the
+/// answer it has no `Debug`, which would print ids and data.
 pub struct Call {
     request: Request,
     store: SessionStore,
@@ -180,7 +180,7 @@ impl Api {
             Ok(response) => (response, None),
             Err(problem) => (problem.respond(now), Some(problem)),
         };
-        let handle = id.or_else(|| response.session_id()).map(|id| id.handle());
+        let handle = response.session_id().or(id).map(|id| id.handle());
         Line {
             request_id: invocation.request_id,
             gateway_request_id: &gateway_request_id,

@@ -68,6 +68,16 @@ impl fmt::Debug for Aws {
 /// The longest of each that is taken, in seconds: ten years of 365 days. More is a mistake in units.
 const TEN_YEARS: u32 = 315_360_000;
 
+/// What `RUST_LOG` may hold. The level's own parser also takes numbers, and nothing for `error`.
+const LEVELS: [LevelFilter; 6] = [
+    LevelFilter::OFF,
+    LevelFilter::ERROR,
+    LevelFilter::WARN,
+    LevelFilter::INFO,
+    LevelFilter::DEBUG,
+    LevelFilter::TRACE,
+];
+
 /// A variable that does not hold what it should.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -118,10 +128,12 @@ impl Config {
         let max_lifetime = seconds("MAX_LIFETIME", 0, 0..=TEN_YEARS)?;
         let log_level = match lookup("RUST_LOG") {
             None => LevelFilter::INFO,
-            Some(text) => text.parse().map_err(|_| {
-                let expected = "one of off, error, warn, info, debug and trace";
-                error("RUST_LOG", Some(text), expected.to_owned())
-            })?,
+            Some(text) => {
+                LEVELS.iter().find(|level| level.to_string() == text).copied().ok_or_else(|| {
+                    let expected = "one of off, error, warn, info, debug and trace";
+                    error("RUST_LOG", Some(text), expected.to_owned())
+                })?
+            }
         };
         Ok(Self {
             table,
@@ -140,7 +152,9 @@ impl Aws {
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let optional = |variable| lookup(variable).filter(|value| !value.is_empty());
         let required = |variable, expected: &str| {
-            let error = || ConfigError { variable, holds: None, expected: expected.to_owned() };
+            // Where it is there, it is empty, so that no secret is told.
+            let holds = lookup(variable);
+            let error = || ConfigError { variable, holds, expected: expected.to_owned() };
             optional(variable).ok_or_else(error)
         };
         let region = required("AWS_REGION", "an AWS region, as in eu-central-1")?;
@@ -230,7 +244,7 @@ mod tests {
         assert!(aws("AWS_REGION", "cn-north-1").system_roots);
         assert_eq!(
             config(&[("TABLE_NAME", "t"), ("AWS_REGION", "")]).unwrap_err(),
-            "AWS_REGION is not set; it must be an AWS region, as in eu-central-1"
+            "AWS_REGION is \"\"; it must be an AWS region, as in eu-central-1"
         );
     }
 
@@ -253,6 +267,9 @@ mod tests {
         );
         for value in ["-1", "", "1.5", "315360001", "99999999999999999999"] {
             assert!(error("MAX_LIFETIME", value).starts_with("MAX_LIFETIME is "), "{value}");
+        }
+        for value in ["", "3", "INFO"] {
+            assert!(error("RUST_LOG", value).starts_with("RUST_LOG is "), "{value}");
         }
         assert_eq!(
             error("RUST_LOG", "loud"),

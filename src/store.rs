@@ -45,7 +45,6 @@ pub use usage::Usage;
 pub use user::Listed;
 
 /// What a caller says of a session that it makes.
-#[derive(Debug)]
 pub struct NewSession<'a> {
     /// The data, any bytes.
     pub data: &'a [u8],
@@ -60,7 +59,6 @@ pub struct NewSession<'a> {
 }
 
 /// What a caller puts in the place of a session's data.
-#[derive(Debug)]
 pub struct Replacement<'a> {
     /// The data, any bytes.
     pub data: &'a [u8],
@@ -158,9 +156,9 @@ impl SessionStore {
             })? {
                 Some(item) if is_own_write(&item, &metadata.etag) => {}
                 found => {
-                    return Err(StoreError::AlreadyExists(Box::new(Found(
-                        found.unwrap_or_default(),
-                    ))));
+                    let found = found.unwrap_or_default();
+                    item::lifetime(&found)?;
+                    return Err(StoreError::AlreadyExists(Box::new(Found(found))));
                 }
             },
         }

@@ -62,22 +62,29 @@ async fn run(options: Options) -> Outcome {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    print_session(options.port);
-    tokio::select! {
+    let serve = async {
+        wait_for_functions(options.port).await?;
+        print_session(options.port);
+        std::future::pending::<Outcome>().await
+    };
+    let ended = tokio::select! {
+        failed = serve => failed,
         ended = watch.wait() => Err(format!("cargo lambda watch ended: {}", ended?).into()),
-        _ = interrupt.recv() => stop(watch).await,
-        _ = terminate.recv() => stop(watch).await,
-    }
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    stop(watch).await?;
+    ended
 }
 
-/// Starts everything; when it is done, every function has answered a request.
+/// Starts everything and gives the emulator, which starts a function at its first request.
 async fn start(options: &Options) -> Outcome<Child> {
     // cargo-lambda says nothing of use when its port is taken.
     drop(bind(options.port, "the API").await?);
     let endpoint = start_dynamodb(options).await?;
     compile().await?;
     println!("Starting the functions.");
-    let mut watch = cargo()
+    let watch = cargo()
         .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
         // Otherwise a function answers one request at a time, and a slow one holds up the rest.
@@ -92,25 +99,18 @@ async fn start(options: &Options) -> Outcome<Child> {
         .env("TABLE_NAME", TABLE)
         .stdin(Stdio::null())
         .process_group(0)
-        .spawn()
-        .map_err(|error| format!("cargo: {error}"))?;
-    let url = format!("http://localhost:{}", options.port);
-    tokio::select! {
-        ended = watch.wait() => Err(format!("cargo lambda watch ended: {}", ended?).into()),
-        up = tokio::task::spawn_blocking(move || wait_for_functions(&url)) => {
-            up??;
-            Ok(watch)
-        }
-    }
+        .spawn();
+    Ok(watch.map_err(|error| format!("cargo: {error}"))?)
 }
 
 /// Ends the functions and their emulator, all in one process group.
 async fn stop(mut watch: Child) -> Outcome {
     if let Some(group) = watch.id() {
-        Command::new("kill").args(["-s", "INT", "--", &format!("-{group}")]).status().await?;
-    }
-    if tokio::time::timeout(Duration::from_secs(5), watch.wait()).await.is_err() {
-        watch.kill().await?;
+        // The shell's own `kill`: the program of that name is not on every machine.
+        Command::new("sh").args(["-c", &format!("kill -s INT -- -{group}")]).status().await?;
+        if tokio::time::timeout(Duration::from_secs(5), watch.wait()).await.is_err() {
+            Command::new("sh").args(["-c", &format!("kill -s KILL -- -{group}")]).status().await?;
+        }
     }
     Ok(())
 }
@@ -124,7 +124,8 @@ async fn bind(port: u16, what: &str) -> Outcome<TcpListener> {
 async fn start_dynamodb(options: &Options) -> Outcome<String> {
     std::fs::create_dir_all(&options.data)
         .map_err(|error| format!("{}: {error}", options.data.display()))?;
-    let file = options.data.join("dynamodb.sqlite");
+    // Another table in the template is another file here, and not an old table that looks like it.
+    let file = options.data.join(format!("{:016x}.sqlite", table::fingerprint()?));
     let database = Database::new(&file.to_string_lossy())?;
     let listener = bind(options.dynamodb_port, "DynamoDB").await?;
     let endpoint = format!("http://{}", listener.local_addr()?);
@@ -146,7 +147,7 @@ async fn start_dynamodb(options: &Options) -> Outcome<String> {
 /// Compiles the functions, so that no first request waits for it.
 async fn compile() -> Outcome {
     println!("Compiling the functions.");
-    let built = cargo().args(["build", "--bins"]).status().await?;
+    let built = cargo().args(["build", "--locked", "--bins"]).status().await?;
     if built.success() { Ok(()) } else { Err("the functions do not compile".into()) }
 }
 
@@ -164,33 +165,37 @@ fn cargo() -> Command {
     cargo
 }
 
-fn wait_for_functions(url: &str) -> Outcome {
-    let agent: ureq::Agent = ureq::config::Config::builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(60)))
-        .build()
-        .into();
+/// Waits until every function has answered a request.
+async fn wait_for_functions(port: u16) -> Outcome {
     for (method, path) in PROBES {
-        let probe = || -> Outcome<_> {
-            let request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
-            Ok(agent.run(request.body(())?)?.status())
-        };
-        // The emulator takes a moment until it listens.
-        let mut answered = probe();
-        for _ in 0..300 {
+        let url = format!("http://localhost:{port}{path}");
+        let mut answered = probe(method, &url).await;
+        for _ in 0..100 {
             if answered.is_ok() {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(100));
-            answered = probe();
+            // The emulator takes a moment until it listens.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answered = probe(method, &url).await;
         }
-        let status =
-            answered.map_err(|error| format!("{method} {path} does not answer: {error}"))?;
-        if status != 400 {
-            return Err(format!("{method} {path} answered {status}").into());
+        match answered.map_err(|error| format!("{method} {path} does not answer: {error}"))? {
+            400 => {}
+            status => return Err(format!("{method} {path} answered {status}").into()),
         }
     }
     Ok(())
+}
+
+/// Sends a request and gives the status of the answer.
+async fn probe(method: &'static str, url: &str) -> Outcome<u16> {
+    let request = ureq::http::Request::builder().method(method).uri(url).body(())?;
+    let agent: ureq::Agent = ureq::config::Config::builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(10)))
+        .build()
+        .into();
+    let sent = tokio::task::spawn_blocking(move || agent.run(request)).await?;
+    Ok(sent?.status().as_u16())
 }
 
 fn print_session(port: u16) {
@@ -199,8 +204,8 @@ fn print_session(port: u16) {
 The session API is ready at http://localhost:{port}. In another terminal:
 
   API=http://localhost:{port}
-  ID=$(curl -s $API/session -H 'Content-Type: application/json' -d '{{"cart":["apple"]}}' \
-         -o /dev/null -w '%header{{session-id}}')
+  ID=$(curl -s -i $API/session -H 'Content-Type: application/json' -d '{{"cart":["apple"]}}' |
+         tr -d '\r' | sed -n 's/^session-id: //p')
   curl -i $API/session -H "Session-Id: $ID"
   curl -i $API/session -H "Session-Id: $ID" -X PUT -H 'Content-Type: application/json' \
     -d '{{"cart":["apple","pear"]}}'

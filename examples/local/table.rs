@@ -2,6 +2,8 @@
 //!
 //! Shared with the integration tests, so that no table is ever made from anything but the template.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use serde_json::{Map, Value, json};
 
 /// Calls a DynamoDB operation by its name, and gives its answer or its error message.
@@ -45,6 +47,14 @@ pub(crate) fn create(endpoint: &str, name: &str) -> Result<(), String> {
     let ttl = defined.get("TimeToLiveSpecification").ok_or("template.yaml: no TTL")?;
     let ttl = json!({ "TableName": name, "TimeToLiveSpecification": ttl });
     call(endpoint, "UpdateTimeToLive", &ttl).map(drop)
+}
+
+/// A number that changes with the definition of the table.
+#[allow(dead_code, reason = "the tests make each table anew")]
+pub(crate) fn fingerprint() -> Result<u64, String> {
+    let mut hasher = DefaultHasher::new();
+    definition()?.to_string().hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 /// The properties of the table in the template, which are those of DynamoDB's `CreateTable`.

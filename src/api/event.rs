@@ -19,7 +19,7 @@ use super::route::Route;
 use crate::session::Handle;
 
 /// The event that API Gateway invokes the function with.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Event {
     route_key: String,
@@ -44,7 +44,6 @@ struct Http {
 }
 
 /// A request to one of the routes.
-#[derive(Debug)]
 pub(super) struct Request {
     pub(super) headers: Headers,
     pub(super) body: Vec<u8>,
@@ -73,15 +72,15 @@ impl Event {
     /// # Errors
     /// [`Problem::InvalidHeader`] for a header that cannot be one; [`Problem::InvalidBody`].
     pub(super) fn into_request(self) -> Result<Request, Problem> {
-        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
-            match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                (Ok(name), Ok(value)) => headers.append(name, value),
-                _ => {
-                    let expected = "a name and a value that RFC 9110 allows".into();
-                    return Err(Problem::InvalidHeader { header: "Each header", expected });
-                }
-            };
+            let parsed = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+            // There is room for some 24,000, which no gateway lets through.
+            let appended = parsed.and_then(|(name, value)| headers.try_append(name, value).ok());
+            if appended.is_none() {
+                let expected = "a name and a value that RFC 9110 allows".into();
+                return Err(Problem::InvalidHeader { header: "Each header", expected });
+            }
         }
         let body = self.body.unwrap_or_default();
         let body = if self.is_base64_encoded {
@@ -95,7 +94,7 @@ impl Event {
 }
 
 /// The answer that API Gateway turns into HTTP.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
     status_code: u16,

@@ -9,7 +9,6 @@ use super::headers::{
 use crate::session::{ETag, Lifetime, Metadata, SessionId, Timestamp};
 
 /// Status, headers and body.
-#[derive(Debug)]
 pub struct Response {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(&'static str, String)>,

@@ -108,7 +108,7 @@ impl Expression {
                 .set(EXPIRES, item::number(ttl.expires(now))),
             None => {
                 self.set.push("#expires = #ttl + :now".to_owned());
-                self.names(&[TTL, EXPIRES])
+                self.names(&[TTL, EXPIRES]).value(":now", item::number(now.seconds()))
             }
         }
     }

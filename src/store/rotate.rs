@@ -15,7 +15,6 @@ use crate::session::{
 };
 
 /// What changes when a session moves.
-#[derive(Debug)]
 pub struct Rotation<'a> {
     /// New data with its media type; the old stays without.
     pub data: Option<(&'a [u8], MediaType)>,

@@ -98,7 +98,7 @@ async fn an_item_without_an_expiry_is_not_mistaken_for_no_session() {
     let mut item = app.items().await.remove(0);
     item.as_object_mut().unwrap().remove("expires");
     app.put_item(item.clone()).await;
-    for event in [HEAD, REPLACE, TOUCH] {
+    for event in [HEAD, REPLACE, TOUCH, CREATE_WITH_ID] {
         assert_eq!(app.send(event).await.status, 500);
     }
     assert_eq!(app.items().await, [item]);

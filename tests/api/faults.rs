@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use session_api::store;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
     self, App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
     REVOKE_ALL, ROTATE, TOUCH, UNLOCK, unhurried,
 };
+use crate::logs::Log;
 use crate::table;
 
 const ALL: [&str; 14] = [
@@ -54,10 +56,12 @@ use Fault::{Cut, Garbage, Hang, LoseAnswer, Refuse};
 
 const THROTTLE: Fault = Refuse(400, "ProvisionedThroughputExceededException");
 
-/// An app behind a proxy that the faults of `next` befall one by one, and `then` all after them.
+/// An app behind a proxy, whose requests the faults of `next` befall one by one.
 struct Faulty {
     app: App,
     next: Arc<Mutex<VecDeque<Fault>>>,
+    /// The parameters of every request so far.
+    seen: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Faulty {
@@ -72,11 +76,12 @@ impl Faulty {
         let next = Arc::new(Mutex::new(VecDeque::new()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let faults = next.clone();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (faults, requests) = (next.clone(), seen.clone());
         tokio::spawn(async move {
             loop {
                 let (connection, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(connection, faults.clone()));
+                tokio::spawn(serve(connection, faults.clone(), requests.clone()));
             }
         });
         let table = format!("sessions-{}", harness::new_id());
@@ -84,7 +89,7 @@ impl Faulty {
         let create = move || table::create(harness::endpoint(), &name);
         tokio::task::spawn_blocking(create).await.unwrap().unwrap();
         let config = harness::config(&table, &endpoint);
-        Self { app: App::over(change(store::settings(&config.aws)), config), next }
+        Self { app: App::over(change(store::settings(&config.aws)), config), next, seen }
     }
 
     /// What befalls the requests from here on.
@@ -94,7 +99,11 @@ impl Faulty {
 }
 
 /// Serves one connection until it is cut, by a fault or by its client.
-async fn serve(connection: TcpStream, faults: Arc<Mutex<VecDeque<Fault>>>) -> Option<()> {
+async fn serve(
+    connection: TcpStream,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    seen: Arc<Mutex<Vec<Value>>>,
+) -> Option<()> {
     let mut connection = BufReader::new(connection);
     loop {
         let (mut operation, mut length) = (String::new(), 0);
@@ -113,6 +122,7 @@ async fn serve(connection: TcpStream, faults: Arc<Mutex<VecDeque<Fault>>>) -> Op
         let mut body = vec![0; length];
         connection.read_exact(&mut body).await.ok()?;
         let parameters: Value = serde_json::from_slice(&body).ok()?;
+        seen.lock().unwrap().push(parameters.clone());
         let fault = faults.lock().unwrap().pop_front();
         let carry_out = move || table::call(harness::endpoint(), &operation, &parameters);
         let (status, answer) = match fault {
@@ -142,8 +152,8 @@ async fn serve(connection: TcpStream, faults: Arc<Mutex<VecDeque<Fault>>>) -> Op
 
 #[tokio::test]
 async fn a_retried_write_recognises_itself() {
-    let Faulty { app, next } = Faulty::with(unhurried).await;
-    let faulty = Faulty { app: app.clone(), next };
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
     faulty.befall(&[LoseAnswer]);
     let created = app.send(CREATE).await;
     assert_eq!(created.status, 201);
@@ -170,11 +180,19 @@ async fn a_retried_write_recognises_itself() {
     assert_eq!(app.send(DESTROY).header("if-match", etag).await.status, 204);
 }
 
+/// Faults that wait for a time limit want those of Lambda; the others must not meet one by accident.
+async fn faulty_for(fault: Fault) -> Faulty {
+    match fault {
+        Hang => Faulty::new().await,
+        _ => Faulty::with(unhurried).await,
+    }
+}
+
 #[tokio::test]
 async fn one_fault_is_got_over() {
-    let faulty = Faulty::new().await;
-    let app = &faulty.app;
     for fault in [Cut, Hang, THROTTLE, Refuse(500, "InternalServerError"), Refuse(503, "-")] {
+        let faulty = faulty_for(fault).await;
+        let app = &faulty.app;
         for event in [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY] {
             faulty.befall(&[fault]);
             app.take_calls();
@@ -186,7 +204,6 @@ async fn one_fault_is_got_over() {
 
 #[tokio::test]
 async fn a_store_that_fails_is_never_mistaken_for_no_session() {
-    let faulty = Faulty::new().await;
     for (fault, outcome) in [
         (Cut, "503 store-unavailable"),
         (Hang, "503 store-unavailable"),
@@ -195,22 +212,53 @@ async fn a_store_that_fails_is_never_mistaken_for_no_session() {
         (THROTTLE, "503 store-throttled"),
         (Refuse(400, "ThrottlingException"), "503 store-throttled"),
         (Refuse(400, "RequestLimitExceeded"), "503 store-throttled"),
+        (Refuse(400, "TransactionConflictException"), "503 store-throttled"),
         (Refuse(400, "AccessDeniedException"), "500 internal"),
         (Refuse(400, "ResourceNotFoundException"), "500 internal"),
         (Refuse(400, "ValidationException"), "500 internal"),
-        (Refuse(400, "TransactionConflictException"), "503 store-throttled"),
         (Garbage, "500 internal"),
     ] {
+        let faulty = faulty_for(fault).await;
         for event in ALL {
             faulty.befall(&[fault; 10]);
+            faulty.app.take_calls();
             assert_eq!(faulty.app.send(event).await.outcome(), outcome, "{fault:?} {event}");
+            if matches!(fault, Hang) {
+                assert_eq!(faulty.app.take_calls().len(), 3, "attempts before the time is up");
+            }
         }
     }
 }
 
 #[tokio::test]
+async fn the_log_counts_what_was_tried_again() {
+    let log = Log::default();
+    let logs = session_api::logging::subscriber(LevelFilter::INFO, log.clone());
+    let _guard = tracing::subscriber::set_default(logs);
+    let faulty = Faulty::with(unhurried).await;
+    faulty.befall(&[Cut, THROTTLE]);
+    assert_eq!(faulty.app.send(CREATE).await.status, 201);
+    faulty.app.send(CREATE).await;
+    let retries: Vec<_> = log.lines().iter().map(|line| line["retries"].as_u64()).collect();
+    assert_eq!(retries, [Some(2), Some(0)]);
+}
+
+#[tokio::test]
+async fn a_read_is_consistent_and_a_head_leaves_the_data_where_it_is() {
+    let faulty = Faulty::with(unhurried).await;
+    faulty.app.send(CREATE_WITH_ID).await;
+    for event in [READ, HEAD] {
+        faulty.app.send(event).await;
+        let request = faulty.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(request["ConsistentRead"], true);
+        assert_eq!(request["ProjectionExpression"].is_string(), event == HEAD);
+        assert!(!request.to_string().contains("\"data\""));
+    }
+}
+
+#[tokio::test]
 async fn who_meets_a_rotation_tries_again() {
-    let faulty = Faulty::new().await;
+    let faulty = Faulty::with(unhurried).await;
     let app = &faulty.app;
     app.send(CREATE_WITH_ID).await;
     for event in [REPLACE, TOUCH, LOCK] {
@@ -223,8 +271,8 @@ async fn who_meets_a_rotation_tries_again() {
 
 #[tokio::test]
 async fn a_rotation_that_is_cut_off_leaves_the_session_under_one_id() {
-    let Faulty { app, next } = Faulty::with(unhurried).await;
-    let faulty = Faulty { app: app.clone(), next };
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
     app.send(CREATE_WITH_ID).await;
     // Dead between its two calls, as far as the table can tell.
     faulty.befall(&[Fault::Pass, Cut, Cut, Cut]);
@@ -242,8 +290,8 @@ async fn a_rotation_that_is_cut_off_leaves_the_session_under_one_id() {
 
 #[tokio::test]
 async fn a_lock_whose_answer_was_lost_is_taken() {
-    let Faulty { app, next } = Faulty::with(unhurried).await;
-    let faulty = Faulty { app: app.clone(), next };
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
     app.send(CREATE_WITH_ID).await;
     faulty.befall(&[LoseAnswer]);
     let locked = app.send(LOCK).await;
@@ -254,8 +302,8 @@ async fn a_lock_whose_answer_was_lost_is_taken() {
 
 #[tokio::test]
 async fn revoke_all_looks_a_second_time_for_what_the_index_did_not_have_yet() {
-    let Faulty { app, next } = Faulty::with(unhurried).await;
-    let faulty = Faulty { app: app.clone(), next };
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
     app.send(CREATE_WITH_ID).await;
     faulty.befall(&[Fault::Answer(r#"{"Items":[],"Count":0,"ScannedCount":0}"#)]);
     assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);

@@ -98,9 +98,10 @@ pub(crate) fn config(table: &str, endpoint: &str) -> Config {
 /// Time limits for a debug build that shares two cores with an engine: what the tests are after is
 /// not how long an attempt may take.
 pub(crate) fn unhurried(settings: Builder) -> Builder {
-    settings.timeout_config(
-        TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build(),
-    )
+    let long = Duration::from_secs(60);
+    let limits = TimeoutConfig::builder().connect_timeout(long).operation_attempt_timeout(long);
+    // What is left out here stays as it was set before.
+    settings.timeout_config(limits.disable_operation_timeout().build())
 }
 
 /// The API over a table of its own.

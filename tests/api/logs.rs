@@ -9,18 +9,18 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::harness::{
-    App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, READ, REPLACE, TOUCH, aws, config,
+    App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, READ, REPLACE, TOUCH, config, unhurried,
 };
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
@@ -66,7 +66,7 @@ async fn the_log_holds_no_id_no_user_and_no_data_at_its_loudest() {
     app.send(READ).id(&id).await;
     app.send(DESTROY).await;
     let config = config("no-such-table", crate::harness::endpoint());
-    let lost = App::over(session_api::store::settings(&config.aws), config);
+    let lost = App::over(unhurried(session_api::store::settings(&config.aws)), config);
     for event in [CREATE, CREATE_WITH_ID, READ, REPLACE, TOUCH, DESTROY] {
         assert_eq!(lost.send(event).body(b"data-Zecret").await.status, 500);
     }
@@ -116,7 +116,7 @@ async fn a_failure_is_one_line_that_tells_its_cause() {
     let _guard =
         tracing::subscriber::set_default(logging::subscriber(LevelFilter::ERROR, log.clone()));
     let config = config("no-such-table", crate::harness::endpoint());
-    let app = App::over(session_api::store::settings(&aws(crate::harness::endpoint())), config);
+    let app = App::over(unhurried(session_api::store::settings(&config.aws)), config);
     app.send(READ).await;
     app.send(READ).id("short").await;
     let [line] = &log.lines()[..] else { panic!("{}", log.text()) };
@@ -126,4 +126,15 @@ async fn a_failure_is_one_line_that_tells_its_cause() {
     let cause = line["cause"].as_str().unwrap();
     assert!(cause.starts_with("DynamoDB refused the call: "), "{cause}");
     assert!(cause.contains("ResourceNotFoundException"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_new_session_is_logged_by_its_own_handle_and_not_by_the_one_that_came() {
+    let log = Log::default();
+    let _guard =
+        tracing::subscriber::set_default(logging::subscriber(LevelFilter::INFO, log.clone()));
+    let app = App::new().await;
+    let created = app.send(CREATE).id(EVENTS_ID).await;
+    let id = session_api::session::SessionId::parse(created.header("Session-Id")).unwrap();
+    assert_eq!(log.lines()[0]["handle"], id.handle().prefix());
 }

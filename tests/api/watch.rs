@@ -62,8 +62,9 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        let pid = self.process.id().to_string();
-        let _ = Command::new("kill").arg(pid).status();
+        let pid = self.process.id();
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let _ = Command::new("sh").args(["-c", &format!("kill {pid}")]).status();
         let _ = self.process.wait();
     }
 }
