@@ -2,31 +2,73 @@
 
 PORT ?= 9000
 DYNAMODB_PORT ?= 8000
+# The stack that `make deploy` makes. Region and account are the AWS SDKs' own: AWS_REGION, AWS_PROFILE.
+STACK ?= session-api
+# What it is built for: arm64 or x86_64, the answer to the last deployment's question by default.
+ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture)
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Tools in environments of their own, by the pins of one file each: theirs do not fit together.
+SAM := .tools/sam/bin
+EMULATOR := .tools/emulator/bin
+CHECKOV := .tools/checkov/bin
+# The processor of this machine: what is deployed into the emulator runs here.
+MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint tools
+.PHONY: help run test test-api test-deploy lint lint-rust lint-template deploy destroy-stack tools
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PORT=…)
-	@cargo run --quiet --locked --example local -- --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
+	@cargo run --locked --example local -- --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
-test: tools ## pass all tests; DYNAMODB_ENDPOINT=http://… runs them against another engine
+test: test-api test-deploy ## pass all tests
+
+test-api: tools ## pass the tests of the API; DYNAMODB_ENDPOINT=http://… runs them against another engine
 	cargo test --locked -- --include-ignored
 
-lint: ## check format and lints
+# The functions are built for this machine, and beside what `make deploy` builds.
+test-deploy: tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test that from outside
+	sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
+	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
+
+lint: lint-rust lint-template ## check format and lints
+
+lint-rust:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+# Checkov looks at the template as it is written and as SAM translates it: each shows what the other hides.
+lint-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed
+	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+	cfn-lint --include-checks I --append-rules cfn_lint_serverless.rules --template template.yaml
+	@mkdir -p .aws-sam
+	$(EMULATOR)/python -B tests/deploy/translate.py template.yaml > .aws-sam/translated.json
+	$(CHECKOV)/checkov --framework cloudformation --compact --quiet --skip-download --file template.yaml .aws-sam/translated.json
+
+deploy: tools .tools/sam/installed ## build and deploy to your AWS account (STACK=…, ARCHITECTURE=…)
+	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	sam deploy --guided --stack-name $(STACK)
+	@$(SAM)/python -B deploy/stack.py call --built-for $(ARCHITECTURE)
+
+destroy-stack: .tools/sam/installed ## delete the stack but for the sessions (STACK=…)
+	@$(SAM)/python -B deploy/stack.py destroy --stack-name $(STACK)
 
 tools: .venv/installed
 
 # A virtual environment of the project's own, made anew when the pinned versions change.
 .venv/installed: requirements.txt
-	@echo "Installing the tools of requirements.txt into .venv"
+	@echo "Installing the tools of $< into .venv"
 	@python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.tools/%/installed: tests/deploy/requirements/%.txt
+	@echo "Installing the tools of $< into .tools/$*"
+	@python3 -m venv .tools/$*
+	@.tools/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -1,0 +1,110 @@
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import template as tpl  # noqa: E402
+from contract import ROUTES  # noqa: E402
+from emulator import Emulator, Stack  # noqa: E402
+
+
+def pytest_configure(config):
+    # pytest tears down on Ctrl-C only; a polite request to end is to be no different.
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    config.addinivalue_line("markers", "last: runs after all other tests")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(scope="session")
+def emulator():
+    emulator = Emulator()
+    try:
+        emulator.wait_until_ready()
+        yield emulator
+    finally:
+        emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(emulator):
+    built = tpl.ROOT / ".aws-sam" / "emulated"
+    assert (built / "template.yaml").exists(), f"{built} has no template: run `make test-deploy`"
+    return Stack(emulator, built)
+
+
+@pytest.fixture(scope="session")
+def app(stack):
+    """The credentials of an app instance that may use sessions, and end those of a user."""
+    return stack.user("app", "UseSessionsPolicy", "UserSessionsPolicy")
+
+
+@pytest.fixture
+def session(stack, app):
+    """The id of a live session, of the user whom the routes of a user ask for."""
+    create = next(route for route in ROUTES if route.key == "POST /session")
+    answer = stack.request(app, create, headers={"session-user": "ada"})
+    assert answer.status == 201, f"a session could not be made: {answer}"
+    return answer.headers["session-id"]
+
+
+class Matrix:
+    """What was seen of each role: which actions it needed, was allowed and was refused."""
+
+    def __init__(self):
+        self.needs = {}
+        self.seen = {}
+
+    def needed(self, function, action, index, route):
+        self.needs[function, action, index] = route
+
+    def tried(self, function, action, where, refused):
+        self.seen.setdefault((function, action, where), set()).add("refused" if refused else "allowed")
+
+    def lines(self):
+        """A row for each action that a role needs or has, and one for all that was refused."""
+        rows = [("role", "DynamoDB action", "on", "needed by", "allowed", "refused")]
+        for function in dict.fromkeys(function for function, _, _ in self.seen):
+            refused = {"the table": 0, "another table": 0}
+            for (name, action, where), outcomes in self.seen.items():
+                if name != function:
+                    continue
+                place = where or "the table"
+                need = self.needs.get((function, action, where), "")
+                if need or "allowed" in outcomes:
+                    rows.append((
+                        function, action, place, need or "-",
+                        "yes" if "allowed" in outcomes else "no",
+                        "yes" if "refused" in outcomes else "no",
+                    ))
+                else:
+                    refused[place] = refused.get(place, 0) + 1
+            rows += [
+                (function, f"{count} {'others' if place != 'another table' else 'of all'}", place, "-", "no", "yes")
+                for place, count in refused.items()
+            ]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+MATRIX = Matrix()
+
+
+@pytest.fixture(scope="session")
+def matrix():
+    return MATRIX
+
+
+def pytest_terminal_summary(terminalreporter):
+    if MATRIX.seen:
+        terminalreporter.section("role x action")
+        for line in MATRIX.lines():
+            terminalreporter.write_line(line)

@@ -1,0 +1,349 @@
+"""AWS on this machine: the emulator as a process, the stack deployed into it, and callers.
+
+The emulator (ministack) checks signatures and enforces IAM policies, down to the ARN. What it lacks
+is made up for here: routes are made from the processed template, because it ignores an HTTP API's
+`Body`; `DeploymentPreference` is taken out, because it has no CodeDeploy; and an alarm on a formula
+becomes one on the formula's first metric, because it has no metric math.
+"""
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import yaml
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+import template as tpl
+from contract import Route
+
+REGION = "us-east-1"
+STACK = "session-api"
+BUCKET = "session-api-artifacts"
+#: The account's root, whom the emulator lets do everything and whose signature it does not check.
+ROOT = Credentials("test", "test")
+
+
+def wait_until(what, condition, seconds=60):
+    """Polls until the condition gives something, and gives that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"{what}: not within {seconds} s")
+
+
+class Emulator:
+    """One process of the emulator with all it starts, and a folder that goes when it goes."""
+
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        # The name and not the address: the emulator tells its endpoints apart by the name.
+        self.url = f"http://localhost:{self.port}"
+        self.folder = Path(tempfile.mkdtemp(prefix="session-api-deploy-"))
+        self.log = self.folder / "emulator.log"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "AUTH": "true",
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "AWS_ENDPOINT_URL": self.url,
+        }
+        with self.log.open("wb") as log:
+            # A session of its own, so that it can be ended with the functions that it runs.
+            self.process = subprocess.Popen(
+                [Path(sys.executable).with_name("ministack")],
+                env=environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self):
+        def ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the emulator ended:\n{self.log.read_text()[-4000:]}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5) as answer:
+                    return answer.status == 200
+            except OSError:
+                return False
+
+        wait_until("the emulator's start", ready)
+
+    def stop(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, number)
+            except ProcessLookupError:
+                break
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def environment(self):
+        """The environment of a program that is to take the emulator for AWS."""
+        # Not the machine's own settings of AWS: a test must not reach an account.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return kept | {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": ROOT.access_key,
+            "AWS_SECRET_ACCESS_KEY": ROOT.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+
+    def client(self, service, credentials=ROOT):
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.token,
+            # A refusal is an answer here and not a mishap to try again.
+            config=Config(
+                retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def __str__(self):
+        return f"{self.status} {self.body[:300]!r}"
+
+
+class Stack:
+    """The stack as deployed, seen by those who call it."""
+
+    def __init__(self, emulator: Emulator, built: Path):
+        self.emulator = emulator
+        self._deploy(built)
+        cloudformation = emulator.client("cloudformation")
+        stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+        self.resources = {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in pages
+            for resource in page["StackResourceSummaries"]
+        }
+        self.table = self.resources["Sessions"]
+        self.api_id = self.resources["Api"]
+        processed = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")
+        body = processed["TemplateBody"]
+        self.processed = json.loads(body) if isinstance(body, str) else body
+        self.routes = self._make_routes()
+
+    def _deploy(self, built):
+        """Deploys a copy of the built template, as a person would: with `sam deploy`."""
+        document = tpl.load(built / "template.yaml")
+        for function in tpl.of_type(document, "AWS::Serverless::Function").values():
+            function["Properties"].pop("DeploymentPreference", None)
+            function["Properties"]["CodeUri"] = str(built / function["Properties"]["CodeUri"])
+        for alarm in tpl.of_type(document, "AWS::CloudWatch::Alarm").values():
+            if metrics := alarm["Properties"].pop("Metrics", None):
+                first = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
+                alarm["Properties"] |= first["Metric"] | {"Period": 60, "Statistic": "Sum"}
+        copy = self.emulator.folder / "template.yaml"
+        copy.write_text(yaml.safe_dump(document))
+        self.emulator.client("s3").create_bucket(Bucket=BUCKET)
+        done = subprocess.run(
+            [
+                "sam", "deploy", "--template-file", copy, "--stack-name", STACK,
+                "--s3-bucket", BUCKET, "--region", REGION,
+                "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset",
+                "--no-progressbar", "--parameter-overrides", f"Architecture={machine()}",
+            ],
+            env=self.emulator.environment(),
+            cwd=self.emulator.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"sam deploy failed:\n{self._why_failed()}\n{done.stderr[-3000:]}")
+
+    def _why_failed(self):
+        try:
+            events = self.emulator.client("cloudformation").describe_stack_events(StackName=STACK)
+        except ClientError:
+            return "there is no stack"
+        return "\n".join(
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+            for event in events["StackEvents"]
+            if event["ResourceStatus"].endswith("_FAILED")
+        )
+
+    def _make_routes(self):
+        """Makes the routes that the processed template describes; gives each one's function."""
+        gateway = self.emulator.client("apigatewayv2")
+        routes = {}
+        for key, operation in tpl.operations(self.processed).items():
+            uri = operation["x-amazon-apigateway-integration"]["uri"]
+            arn = self.resolve(uri)
+            integration = gateway.create_integration(
+                ApiId=self.api_id,
+                IntegrationType="AWS_PROXY",
+                IntegrationUri=arn,
+                PayloadFormatVersion="2.0",
+            )
+            gateway.create_route(
+                ApiId=self.api_id,
+                RouteKey=key,
+                Target=f"integrations/{integration['IntegrationId']}",
+                # What the template asks for, so that a route without an authorizer is open here too.
+                AuthorizationType="AWS_IAM" if tpl.is_iam_authorized(operation) else "NONE",
+            )
+            routes[key] = arn
+        return routes
+
+    def resolve(self, value):
+        """The value of `Ref`, `Fn::Sub` and `Fn::GetAtt` over the resources of the stack."""
+        if isinstance(value, str):
+            return value
+        (function, argument), = value.items()
+        if function == "Ref":
+            return self._reference(argument)
+        if function == "Fn::Sub":
+            text = argument if isinstance(argument, str) else argument[0]
+            return tpl.SUB.sub(lambda match: self._reference(match[1]), text)
+        raise ValueError(f"cannot resolve {value}")
+
+    def _reference(self, name):
+        pseudo = {
+            "AWS::Region": REGION,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::AccountId": "000000000000",
+            "AWS::StackName": STACK,
+        }
+        if name in pseudo:
+            return pseudo[name]
+        logical, _, attribute = name.partition(".")
+        if attribute == "Arn":
+            return self.emulator.client("lambda").get_function(
+                FunctionName=self.resources[logical]
+            )["Configuration"]["FunctionArn"]
+        return self.resources[logical]
+
+    # Callers
+
+    def user(self, name, *policies):
+        """The credentials of a new user with these of the stack's managed policies."""
+        iam = self.emulator.client("iam")
+        iam.create_user(UserName=name)
+        for policy in policies:
+            iam.attach_user_policy(UserName=name, PolicyArn=self.outputs[f"{policy}Arn"])
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def caller_role(self, policy):
+        """The temporary credentials of a role with this one of the stack's managed policies."""
+        iam, name = self.emulator.client("iam"), f"role-with-{policy}"
+        trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+        iam.attach_role_policy(RoleName=name, PolicyArn=self.outputs[f"{policy}Arn"])
+        return self.assume(name)
+
+    def as_role(self, logical):
+        """The credentials that a role of the stack has when it is assumed."""
+        return self.assume(self.resources[logical])
+
+    def assume(self, name):
+        arn = self.emulator.client("iam").get_role(RoleName=name)["Role"]["Arn"]
+        answer = self.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")
+        got = answer["Credentials"]
+        return Credentials(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
+
+    def call(
+        self, credentials, method, path, headers=None, body=None, tamper=None, api=None
+    ) -> Answer:
+        """Calls the API from outside. Signed, unless there are no credentials."""
+        # The API's name does not resolve here; the emulator goes by the Host header.
+        host = f"{api or self.api_id}.execute-api.localhost:{self.emulator.port}"
+        url = f"http://{host}{path}"
+        request = AWSRequest(method, url, headers=dict(headers or {}), data=body or b"")
+        if credentials:
+            SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
+        if tamper:
+            tamper(request)
+        prepared = request.prepare()
+        sent = urllib.request.Request(
+            url.replace(host, f"localhost:{self.emulator.port}"),
+            method=method,
+            data=body,
+            headers=dict(prepared.headers) | {"host": host},
+        )
+        try:
+            with urllib.request.urlopen(sent, timeout=60) as answer:
+                return Answer(answer.status, lower(answer.headers), answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, lower(error.headers), error.read())
+
+    def request(self, credentials, route: Route, session=None, headers=None) -> Answer:
+        """The request of the table to a route, for this session."""
+        handle = handle_of(session) if session else "-"
+        all_headers = dict(route.headers) | (headers or {})
+        if session and route.names_session:
+            all_headers["session-id"] = session
+        return self.call(credentials, route.method, route.path(handle), all_headers, route.body)
+
+    def runs(self, function: str) -> int:
+        """How many times a function was run, by its own log group."""
+        logs = self.emulator.client("logs")
+        group = self.resources[f"{function.capitalize()}Logs"]
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return sum(
+            event["message"].startswith("START ") for page in pages for event in page["events"]
+        )
+
+
+def handle_of(session):
+    """The public name of a session, by its id."""
+    digest = hashlib.sha256(session.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def lower(headers):
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def machine():
+    """This machine's processor, in Lambda's words."""
+    return {"aarch64": "arm64", "arm64": "arm64"}.get(os.uname().machine, "x86_64")

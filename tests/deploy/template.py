@@ -1,0 +1,143 @@
+"""The template as data: read with its short forms, translated as SAM translates it."""
+
+import copy
+import json
+import logging
+import os
+import re
+from pathlib import Path
+
+import yaml
+from samtranslator.translator.transform import transform
+
+# It warns of a switch of its own that it does not find.
+logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SUB = re.compile(r"\$\{([A-Za-z0-9:.]+)\}")
+METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "x-amazon-apigateway-any-method"}
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms, given as the long ones."""
+
+
+def _short_form(loader, suffix, node):
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+Loader.add_multi_constructor("!", _short_form)
+
+
+def load(path):
+    return yaml.load(Path(path).read_text(), Loader)  # noqa: S506: a SafeLoader's child
+
+
+def of_type(document, kind):
+    """The resources of a type, by their logical names."""
+    return {
+        name: resource
+        for name, resource in document["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+class NoPolicies:
+    """SAM asks IAM for the policies that AWS manages. The template must not need any by name."""
+
+    def load(self):
+        return {}
+
+
+def translate(document):
+    """What SAM makes of the template: what CloudFormation gets to see."""
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    document = copy.deepcopy(document)
+    for function in of_type(document, "AWS::Serverless::Function").values():
+        function["Properties"]["CodeUri"] = "s3://bucket/key"
+    document.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
+    return transform(document, {}, NoPolicies())
+
+
+def operations(processed):
+    """Each route of the processed template's HTTP APIs with its operation."""
+    found = {}
+    for api in of_type(processed, "AWS::ApiGatewayV2::Api").values():
+        for path, item in api["Properties"]["Body"]["paths"].items():
+            for method, operation in item.items():
+                if method.lower() in METHODS:
+                    found[f"{method.upper()} {path}"] = operation
+    return found
+
+
+def is_iam_authorized(operation):
+    return any("AWS_IAM" in requirement for requirement in operation.get("security", []))
+
+
+def text(value):
+    return json.dumps(value, sort_keys=True)
+
+
+NOTHING = object()
+
+
+def decide(translated, values):
+    """The translated template as it takes effect with these values of its parameters: references to
+    them are replaced, conditions decided, and what a condition leaves out is gone."""
+    conditions = translated.get("Conditions", {})
+
+    def holds(name):
+        return bool(value(conditions[name]))
+
+    def value(node):
+        if isinstance(node, list):
+            return [one for one in map(value, node) if one is not NOTHING]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            (name, argument), = node.items()
+            if name == "Ref" and argument == "AWS::NoValue":
+                return NOTHING
+            if name == "Ref" and argument in values:
+                return values[argument]
+            if name == "Fn::If":
+                return value(argument[1] if holds(argument[0]) else argument[2])
+            if name == "Fn::Equals":
+                # CloudFormation compares texts.
+                left, right = (str(value(one)) for one in argument)
+                return left == right
+            if name == "Fn::Not":
+                return not value(argument[0])
+            if name in ("Fn::And", "Fn::Or"):
+                return (all if name == "Fn::And" else any)(value(one) for one in argument)
+            if name == "Condition":
+                return holds(argument) if isinstance(argument, str) else value(argument)
+        decided = {key: value(one) for key, one in node.items()}
+        return {key: one for key, one in decided.items() if one is not NOTHING}
+
+    resources = {
+        name: value({key: one for key, one in resource.items() if key != "Condition"})
+        for name, resource in translated["Resources"].items()
+        if "Condition" not in resource or holds(resource["Condition"])
+    }
+    return {"Resources": resources}
+
+
+def arn_tail(key):
+    """The end of the ARN that a policy names a route by; a variable of the path is any value."""
+    method, path = key.split(" ")
+    return f"$default/{method}" + re.sub(r"\{[a-z]+\}", "*", path)
+
+
+def dashboard(properties):
+    """The body of a dashboard, with `<Name>` for what it names of the stack."""
+    return json.loads(SUB.sub(lambda match: f"<{match[1]}>", properties["DashboardBody"]["Fn::Sub"]))

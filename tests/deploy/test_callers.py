@@ -1,0 +1,93 @@
+"""Who gets in: the signature, and what each policy for callers allows."""
+
+import itertools
+
+import pytest
+
+from botocore.credentials import Credentials
+from contract import FUNCTIONS, POLICIES, ROUTES
+
+
+@pytest.fixture(scope="module")
+def callers(stack):
+    """A user for each policy, and one without any."""
+    users = {policy: stack.user(f"holder-of-{policy}", policy) for policy in POLICIES}
+    return users | {"no policy": stack.user("holder-of-none")}
+
+
+def wrong_secret(stack, callers):
+    key = callers["UseSessionsPolicy"].access_key
+    return Credentials(key, "not-the-secret-of-this-key"), None
+
+
+def unknown_key(stack, callers):
+    return Credentials("AKIAUNKNOWNUNKNOWN12", "whatever"), None
+
+
+def unsigned(stack, callers):
+    return None, None
+
+
+def changed_after_signing(stack, callers):
+    def tamper(request):
+        request.headers["X-Amz-Date"] = "20200101T000000Z"
+
+    return callers["UseSessionsPolicy"], tamper
+
+
+def no_policy(stack, callers):
+    return callers["no policy"], None
+
+
+INTRUDERS = [unsigned, wrong_secret, unknown_key, changed_after_signing, no_policy]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
+@pytest.mark.parametrize("intruder", INTRUDERS, ids=lambda intruder: intruder.__name__)
+def test_an_intruder_is_refused_and_no_function_runs(stack, callers, session, route, intruder):
+    credentials, tamper = intruder(stack, callers)
+    before = {function: stack.runs(function) for function in FUNCTIONS}
+    headers = dict(route.headers) | {"session-id": session}
+    answer = stack.call(credentials, route.method, route.path("-"), headers, route.body, tamper)
+    assert answer.status == 403, f"{route.key} {intruder.__name__}: not refused, {answer}"
+    after = {function: stack.runs(function) for function in FUNCTIONS}
+    assert after == before, f"{route.key} {intruder.__name__}: refused, but a function was run"
+
+
+@pytest.mark.parametrize(
+    ("policy", "route"),
+    list(itertools.product(POLICIES, ROUTES)),
+    ids=lambda value: value if isinstance(value, str) else value.key,
+)
+def test_a_policy_allows_its_routes_and_no_other(stack, callers, session, policy, route):
+    before = stack.runs(route.function)
+    answer = stack.request(callers[policy], route, session)
+    ran = stack.runs(route.function) - before
+    if route.key in POLICIES[policy]:
+        assert (answer.status, ran) == (route.status, 1), f"{policy} must allow {route.key}: {answer}, run {ran} times"
+    else:
+        assert (answer.status, ran) == (403, 0), f"{policy} must not allow {route.key}: {answer}, run {ran} times"
+
+
+def test_the_policies_are_for_this_api_alone(stack, callers):
+    """The same call to another API of the account is refused, though its routes are named alike."""
+    gateway = stack.emulator.client("apigatewayv2")
+    other = gateway.create_api(Name="other", ProtocolType="HTTP")["ApiId"]
+    try:
+        gateway.create_stage(ApiId=other, StageName="$default", AutoDeploy=True)
+        function = next(iter(stack.routes.values()))
+        made = gateway.create_integration(
+            ApiId=other, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
+        )
+        for route in ROUTES:
+            gateway.create_route(
+                ApiId=other,
+                RouteKey=route.key,
+                Target=f"integrations/{made['IntegrationId']}",
+                AuthorizationType="AWS_IAM",
+            )
+        for policy, route in itertools.product(POLICIES, ROUTES):
+            answer = stack.call(callers[policy], route.method, route.path("-"), api=other)
+            assert answer.status == 403, f"{policy} allows {route.key} of another API: {answer}"
+    finally:
+        gateway.delete_api(ApiId=other)

@@ -1,0 +1,72 @@
+"""The template keeps its promises, and each check notices when one is broken."""
+
+import copy
+
+import pytest
+import yaml
+
+import template as tpl
+from promises import PROMISES, Design
+
+RAW = tpl.load(tpl.ROOT / "template.yaml")
+MUTATIONS = [(promise, mutate) for promise in PROMISES for mutate in promise.mutations]
+
+
+@pytest.fixture(scope="module")
+def design():
+    return Design(RAW)
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
+def test_the_template_keeps_its_promise(design, promise):
+    broken = promise.check(design)
+    assert not broken, f"broken promise: {promise.name}: {broken}"
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
+def test_every_promise_has_a_mutation(promise):
+    assert promise.mutations, f"nobody knows whether this can fail: {promise.name}"
+
+
+def broken_by(design):
+    return [promise.name for promise in PROMISES if promise.check(design)]
+
+
+@pytest.fixture(scope="module")
+def broken(design):
+    """What is broken without any mutation: nothing, or other tests have failed."""
+    return broken_by(design)
+
+
+@pytest.mark.parametrize(
+    ("promise", "mutate"), MUTATIONS, ids=[mutate.__name__ for _, mutate in MUTATIONS]
+)
+def test_a_mutation_breaks_its_promise_and_no_other(broken, promise, mutate):
+    if promise.name in broken:
+        pytest.skip("the promise is broken as it is, which has a failure of its own")
+    mutated = copy.deepcopy(RAW)
+    mutate(mutated)
+    assert mutated != RAW, f"{mutate.__name__} changes nothing"
+    # What is broken as it is does not count here: one defect is to be one failure.
+    assert [name for name in broken_by(Design(mutated)) if name not in broken] == [promise.name]
+
+
+def test_an_attempt_longer_than_its_operation_is_noticed(broken):
+    design = Design(RAW)
+    longer = design.client.replace("from_millis(700)", "from_millis(2_600)")
+    assert longer != design.client
+    assert [name for name in broken_by(Design(RAW, longer)) if name not in broken] == [
+        "each time limit is inside the next: attempt, operation, function, gateway"
+    ]
+
+
+def anchors(text):
+    tokens = yaml.scan(text)
+    return [token.value for token in tokens if isinstance(token, (yaml.AnchorToken, yaml.AliasToken))]
+
+
+def test_the_template_has_no_yaml_anchors():
+    """CloudFormation's own tools do not all take them, and SAM writes them out on a build."""
+    text = (tpl.ROOT / "template.yaml").read_text()
+    assert not anchors(text)
+    assert anchors(text.replace("DeletionProtectionEnabled: true", "DeletionProtectionEnabled: &yes true")) == ["yes"]

@@ -1,0 +1,71 @@
+"""The calls that the README shows work as they stand there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import template as tpl
+from emulator import REGION
+
+README = (tpl.ROOT / "README.md").read_text()
+NODE = tpl.HERE / "requirements" / "node"
+
+
+def block(language):
+    found = re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    assert len(found) == 1, f"the README has {len(found)} examples in {language}"
+    return found[0]
+
+
+def curl(folder):
+    return ["bash", "-c", block("sh")]
+
+
+def python(folder):
+    return [sys.executable, "-B", "-c", block("python")]
+
+
+def node(folder):
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(NODE / name, folder)
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+    (folder / "call.mjs").write_text(block("js"))
+    return ["node", "call.mjs"]
+
+
+def php(folder):
+    (folder / "call.php").write_text(block("php"))
+    return ["php", "call.php"]
+
+
+@pytest.mark.parametrize("kind", ["key", "role"])
+@pytest.mark.parametrize("example", [curl, python, node, php], ids=lambda example: example.__name__)
+def test_an_example_makes_a_session(stack, app, tmp_path, example, kind):
+    """With a user's access key, and with the temporary credentials of a role."""
+    program = example.__name__
+    if program != "python" and not shutil.which(program):
+        pytest.skip(f"{program} is not on this machine")
+    credentials = app if kind == "key" else stack.caller_role("UseSessionsPolicy")
+    before = stack.runs("write")
+    done = subprocess.run(
+        example(tmp_path),
+        env={
+            "PATH": os.environ["PATH"],
+            "API_URL": f"{stack.emulator.url}/_aws/execute-api/{stack.api_id}",
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        } | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "201" in done.stdout, said
+    assert re.search(r"[A-Za-z0-9_-]{43}", done.stdout), f"no session id: {said}"
+    assert stack.runs("write") == before + 1

@@ -1,0 +1,269 @@
+"""What each function's role can do in DynamoDB: all that it needs, and nothing else."""
+
+import contextlib
+import json
+
+import boto3
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+
+from contract import FUNCTIONS, ROLES, ROUTES
+
+MODEL = botocore.session.get_session().get_service_model("dynamodb")
+#: The end of the table comes last, so that the others have one to be asked for.
+OPERATIONS = sorted(MODEL.operation_names, key=lambda name: (name == "DeleteTable", name))
+#: These ask IAM for the actions on the items that they hold, not for one of their own name.
+BY_ITEM = {
+    "TransactGetItems",
+    "TransactWriteItems",
+    "ExecuteStatement",
+    "BatchExecuteStatement",
+    "ExecuteTransaction",
+}
+#: No action of IAM's: it tells where to call, and whom it is asked by does not matter.
+FREE = {"DescribeEndpoints"}
+REFUSALS = {"AccessDeniedException", "AccessDenied"}
+KEY = {"id": {"S": "nobody"}}
+ITEM = KEY | {"expires": {"N": "1"}}
+ROUTE = {route.key: route for route in ROUTES}
+
+
+def requests(table, arn, index=None):
+    """For each action of DynamoDB requests that need it, to a table: (action, operation, parameters)."""
+    for operation in OPERATIONS:
+        if operation in FREE or operation in BY_ITEM:
+            continue
+        yield operation, operation, parameters(operation, table, arn, index)
+    named = {"TableName": table}
+    values = {"ExpressionAttributeValues": {":n": {"N": "1"}}}
+    writes = {
+        "PutItem": {"Put": named | {"Item": ITEM}},
+        "UpdateItem": {"Update": named | values | {"Key": KEY, "UpdateExpression": "SET expires = :n"}},
+        "DeleteItem": {"Delete": named | {"Key": KEY}},
+        "ConditionCheckItem": {
+            "ConditionCheck": named | {"Key": KEY, "ConditionExpression": "attribute_not_exists(id)"}
+        },
+    }
+    for action, write in writes.items():
+        yield action, "TransactWriteItems", {"TransactItems": [write]}
+    yield "GetItem", "TransactGetItems", {"TransactItems": [{"Get": named | {"Key": KEY}}]}
+    statements = {
+        "PartiQLSelect": f"SELECT * FROM \"{table}\" WHERE id = 'nobody'",
+        "PartiQLInsert": f"INSERT INTO \"{table}\" VALUE {{'id': 'somebody', 'expires': 1}}",
+        "PartiQLUpdate": f"UPDATE \"{table}\" SET expires = 1 WHERE id = 'nobody'",
+        "PartiQLDelete": f"DELETE FROM \"{table}\" WHERE id = 'nobody'",
+    }
+    for action, statement in statements.items():
+        yield action, "ExecuteStatement", {"Statement": statement}
+        yield action, "BatchExecuteStatement", {"Statements": [{"Statement": statement}]}
+        yield action, "ExecuteTransaction", {"TransactStatements": [{"Statement": statement}]}
+
+
+def parameters(operation, table, arn, index=None):
+    """Parameters that name the table, and for the rest the least that the operation takes."""
+    by_hand = {
+        "BatchGetItem": {"RequestItems": {table: {"Keys": [KEY]}}},
+        "BatchWriteItem": {"RequestItems": {table: [{"PutRequest": {"Item": ITEM}}]}},
+        "Query": {
+            "TableName": table,
+            "KeyConditionExpression": "#key = :key",
+            "ExpressionAttributeNames": {"#key": "user" if index else "id"},
+            "ExpressionAttributeValues": {":key": {"S": "nobody"}},
+        } | ({"IndexName": index} if index else {}),
+        "Scan": {"TableName": table} | ({"IndexName": index} if index else {}),
+        "GetItem": {"TableName": table, "Key": KEY},
+        "DeleteItem": {"TableName": table, "Key": KEY},
+        "PutItem": {"TableName": table, "Item": ITEM},
+        "UpdateItem": {
+            "TableName": table,
+            "Key": KEY,
+            "UpdateExpression": "SET expires = :n",
+            "ExpressionAttributeValues": {":n": {"N": "1"}},
+        },
+        "CreateTable": {
+            "TableName": table,
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        },
+    }
+    if operation in by_hand:
+        return by_hand[operation]
+    shape = MODEL.operation_model(operation).input_shape
+    return least(shape, table, arn) if shape else {}
+
+
+def least(shape, table, arn, name=""):
+    """The least value of a shape of the API's model, with the table wherever it can be named."""
+    if shape.type_name == "structure":
+        named = [member for member in shape.members if is_table(member)]
+        return {
+            member: least(shape.members[member], table, arn, member)
+            for member in dict.fromkeys([*shape.required_members, *named])
+        }
+    if shape.type_name == "list":
+        return [least(shape.member, table, arn, name)]
+    if shape.type_name == "map":
+        return {}
+    if is_table(name):
+        return arn if name.endswith("Arn") else table
+    if name == "BackupArn":
+        return f"{arn}/backup/01234567890123-abcdefab"
+    if name == "ExportArn":
+        return f"{arn}/export/01234567890123-abcdefab"
+    if name == "ImportArn":
+        return f"{arn}/import/01234567890123-abcdefab"
+    if shape.type_name == "string" and shape.enum:
+        return shape.enum[0]
+    return {"boolean": False, "integer": 1, "long": 1, "timestamp": 0}.get(shape.type_name, "none")
+
+
+def is_table(member):
+    return member in {
+        "TableName", "TableArn", "ResourceArn", "GlobalTableName", "SourceTableArn",
+        "SourceTableName", "TargetTableName",
+    }
+
+
+def is_refused(client, operation, arguments):
+    """Whether IAM refuses the request. Any other error is an answer to somebody who may ask."""
+    try:
+        getattr(client, botocore.xform_name(operation))(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"] in REFUSALS
+    return False
+
+
+@pytest.fixture(scope="module")
+def tables(stack):
+    """The stack's table and one that is none of its business: names and ARNs."""
+    dynamodb = stack.emulator.client("dynamodb")
+    dynamodb.create_table(**parameters("CreateTable", "another-table", None))
+    described = {
+        name: dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
+        for name in (stack.table, "another-table")
+    }
+    return list(described.items())
+
+
+@pytest.fixture(scope="module")
+def clients(stack):
+    return {
+        function: stack.emulator.client("dynamodb", stack.as_role(f"{function.capitalize()}Role"))
+        for function in FUNCTIONS
+    }
+
+
+@contextlib.contextmanager
+def without(stack, function, action, index):
+    """The function's role without this one action, until the end of the block."""
+    iam = stack.emulator.client("iam")
+    role = stack.resources[f"{function.capitalize()}Role"]
+    taken = []
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        if isinstance(document, str):
+            document = json.loads(document)
+        less = json.loads(json.dumps(document))
+        less["Statement"] = [
+            rest for statement in less["Statement"] if (rest := less_one(statement, action, index))
+        ]
+        if less != document:
+            taken.append((name, document, less))
+    assert taken, f"the role of {function} does not have {action} on {index or 'the table'}"
+
+    def put(name, document):
+        if document["Statement"]:
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+        else:
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
+
+    try:
+        for name, _, less in taken:
+            put(name, less)
+        yield
+    finally:
+        for name, document, _ in taken:
+            put(name, document)
+
+
+def less_one(statement, action, index):
+    """The statement without an action, where it is about the index or the table that is meant."""
+    resources = statement["Resource"]
+    resources = [resources] if isinstance(resources, str) else resources
+    if index and not any(resource.endswith(f"/index/{index}") for resource in resources):
+        return statement
+    if not index and all("/index/" in resource for resource in resources):
+        return statement
+    actions = statement["Action"]
+    actions = [actions] if isinstance(actions, str) else actions
+    left = [one for one in actions if one != f"dynamodb:{action}"]
+    return statement | {"Action": left} if left else None
+
+
+NEEDS = [(function, need) for function, needs in ROLES.items() for need in needs]
+
+
+@pytest.mark.parametrize(("function", "need"), NEEDS, ids=[f"{f}-{n.action}-{n.index or 'table'}" for f, n in NEEDS])
+def test_an_action_is_needed(stack, app, session, matrix, function, need):
+    route = ROUTE[need.route]
+    with without(stack, function, need.action, need.index):
+        answer = stack.request(app, route, session, headers=need.headers)
+        assert answer.status in (500, 503), (
+            f"{need.route} without {need.action} must fail with 500 or 503 and not answer wrongly: {answer}"
+        )
+        problem = json.loads(answer.body) if answer.body else {}
+        assert "session-not-found" not in problem.get("type", ""), f"{need.route}: {answer}"
+    answer = stack.request(app, route, session, headers=need.headers)
+    assert answer.status == route.status, f"{need.route} with {need.action} again: {answer}"
+    matrix.needed(function, need.action, need.index, need.route)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_has_its_actions_on_its_table_and_no_other(stack, tables, clients, matrix, function):
+    wrong, (own, other) = [], tables
+    for (table, arn), index in [(own, None), (own, "user-index"), (other, None), (other, "user-index")]:
+        mine = {need.action for need in ROLES[function] if need.index == index and table == stack.table}
+        for action, operation, arguments in requests(table, arn, index):
+            if index and action not in ("Query", "Scan"):
+                continue
+            refused = is_refused(clients[function], operation, arguments)
+            matrix.tried(function, action, "another table" if table != stack.table else index, refused)
+            if refused == (action in mine):
+                wrong.append(f"{action} by {operation} on {table} {index or ''} was {'refused' if refused else 'allowed'}")
+    assert not wrong, f"the role of {function}: {wrong}"
+
+
+def test_a_refusal_is_the_roles_doing(stack, tables):
+    """The same requests by somebody who may do everything are not refused, or the test above is blind."""
+    iam, sts = stack.emulator.client("iam"), stack.emulator.client("sts")
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+    everything = {"Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}
+    arn = iam.create_role(RoleName="everything", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="everything", PolicyName="all", PolicyDocument=json.dumps(everything))
+    got = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    credentials = boto3.session.botocore.credentials.Credentials(
+        got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"]
+    )
+    client = stack.emulator.client("dynamodb", credentials)
+    # Another table than those of the tests, as it does not survive this.
+    name = "a-table-to-spoil"
+    stack.emulator.client("dynamodb").create_table(**parameters("CreateTable", name, None))
+    table = stack.emulator.client("dynamodb").describe_table(TableName=name)["Table"]["TableArn"]
+    blind = [
+        f"{operation} ({action})"
+        for action, operation, arguments in requests(name, table)
+        if is_refused(client, operation, arguments)
+    ]
+    assert not blind, f"refused to somebody who may do everything: {blind}"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_writes_to_no_log_group_of_others(stack, function):
+    """That it may write to its own is asserted of the template: the emulator does not know the ':*' at
+    the end of a log group's ARN, which AWS wants."""
+    logs = stack.emulator.client("logs", stack.as_role(f"{function.capitalize()}Role"))
+    for logical in [f"{name.capitalize()}Logs" for name in FUNCTIONS if name != function] + ["AccessLogs"]:
+        group = {"logGroupName": stack.resources[logical], "logStreamName": "test"}
+        assert is_refused(logs, "CreateLogStream", group), f"the role of {function} may write to {logical}"
