@@ -7,11 +7,11 @@ use super::headers::{CONTENT_TYPE, PREFERENCE_APPLIED};
 use super::{Call, Problem, Response};
 use crate::backoff::Backoff;
 use crate::seal::MAX_DATA;
-use crate::session::{ETag, Precondition, Session, SessionId};
+use crate::session::{ETag, LockClaim, Precondition, Session, SessionId, Ttl, User};
 use crate::store::Replacement;
 
 pub(super) async fn patch(call: &Call) -> Result<Response, Problem> {
-    let Call { request, .. } = call;
+    let Call { request, limits, .. } = call;
     let id = request.headers.session_id()?;
     if !request.headers.is_merge_patch() {
         return Err(Problem::UnsupportedMediaType);
@@ -20,12 +20,19 @@ pub(super) async fn patch(call: &Call) -> Result<Response, Problem> {
         return Err(Problem::DataTooLarge);
     }
     let patch: Value = serde_json::from_slice(&request.body).map_err(|_| Problem::InvalidPatch)?;
-    let precondition = request.headers.if_match()?;
+    // All that can be refused is refused here, before the first call.
+    let change = Change {
+        patch,
+        precondition: request.headers.if_match()?,
+        claim: request.headers.claim()?,
+        ttl: request.headers.ttl(limits)?,
+        user: request.headers.user()?,
+    };
     let mut backoff = Backoff::new();
     loop {
-        match attempt(call, &id, &patch, &precondition).await {
+        match attempt(call, &id, &change).await {
             // Another change came between, and the caller does not mind which: merge with that one.
-            Err(Problem::ETagMismatch(_)) if precondition == Precondition::Any => {
+            Err(Problem::ETagMismatch(_)) if change.precondition == Precondition::Any => {
                 tokio::time::sleep(backoff.delay()).await;
             }
             answer => return answer,
@@ -33,31 +40,35 @@ pub(super) async fn patch(call: &Call) -> Result<Response, Problem> {
     }
 }
 
+/// What the request asks for, read once for all attempts.
+struct Change {
+    patch: Value,
+    precondition: Precondition,
+    claim: LockClaim,
+    ttl: Option<Ttl>,
+    user: Option<User>,
+}
+
 /// Reads, merges, and writes on condition that nothing came between.
-async fn attempt(
-    call: &Call,
-    id: &SessionId,
-    patch: &Value,
-    precondition: &Precondition,
-) -> Result<Response, Problem> {
-    let Call { request, store, limits, .. } = call;
-    let session = store.current(id, precondition, call.later()).await?;
+async fn attempt(call: &Call, id: &SessionId, change: &Change) -> Result<Response, Problem> {
+    let Call { store, .. } = call;
+    let session = store.current(id, &change.precondition, call.later()).await?;
     let Session { metadata, data } = session;
     if !metadata.media_type.is_json() {
         return Err(Problem::UnsupportedMediaType);
     }
     let mut value: Value = serde_json::from_slice(&data).map_err(|_| Problem::NotJson)?;
-    merge(&mut value, patch);
+    merge(&mut value, &change.patch);
     let merged = value.to_string().into_bytes();
     let media_type = metadata.media_type;
     let new = Replacement {
         data: &merged,
         media_type: media_type.clone(),
-        ttl: request.headers.ttl(limits)?,
-        user: request.headers.user()?,
+        ttl: change.ttl,
+        user: change.user.clone(),
     };
     let as_read = Precondition::OneOf(vec![metadata.etag]);
-    let etag = store.replace(id, new, &as_read, &request.headers.claim()?, call.later()).await?;
+    let etag = store.replace(id, new, &as_read, &change.claim, call.later()).await?;
     Ok(answer(call, &etag, media_type.as_str(), merged))
 }
 

@@ -1,6 +1,8 @@
 //! Bad input is answered: with the header's name and what it may hold, and before any call.
 
-use crate::harness::{App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, READ, REPLACE, TOUCH};
+use crate::harness::{
+    App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, PATCH, READ, REPLACE, ROTATE, TOUCH,
+};
 
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
 
@@ -39,12 +41,12 @@ async fn the_other_headers_are_malformed() {
     let many_etags = vec!["\"e\""; 101].join(", ");
     for (events, header, values) in [
         (
-            &[CREATE, CREATE_WITH_ID, REPLACE, TOUCH][..],
+            &[CREATE, CREATE_WITH_ID, REPLACE, TOUCH, PATCH, ROTATE][..],
             "session-ttl",
             &["", "0", "-1", "+1", " 1", "1.0", "one", "2592001", "99999999999999999999", "1, 2"][..],
         ),
         (
-            &[CREATE, CREATE_WITH_ID, REPLACE],
+            &[CREATE, CREATE_WITH_ID, REPLACE, PATCH, ROTATE],
             "session-user",
             &["", &long_user, "two words", "ümlaut", "tab\t"],
         ),
