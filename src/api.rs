@@ -15,15 +15,15 @@ mod route;
 mod sessions;
 mod touch;
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use http::StatusCode;
 
 use crate::config::{Config, Limits};
+use crate::logging;
 use crate::session::{Handle, Timestamp};
-use crate::store::{SessionStore, Usage};
+use crate::store::{FirstCall, SessionStore, StoreError, Usage};
 use event::Request;
 use headers::PREFERENCE_APPLIED;
 
@@ -145,6 +145,14 @@ impl Api {
         Self { store: SessionStore::new(client, &config.table), limits: config.limits }
     }
 
+    /// Makes the connection to DynamoDB, so that the first request finds it made.
+    ///
+    /// # Errors
+    /// Those of the store. The first request will try again.
+    pub async fn connect(&self, by: FirstCall) -> Result<(), StoreError> {
+        self.store.connect(by).await
+    }
+
     /// Answers a request with one of the functions above, and logs it.
     ///
     /// Whatever the event holds, there is an answer, and it is there before `invocation.time` is up.
@@ -230,20 +238,8 @@ impl Line<'_> {
             ),
             Some(cause) => tracing::error!(
                 request_id, gateway_request_id, route, status, ms, capacity, retries, handle, problem,
-                cause = %chain(cause.as_ref()),
+                cause = %logging::chain(cause.as_ref()),
             ),
         }
     }
-}
-
-/// An error with all that is behind it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

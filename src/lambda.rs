@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use crate::api::{Api, Call, Event, Invocation, Problem, Reply, Response, Route};
 use crate::config::Config;
 use crate::session::Timestamp;
+use crate::store::FirstCall;
 use crate::{logging, store};
 
 /// What an answer needs of the function's time limit to get out.
@@ -18,10 +19,11 @@ const ANSWERING: Duration = Duration::from_millis(200);
 /// before it began, as in emulators that tell a duration where Lambda tells a moment.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// Answers requests with this function of the API until Lambda ends the process.
+/// Answers requests with this function of the API until Lambda ends the process, over a connection
+/// that this call has made first.
 ///
 /// A configuration that does not do ends it at once, with one line that says why.
-pub async fn run<F>(function: F) -> ExitCode
+pub async fn run<F>(function: F, first_call: FirstCall) -> ExitCode
 where
     F: AsyncFn(Route, &Call) -> Result<Response, Problem>,
 {
@@ -31,7 +33,7 @@ where
     // Nothing has set another one: this is the process's first act.
     let _ = tracing::subscriber::set_global_default(logs);
     let served = match config {
-        Ok(config) => serve(function, &config).await,
+        Ok(config) => serve(function, first_call, &config).await,
         Err(error) => Err(error.into()),
     };
     match served {
@@ -43,11 +45,14 @@ where
     }
 }
 
-async fn serve<F>(function: F, config: &Config) -> Result<(), Error>
+async fn serve<F>(function: F, first_call: FirstCall, config: &Config) -> Result<(), Error>
 where
     F: AsyncFn(Route, &Call) -> Result<Response, Problem>,
 {
     let api = Api::new(store::client(&config.aws), config);
+    if let Err(error) = api.connect(first_call).await {
+        tracing::warn!(cause = %logging::chain(&error), "DynamoDB was not reached at init");
+    }
     let answer = async |event: LambdaEvent<Event>| -> Result<Reply, Error> {
         let LambdaEvent { payload, context } = event;
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or(LONGEST);

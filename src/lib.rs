@@ -10,7 +10,8 @@
 //!   the route, `api/headers.rs` reads what the headers mean, and one file per endpoint decodes, acts
 //!   and encodes. `api/problem.rs` is every error that a caller can see.
 //! - [`store`] is one method per operation and one DynamoDB call wherever one will do: `store/expression.rs`
-//!   writes the conditions, `store/item.rs` the attributes, `store/client.rs` sets up the SDK.
+//!   writes the conditions, `store/item.rs` the attributes, `store/client.rs` sets up the SDK, and
+//!   `store/connect.rs` makes the connection at init.
 //!   `store/lock.rs`, `store/rotate.rs` and `store/user.rs` are the operations of those names.
 //! - [`seal`] compresses and encrypts the data on its way into the table, and back.
 //! - [`session`] is the domain: ids, handles, lifetimes.

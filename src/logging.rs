@@ -1,5 +1,7 @@
 //! Logs: JSON, one line per request, to standard output, where Lambda takes them from.
 
+use std::error::Error;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
@@ -21,4 +23,16 @@ where
         .with_default(level.min(LevelFilter::ERROR))
         .with_target(env!("CARGO_CRATE_NAME"), level);
     tracing_subscriber::registry().with(levels).with(json)
+}
+
+/// An error with all that is behind it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

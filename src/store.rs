@@ -5,6 +5,7 @@
 //! but [`SessionStore::create`] and [`SessionStore::rotate`] ever makes an item.
 
 mod client;
+mod connect;
 mod error;
 mod expression;
 mod item;
@@ -38,6 +39,7 @@ use item::{DATA, ETAG, ID, Item, TYPE, USER};
 use usage::Meter;
 
 pub use client::{client, settings};
+pub use connect::FirstCall;
 pub use error::{Cause, StoreError};
 pub use item::CorruptItem;
 pub use rotate::Rotation;

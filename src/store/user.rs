@@ -9,7 +9,7 @@ use super::{SessionStore, StoreError, Update};
 use crate::session::{Handle, Lifetime, Timestamp, User};
 
 /// The index of the table.
-const USER_INDEX: &str = "user-index";
+pub(super) const USER_INDEX: &str = "user-index";
 
 /// How many items are read or deleted at a time.
 const AT_ONCE: usize = 16;

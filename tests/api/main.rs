@@ -27,5 +27,6 @@ mod model;
 mod patch;
 mod races;
 mod rotate;
+mod start;
 mod users;
 mod watch;

@@ -1,0 +1,95 @@
+//! A function's start, which Lambda gives a whole CPU to: it ends with the first call for an event.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+/// Answers each request with an empty JSON object, and tells the line of it that begins like this.
+async fn serve(listener: TcpListener, telling: &'static str, tells: UnboundedSender<String>) {
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let (mut head, mut length) = (BufReader::new(&mut connection).lines(), 0);
+        while let Some(line) = head.next_line().await.unwrap().filter(|line| !line.is_empty()) {
+            if let Some(bytes) = line.to_lowercase().strip_prefix("content-length: ") {
+                length = bytes.parse().unwrap();
+            }
+            if line.starts_with(telling) {
+                tells.send(line).unwrap();
+            }
+        }
+        let mut body = head.into_inner().take(length);
+        tokio::io::copy(&mut body, &mut tokio::io::sink()).await.unwrap();
+        let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+        connection.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+/// Starts a function and gives what it asked of DynamoDB and of Lambda up to its first call for an
+/// event, and the first line of its log.
+async fn start(
+    program: &str,
+    is_dynamodb_there: bool,
+) -> (Vec<String>, impl Future<Output = Value>) {
+    let lambda = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dynamodb = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut function = Command::new(program)
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", lambda.local_addr().unwrap().to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", "test")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", dynamodb.local_addr().unwrap()))
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .env("TABLE_NAME", "sessions")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let (tells, mut told) = unbounded_channel();
+    if is_dynamodb_there {
+        tokio::spawn(serve(dynamodb, "x-amz-target: ", tells.clone()));
+    } else {
+        drop(dynamodb);
+    }
+    tokio::spawn(serve(lambda, "GET ", tells));
+    let mut asked = Vec::new();
+    while !asked.last().is_some_and(|line: &String| line.starts_with("GET ")) {
+        asked.push(told.recv().await.unwrap());
+    }
+    let log = async move {
+        let mut lines = BufReader::new(function.stdout.take().unwrap()).lines();
+        serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap()
+    };
+    (asked, log)
+}
+
+const NEXT: &str = "GET /2018-06-01/runtime/invocation/next HTTP/1.1";
+
+#[tokio::test]
+async fn the_connection_is_made_by_a_call_that_the_role_allows_and_that_changes_nothing() {
+    for (program, action) in [
+        (env!("CARGO_BIN_EXE_read"), "GetItem"),
+        (env!("CARGO_BIN_EXE_write"), "GetItem"),
+        (env!("CARGO_BIN_EXE_rotate"), "GetItem"),
+        (env!("CARGO_BIN_EXE_destroy"), "Query"),
+    ] {
+        let (asked, _) = start(program, true).await;
+        assert_eq!(asked, [format!("x-amz-target: DynamoDB_20120810.{action}"), NEXT.into()]);
+    }
+}
+
+#[tokio::test]
+async fn a_function_starts_without_dynamodb_and_says_so() {
+    let (asked, log) = start(env!("CARGO_BIN_EXE_read"), false).await;
+    assert_eq!(asked, [NEXT]);
+    let line = log.await;
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["message"], "DynamoDB was not reached at init");
+    assert!(line["cause"].as_str().unwrap().contains("did not answer"), "{line}");
+}
