@@ -7,6 +7,9 @@ STACK ?= session-api
 # What it is built for: arm64 or x86_64, the answer to the last deployment's question by default.
 ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture)
 
+# Where `make bench` leaves its results; benches/results is what the README shows.
+RESULTS ?= target/bench/results
+
 # Tools in environments of their own, by the pins of one file each: theirs do not fit together.
 SAM := .tools/sam/bin
 EMULATOR := .tools/emulator/bin
@@ -18,7 +21,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-api test-deploy lint lint-rust lint-template deploy destroy-stack tools
+.PHONY: help run test test-api test-deploy bench lint lint-rust lint-template deploy destroy-stack tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,11 +39,24 @@ test-deploy: tools .tools/sam/installed .tools/emulator/installed ## deploy into
 	sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
+# Everything goes into one target folder: what the floor and the product share is built once.
+bench: export CARGO_TARGET_DIR := $(CURDIR)/target
+bench: tools ## measure the functions beside what else there is, in some minutes (RESULTS=…)
+	benches/peers/install .tools/peers
+	cargo lambda build --locked --release
+	cargo lambda build --locked --release --output-format zip
+	cd benches && for floor in hello get-item get-item-defaults; do \
+		cargo lambda build --locked --release --package $$floor --lambda-dir ../target/bench/floor || exit; \
+	done
+	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- --results $(RESULTS)
+
 lint: lint-rust lint-template ## check format and lints
 
 lint-rust:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --check --all --manifest-path benches/Cargo.toml
+	cargo clippy --locked --all-targets --workspace --manifest-path benches/Cargo.toml --target-dir target -- -D warnings
 
 # Checkov looks at the template as it is written and as SAM translates it: each shows what the other hides.
 lint-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed

@@ -1,0 +1,47 @@
+//! The floor: a bare `GetItem` with the session API's own client, in the same shell: `lambda_runtime`
+//! alone, and of an event only what is used.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde::{Deserialize, Serialize};
+use session_api::config::Config;
+use session_api::store;
+
+#[derive(Deserialize)]
+struct Event {
+    headers: HashMap<String, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    status_code: u16,
+    body: String,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = Config::from_env()?;
+    let dynamodb = store::client(&config.aws);
+    run(service_fn(async |event: LambdaEvent<Event>| {
+        read(&dynamodb, &config.table, event.payload).await
+    }))
+    .await
+}
+
+async fn read(dynamodb: &Client, table: &str, mut event: Event) -> Result<Reply, Error> {
+    let id = event.headers.remove("session-id").ok_or("no Session-Id")?;
+    let got = dynamodb
+        .get_item()
+        .table_name(table)
+        .key("id", AttributeValue::S(id))
+        .consistent_read(true)
+        .send()
+        .await?;
+    let data = got.item.and_then(|mut item| item.remove("data"));
+    let Some(AttributeValue::S(body)) = data else { return Err("no session".into()) };
+    Ok(Reply { status_code: 200, body })
+}

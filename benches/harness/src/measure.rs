@@ -1,0 +1,188 @@
+//! How long a function takes, and what of the machine.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::function::Function;
+use crate::quota::{PERIOD, Quota};
+use crate::subject::Subject;
+
+/// A size of function, and the share of a CPU that Lambda gives it.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) memory_mb: u32,
+    pub(crate) cpus: f64,
+}
+
+/// The smallest function, and the one that the template makes by default.
+pub(crate) const SIZES: [Size; 2] =
+    [Size { memory_mb: 128, cpus: 0.07 }, Size { memory_mb: 256, cpus: 0.15 }];
+
+/// What was measured of one function. Times are medians unless they say otherwise.
+#[derive(Serialize)]
+pub(crate) struct Figures {
+    pub(crate) name: &'static str,
+    /// From the spawn of the process to its first call for an event, without a quota.
+    pub(crate) init_ms: f64,
+    /// The first request after init, without a quota.
+    pub(crate) first_ms: f64,
+    pub(crate) warm_p50_ms: f64,
+    pub(crate) warm_p99_ms: f64,
+    /// User and system time of the process per request, of all its threads.
+    pub(crate) cpu_us: f64,
+    pub(crate) peak_memory_kib: u64,
+    pub(crate) binary_bytes: Option<u64>,
+    /// As Lambda runs it; empty where this machine lets nobody set a quota.
+    pub(crate) throttled: Vec<Throttled>,
+}
+
+/// The same under a share of a CPU, after an init without one.
+#[derive(Serialize)]
+pub(crate) struct Throttled {
+    pub(crate) memory_mb: u32,
+    pub(crate) cpus: f64,
+    pub(crate) init_ms: f64,
+    pub(crate) first_ms: f64,
+    /// Init and first request together: a cold start as a caller feels it.
+    pub(crate) cold_ms: f64,
+    /// Of requests that come one by one, each with the whole of a period's share before it.
+    pub(crate) warm_p50_ms: f64,
+}
+
+/// How much is measured.
+pub(crate) struct Effort {
+    /// Cold starts of each function, for each size and without a quota.
+    pub(crate) starts: usize,
+    /// Rounds of warm requests. The functions take turns, so that a moment in which the machine was
+    /// busy with something else is nobody's alone.
+    pub(crate) rounds: usize,
+    /// Requests in a round.
+    pub(crate) requests: usize,
+}
+
+/// Requests before anything of a warm function is counted.
+const WARM_UP: usize = 200;
+/// Warm requests after each cold start under a quota.
+const THROTTLED_REQUESTS: usize = 15;
+
+/// Measures all functions, side by side.
+pub(crate) async fn measure(
+    subjects: &[Subject],
+    sizes: &[Size],
+    effort: &Effort,
+) -> Result<Vec<Figures>> {
+    let mut figures = warm(subjects, effort).await?;
+    println!("Cold starts without a quota");
+    for (figures, colds) in figures.iter_mut().zip(cold(subjects, None, effort).await?) {
+        figures.init_ms = median(colds.iter().map(|cold| ms(cold.init)));
+        figures.first_ms = median(colds.iter().map(|cold| ms(cold.first)));
+    }
+    for &size in sizes {
+        let Size { memory_mb, cpus } = size;
+        println!("Cold starts at {cpus} CPUs, as with {memory_mb} MB");
+        for (figures, colds) in figures.iter_mut().zip(cold(subjects, Some(size), effort).await?) {
+            figures.throttled.push(Throttled {
+                memory_mb,
+                cpus,
+                init_ms: median(colds.iter().map(|cold| ms(cold.init))),
+                first_ms: median(colds.iter().map(|cold| ms(cold.first))),
+                cold_ms: median(colds.iter().map(|cold| ms(cold.init + cold.first))),
+                warm_p50_ms: median(colds.iter().flat_map(|cold| &cold.warm).copied().map(ms)),
+            });
+        }
+    }
+    Ok(figures)
+}
+
+struct Cold {
+    init: Duration,
+    first: Duration,
+    warm: Vec<Duration>,
+}
+
+async fn cold(subjects: &[Subject], size: Option<Size>, effort: &Effort) -> Result<Vec<Vec<Cold>>> {
+    let mut all: Vec<_> = subjects.iter().map(|_| Vec::new()).collect();
+    // The first start of each reads its files into the page cache, and is not counted.
+    for start in 0..=effort.starts {
+        for (subject, colds) in subjects.iter().zip(&mut all) {
+            let quota = size.map(|size| Quota::new(size.cpus, &std::process::id().to_string()));
+            let mut function =
+                subject.program.start(quota.transpose()?).await.context(subject.name)?;
+            let first = subject.invoke(&mut function).await?;
+            let mut warm = Vec::new();
+            if size.is_some() {
+                for _ in 0..THROTTLED_REQUESTS {
+                    tokio::time::sleep(2 * PERIOD).await;
+                    warm.push(subject.invoke(&mut function).await?);
+                }
+            }
+            if start > 0 {
+                colds.push(Cold { init: function.init, first, warm });
+            }
+            function.stop().await?;
+        }
+    }
+    Ok(all)
+}
+
+struct Warm<'a> {
+    subject: &'a Subject,
+    function: Function,
+    latencies: Vec<Duration>,
+    cpu_us: Vec<f64>,
+}
+
+async fn warm(subjects: &[Subject], effort: &Effort) -> Result<Vec<Figures>> {
+    println!("Warm requests, {} of each function", effort.rounds * effort.requests);
+    let mut all = Vec::new();
+    for subject in subjects {
+        let mut function = subject.program.start(None).await.context(subject.name)?;
+        for _ in 0..WARM_UP {
+            subject.invoke(&mut function).await?;
+        }
+        all.push(Warm { subject, function, latencies: vec![], cpu_us: vec![] });
+    }
+    for _ in 0..effort.rounds {
+        for Warm { subject, function, latencies, cpu_us } in &mut all {
+            let before = function.cpu()?;
+            for _ in 0..effort.requests {
+                latencies.push(subject.invoke(function).await?);
+            }
+            let spent = function.cpu()? - before;
+            cpu_us.push(spent.as_secs_f64() * 1e6 / effort.requests as f64);
+        }
+    }
+    let mut figures = Vec::new();
+    for Warm { subject, function, mut latencies, cpu_us } in all {
+        latencies.sort();
+        let at = |share: f64| {
+            let rank = (latencies.len() as f64 * share) as usize;
+            latencies.get(rank).copied().map(ms).context("no request was made")
+        };
+        figures.push(Figures {
+            name: subject.name,
+            init_ms: 0.0,
+            first_ms: 0.0,
+            warm_p50_ms: at(0.5)?,
+            warm_p99_ms: at(0.99)?,
+            cpu_us: median(cpu_us),
+            peak_memory_kib: function.peak_memory()?,
+            binary_bytes: subject.program.size(),
+            throttled: vec![],
+        });
+        function.stop().await?;
+    }
+    Ok(figures)
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

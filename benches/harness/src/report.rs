@@ -1,0 +1,265 @@
+//! The results: as tables for people, as JSON, and against the targets. Ratios are of two things
+//! measured in the same run; a time alone says as much about the machine as about the function.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cost::Cost;
+use crate::measure::{Figures, Throttled};
+use crate::subject::name;
+
+/// Everything that a run found out.
+#[derive(Serialize)]
+pub(crate) struct Results {
+    /// RFC 3339.
+    pub(crate) date: String,
+    pub(crate) machine: String,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) functions: Vec<Figures>,
+    pub(crate) costs: Vec<Cost>,
+    pub(crate) zips: Vec<Zip>,
+    /// What could not be measured here, and why.
+    pub(crate) missing: Vec<String>,
+}
+
+/// What a function weighs as it is deployed.
+#[derive(Serialize)]
+pub(crate) struct Zip {
+    pub(crate) function: &'static str,
+    pub(crate) bytes: u64,
+}
+
+/// Something that is to stay below a limit.
+#[derive(Serialize)]
+pub(crate) struct Target {
+    what: String,
+    limit: f64,
+    /// `None` where a part of it was not measured.
+    measured: Option<f64>,
+    unit: &'static str,
+}
+
+impl Target {
+    fn ratio(what: &str, limit: f64, of: Option<f64>, to: Option<f64>) -> Self {
+        let measured = of.zip(to).map(|(of, to)| of / to);
+        Self { what: what.into(), limit, measured, unit: "×" }
+    }
+
+    fn verdict(&self) -> &'static str {
+        match self.measured {
+            None => "not measured",
+            Some(measured) if measured <= self.limit => "met",
+            Some(_) => "missed",
+        }
+    }
+
+    fn show(&self, value: f64) -> String {
+        if value < 1.0 {
+            format!("1/{:.1}", 1.0 / value).replace(".0", "")
+        } else {
+            format!("{value:.2} {}", self.unit)
+        }
+    }
+}
+
+impl Results {
+    /// The targets, against what was measured.
+    pub(crate) fn targets(functions: &[Figures], costs: &[Cost], zips: &[Zip]) -> Vec<Target> {
+        let figure = |name, read: fn(&Figures) -> Option<f64>| {
+            functions.iter().find(|figures| figures.name == name).and_then(read)
+        };
+        let init = |name| figure(name, |f| Some(f.init_ms));
+        let cpu = |name| figure(name, |f| Some(f.cpu_us));
+        let memory = |name| figure(name, |f| Some(f.peak_memory_kib as f64));
+        let cold = |name| figure(name, |f| smallest(f).map(|t| t.cold_ms));
+        let first = figure(name::READ, |f| smallest(f).map(|t| t.first_ms));
+        let warm = figure(name::READ, |f| smallest(f).map(|t| t.warm_p50_ms));
+        let write = costs.iter().find(|c| c.operation == "replace" && c.bytes == 10_000);
+        let ratio = Target::ratio;
+        let mut targets = vec![
+            ratio(
+                "init with the connection made in it, against hello world",
+                1.7,
+                init(name::READ),
+                init(name::HELLO),
+            ),
+            ratio(
+                "first request after init at 0.07 CPUs, against its own warm median",
+                2.0,
+                first,
+                warm,
+            ),
+            ratio(
+                "cold start at 0.07 CPUs (init and first request), against a GetItem with the SDK's defaults",
+                1.0 / 25.0,
+                cold(name::READ),
+                cold(name::BARE_DEFAULTS),
+            ),
+            ratio("the same, against Node", 1.0 / 30.0, cold(name::READ), cold(name::NODE_READ)),
+            ratio(
+                "the same, against Python",
+                1.0 / 30.0,
+                cold(name::READ),
+                cold(name::PYTHON_READ),
+            ),
+            ratio(
+                "CPU of a warm read of 2 KB, sealed, against a bare GetItem in the same shell",
+                1.25,
+                cpu(name::READ),
+                cpu(name::BARE),
+            ),
+            ratio(
+                "the same, against Node without sealing",
+                1.0 / 8.0,
+                cpu(name::READ),
+                cpu(name::NODE_READ),
+            ),
+            ratio(
+                "the same, against Python without sealing",
+                1.0 / 8.0,
+                cpu(name::READ),
+                cpu(name::PYTHON_READ),
+            ),
+            ratio(
+                "peak memory, against Node",
+                1.0 / 8.0,
+                memory(name::READ),
+                memory(name::NODE_READ),
+            ),
+            ratio(
+                "write capacity for 10 KB of session data, against the handler for PHP",
+                1.0 / 3.0,
+                write.map(|c| c.capacity),
+                write.map(|c| c.php_capacity),
+            ),
+        ];
+        targets.extend(zips.iter().map(|zip| Target {
+            what: format!("zip of the function {}", zip.function),
+            limit: 3.0,
+            measured: Some(zip.bytes as f64 / 1e6),
+            unit: "MB",
+        }));
+        targets
+    }
+
+    /// The results as Markdown.
+    pub(crate) fn tables(&self) -> Result<String> {
+        let mut text = String::new();
+        writeln!(text, "Measured on {}, {}.\n", self.date, self.machine)?;
+        let mut rows = vec![["what", "target", "measured", ""].map(str::to_owned).to_vec()];
+        for target in &self.targets {
+            let measured = target.measured.map_or("-".to_owned(), |value| target.show(value));
+            let limit = format!("≤ {}", target.show(target.limit));
+            rows.push(vec![target.what.clone(), limit, measured, target.verdict().to_owned()]);
+        }
+        table(&mut text, &rows)?;
+
+        text.push('\n');
+        let mut heads = ["function", "init", "first", "warm p50", "p99", "CPU", "memory", "binary"]
+            .map(str::to_owned)
+            .to_vec();
+        if let Some(figures) = self.functions.first() {
+            for Throttled { memory_mb, cpus, .. } in &figures.throttled {
+                heads.push(format!("cold at {memory_mb} MB ({cpus} CPUs)"));
+                heads.push("warm p50".to_owned());
+            }
+        }
+        let mut rows = vec![heads];
+        for figures in &self.functions {
+            let mut row = vec![
+                figures.name.to_owned(),
+                ms(figures.init_ms),
+                ms(figures.first_ms),
+                ms(figures.warm_p50_ms),
+                ms(figures.warm_p99_ms),
+                format!("{:.0} µs", figures.cpu_us),
+                format!("{:.1} MiB", figures.peak_memory_kib as f64 / 1024.0),
+                figures
+                    .binary_bytes
+                    .map_or("-".to_owned(), |b| format!("{:.1} MB", b as f64 / 1e6)),
+            ];
+            for Throttled { init_ms, first_ms, cold_ms, warm_p50_ms, .. } in &figures.throttled {
+                row.push(format!("{} ({} + {})", ms(*cold_ms), ms(*init_ms), ms(*first_ms)));
+                row.push(ms(*warm_p50_ms));
+            }
+            rows.push(row);
+        }
+        table(&mut text, &rows)?;
+
+        text.push('\n');
+        let heads = [
+            "operation",
+            "data",
+            "units",
+            "units, PHP",
+            "DynamoDB",
+            "gateway",
+            "Lambda",
+            "logs",
+            "a million",
+            "a million, PHP",
+        ];
+        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        for cost in &self.costs {
+            let Cost { operation, bytes, capacity, php_capacity, dollars, php_dollars } = cost;
+            let parts = [
+                dollars.dynamodb,
+                dollars.gateway,
+                dollars.lambda,
+                dollars.logs,
+                dollars.total(),
+                *php_dollars,
+            ];
+            let mut row = vec![
+                (*operation).to_owned(),
+                format!("{} KB", *bytes as f64 / 1e3),
+                capacity.to_string(),
+                php_capacity.to_string(),
+            ];
+            row.extend(parts.map(|dollars| format!("${dollars:.2}")));
+            rows.push(row);
+        }
+        table(&mut text, &rows)?;
+        for missing in &self.missing {
+            writeln!(text, "\nNot measured: {missing}")?;
+        }
+        Ok(text)
+    }
+}
+
+/// The figures at the smallest size of function, where a quota could be set.
+pub(crate) fn smallest(figures: &Figures) -> Option<&Throttled> {
+    figures.throttled.first()
+}
+
+fn ms(ms: f64) -> String {
+    let digits = if ms < 10.0 { 2 } else { 0 };
+    format!("{ms:.digits$} ms")
+}
+
+/// A table in Markdown, its columns aligned for whoever reads it as it is.
+fn table(text: &mut String, rows: &[Vec<String>]) -> Result<()> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell: &String| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    for (index, row) in rows.iter().enumerate() {
+        for (cell, &width) in row.iter().zip(&widths) {
+            write!(text, "| {cell:width$} ")?;
+        }
+        writeln!(text, "|")?;
+        if index == 0 {
+            for &width in &widths {
+                write!(text, "|{:-<1$}", "", width + 2)?;
+            }
+            writeln!(text, "|")?;
+        }
+    }
+    Ok(())
+}
