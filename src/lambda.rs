@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
 use tracing::level_filters::LevelFilter;
 
 use crate::api::{Api, Call, Event, Invocation, Problem, Reply, Response, Route};
@@ -53,12 +54,14 @@ where
     if let Err(error) = api.connect(first_call).await {
         tracing::warn!(cause = %logging::chain(&error), "DynamoDB was not reached at init");
     }
-    let answer = async |event: LambdaEvent<Event>| -> Result<Reply, Error> {
+    // A raw value, because the runtime's own reading keeps track of the path to every field.
+    let answer = async |event: LambdaEvent<Box<RawValue>>| -> Result<Reply, Error> {
         let LambdaEvent { payload, context } = event;
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or(LONGEST);
         let time = left.saturating_sub(ANSWERING);
         let invocation = Invocation { request_id: &context.request_id, time };
-        Ok(api.answer(&function, payload, invocation, Timestamp::now()).await)
+        let event = Event::read(&payload);
+        Ok(api.answer(&function, event, invocation, Timestamp::now()).await)
     };
     lambda_runtime::run(service_fn(answer)).await
 }

@@ -12,9 +12,12 @@
 //! swap two sessions' data or relabel it. A nonce is never used twice with a key in practice: they
 //! are 96 random bits, and a key serves one session (NIST SP 800-38D, 8.3, allows 2³² of them).
 
+use std::cell::RefCell;
+
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
+use zstd::zstd_safe::{self, CCtx, DCtx};
 
 use crate::session::{MediaType, NoRandomness, SessionId};
 
@@ -34,8 +37,18 @@ const HEADER_LEN: usize = 1 + NONCE_LEN;
 /// Behind it.
 const TAG_LEN: usize = 16;
 
-/// zstd's own default: faster levels gain little time on data of a few KB, slower ones little space.
-const LEVEL: i32 = zstd::DEFAULT_COMPRESSION_LEVEL;
+thread_local! {
+    // Kept for speed: a context takes longer to make than a session of a few KB to compress.
+    static COMPRESSION: RefCell<CCtx<'static>> = RefCell::new(CCtx::create());
+    static DECOMPRESSION: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+}
+
+/// The level at which to compress this many bytes. Up to 16 KB, for which zstd has settings of their
+/// own, level 7 saves 5 % over its default for 60 µs, which a write unit per KB repays many times
+/// over; above, the same gain takes milliseconds.
+const fn level(length: usize) -> i32 {
+    if length <= 16 * 1024 { 7 } else { zstd::DEFAULT_COMPRESSION_LEVEL }
+}
 
 /// Why data could not be sealed.
 #[derive(Debug, thiserror::Error)]
@@ -82,12 +95,12 @@ pub fn seal(id: &SessionId, media_type: &MediaType, data: &[u8]) -> Result<Vec<u
     SystemRandom::new().fill(&mut nonce).map_err(|_| NoRandomness)?;
     sealed.push(VERSION);
     sealed.extend_from_slice(&nonce);
-    match zstd::bulk::compress(data, LEVEL) {
-        Ok(compressed) if compressed.len() < data.len() => {
+    match compress(data) {
+        Some(compressed) => {
             sealed.push(ZSTD);
             sealed.extend_from_slice(&compressed);
         }
-        _ => {
+        None => {
             sealed.push(PLAIN);
             sealed.extend_from_slice(data);
         }
@@ -134,15 +147,29 @@ pub fn open(
     }
 }
 
+/// The data, compressed, where that makes it shorter.
+fn compress(data: &[u8]) -> Option<Vec<u8>> {
+    // A buffer that has room for less than the data is how zstd is told to give up.
+    let mut compressed = Vec::with_capacity(data.len().saturating_sub(1));
+    COMPRESSION
+        .with_borrow_mut(|context| context.compress(&mut compressed, data, level(data.len())))
+        .is_ok()
+        .then_some(compressed)
+}
+
 fn decompress(compressed: &[u8]) -> Result<Vec<u8>, OpenError> {
     // The frame says how long its content is, which saves allocating for the longest.
-    let length = zstd::zstd_safe::get_frame_content_size(compressed)
+    let length = zstd_safe::get_frame_content_size(compressed)
         .ok()
         .flatten()
         .and_then(|length| usize::try_from(length).ok())
         .filter(|&length| length <= MAX_DATA)
         .ok_or(OpenError::NotDecompressed)?;
-    zstd::bulk::decompress(compressed, length).map_err(|_| OpenError::NotDecompressed)
+    let mut data = Vec::with_capacity(length);
+    DECOMPRESSION
+        .with_borrow_mut(|context| context.decompress(&mut data, compressed))
+        .map_err(|_| OpenError::NotDecompressed)?;
+    Ok(data)
 }
 
 fn key(id: &SessionId) -> Result<LessSafeKey, ring::error::Unspecified> {

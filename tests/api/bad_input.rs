@@ -1,5 +1,7 @@
 //! Bad input is answered: with the header's name and what it may hold, and before any call.
 
+use serde_json::Value;
+
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, PATCH, READ, REPLACE, ROTATE, TOUCH,
 };
@@ -161,4 +163,15 @@ async fn an_event_with_next_to_nothing_in_it_is_answered() {
         *event = serde_json::json!({ "routeKey": "GET /session" });
     });
     assert_eq!(bare.await.outcome(), "400 invalid-session-id");
+}
+
+#[tokio::test]
+async fn what_is_no_event_of_an_http_api_is_answered() {
+    let app = App::new().await;
+    for not_an_event in ["[]", "null", "\"text\"", "1e999", r#"{"routeKey": 1}"#, "{}"] {
+        let not_an_event: Value = serde_json::from_str(not_an_event).unwrap();
+        let answer = app.send(READ).event(|event| *event = not_an_event).await;
+        assert_eq!(answer.outcome(), "404 route-not-found");
+    }
+    assert!(app.take_calls().is_empty());
 }

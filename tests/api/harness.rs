@@ -261,7 +261,7 @@ impl Exchange {
         let http = &event["requestContext"]["http"];
         let method = http["method"].as_str().unwrap_or("GET").to_owned();
         let path = http["path"].as_str().unwrap_or("/session").to_owned();
-        let event: Event = serde_json::from_value(event).unwrap();
+        let event = Event::read(&serde_json::value::to_raw_value(&event).unwrap());
         let now = if app.by_the_clock { Timestamp::now() } else { app.now };
         let now = Timestamp::from_millis(now.millis().checked_add_signed(after * 1000).unwrap());
         let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
