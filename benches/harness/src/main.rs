@@ -49,7 +49,7 @@ struct Options {
     #[arg(long, default_value = "", value_name = "TEXT")]
     only: String,
     /// Cold starts of each function, for each size of function
-    #[arg(long, default_value_t = 15, value_name = "N")]
+    #[arg(long, default_value_t = 10, value_name = "N")]
     starts: usize,
     /// Warm requests to each function
     #[arg(long, default_value_t = 5_000, value_name = "N")]
@@ -58,7 +58,7 @@ struct Options {
 
 const FUNCTIONS: [&str; 4] = ["read", "write", "rotate", "destroy"];
 /// Rounds that the warm requests are made in.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 50;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -81,10 +81,10 @@ async fn main() -> Result<()> {
         }
     };
     fs::create_dir_all(&options.results)?;
-    options.results = options.results.canonicalize()?;
 
     let dynamodb = DynamoDb::start().await?;
-    let programs = Programs::new(&options, &dynamodb, &options.results)?;
+    let scratch = tempfile::tempdir()?;
+    let programs = Programs::new(&options, &dynamodb, scratch.path())?;
     subject::prepare(&programs, &dynamodb).await?;
     let mut subjects = Subject::all(&programs, has_peers)?;
     subjects.retain(|subject| subject.name.contains(&options.only));

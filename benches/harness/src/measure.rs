@@ -26,6 +26,8 @@ pub(crate) struct Figures {
     pub(crate) name: &'static str,
     /// From the spawn of the process to its first call for an event, without a quota.
     pub(crate) init_ms: f64,
+    /// The CPU time of init: the rest of it is spent waiting for DynamoDB.
+    pub(crate) init_cpu_ms: f64,
     /// The first request after init, without a quota.
     pub(crate) first_ms: f64,
     pub(crate) warm_p50_ms: f64,
@@ -65,7 +67,7 @@ pub(crate) struct Effort {
 /// Requests before anything of a warm function is counted.
 const WARM_UP: usize = 200;
 /// Warm requests after each cold start under a quota.
-const THROTTLED_REQUESTS: usize = 15;
+const THROTTLED_REQUESTS: usize = 10;
 
 /// Measures all functions, side by side.
 pub(crate) async fn measure(
@@ -77,6 +79,7 @@ pub(crate) async fn measure(
     println!("Cold starts without a quota");
     for (figures, colds) in figures.iter_mut().zip(cold(subjects, None, effort).await?) {
         figures.init_ms = median(colds.iter().map(|cold| ms(cold.init)));
+        figures.init_cpu_ms = median(colds.iter().map(|cold| ms(cold.init_cpu)));
         figures.first_ms = median(colds.iter().map(|cold| ms(cold.first)));
     }
     for &size in sizes {
@@ -98,6 +101,7 @@ pub(crate) async fn measure(
 
 struct Cold {
     init: Duration,
+    init_cpu: Duration,
     first: Duration,
     warm: Vec<Duration>,
 }
@@ -110,6 +114,7 @@ async fn cold(subjects: &[Subject], size: Option<Size>, effort: &Effort) -> Resu
             let quota = size.map(|size| Quota::new(size.cpus, &std::process::id().to_string()));
             let mut function =
                 subject.program.start(quota.transpose()?).await.context(subject.name)?;
+            let init_cpu = function.cpu()?;
             let first = subject.invoke(&mut function).await?;
             let mut warm = Vec::new();
             if size.is_some() {
@@ -119,7 +124,7 @@ async fn cold(subjects: &[Subject], size: Option<Size>, effort: &Effort) -> Resu
                 }
             }
             if start > 0 {
-                colds.push(Cold { init: function.init, first, warm });
+                colds.push(Cold { init: function.init, init_cpu, first, warm });
             }
             function.stop().await?;
         }
@@ -164,6 +169,7 @@ async fn warm(subjects: &[Subject], effort: &Effort) -> Result<Vec<Figures>> {
         figures.push(Figures {
             name: subject.name,
             init_ms: 0.0,
+            init_cpu_ms: 0.0,
             first_ms: 0.0,
             warm_p50_ms: at(0.5)?,
             warm_p99_ms: at(0.99)?,

@@ -56,7 +56,7 @@ impl Target {
     }
 
     fn show(&self, value: f64) -> String {
-        if value < 1.0 {
+        if value < 0.5 {
             format!("1/{:.1}", 1.0 / value).replace(".0", "")
         } else {
             format!("{value:.2} {}", self.unit)
@@ -157,9 +157,19 @@ impl Results {
         table(&mut text, &rows)?;
 
         text.push('\n');
-        let mut heads = ["function", "init", "first", "warm p50", "p99", "CPU", "memory", "binary"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut heads = [
+            "function",
+            "init",
+            "CPU of it",
+            "first",
+            "warm p50",
+            "p99",
+            "CPU",
+            "memory",
+            "binary",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         if let Some(figures) = self.functions.first() {
             for Throttled { memory_mb, cpus, .. } in &figures.throttled {
                 heads.push(format!("cold at {memory_mb} MB ({cpus} CPUs)"));
@@ -171,6 +181,7 @@ impl Results {
             let mut row = vec![
                 figures.name.to_owned(),
                 ms(figures.init_ms),
+                ms(figures.init_cpu_ms),
                 ms(figures.first_ms),
                 ms(figures.warm_p50_ms),
                 ms(figures.warm_p99_ms),
