@@ -21,8 +21,8 @@ use crate::config::Aws;
 
 /// One attempt. DynamoDB answers in single-digit milliseconds; what takes longer than this is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
-/// All attempts of one operation with the waits between them. Two fit into the function's time
-/// limit of 5 s, so the answer is always the function's own.
+/// All attempts of one operation with the waits between them: half of the function's time limit of
+/// 5 s, so the answer is always the function's own.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// With the SDK's back-off from this on, three attempts fit into an operation.
 const MAX_ATTEMPTS: u32 = 3;
@@ -113,6 +113,7 @@ fn http_client(aws: &Aws) -> SharedHttpClient {
     } else {
         TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
     };
+    // It checks nothing, and so never fails.
     let tls = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::rustls(CryptoMode::Ring))

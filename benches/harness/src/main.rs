@@ -69,9 +69,12 @@ async fn main() -> Result<()> {
             .with_context(|| format!("nothing is built in {}", folder.display()))?;
     }
     let mut missing = Vec::new();
-    let has_peers = options.peers.canonicalize().map(|peers| options.peers = peers).is_ok();
+    options.peers = std::path::absolute(&options.peers)?;
+    let has_peers = ["python/installed", "node/build/handler.mjs"]
+        .iter()
+        .all(|part| options.peers.join(part).exists());
     if !has_peers {
-        missing.push(format!("the peers: {} is not there", options.peers.display()));
+        missing.push("the peers: benches/peers/install did not come to its end".to_owned());
     }
     let sizes: &[_] = match Quota::new(1.0, "probe") {
         Ok(_) => &SIZES,
