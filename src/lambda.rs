@@ -54,7 +54,7 @@ where
     if let Err(error) = api.connect(first_call).await {
         tracing::warn!(cause = %logging::chain(&error), "DynamoDB was not reached at init");
     }
-    // A raw value, because the runtime's own reading keeps track of the path to every field.
+    // A raw value: what is no event is answered here, and not by an error of the runtime's that quotes it.
     let answer = async |event: LambdaEvent<Box<RawValue>>| -> Result<Reply, Error> {
         let LambdaEvent { payload, context } = event;
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or(LONGEST);

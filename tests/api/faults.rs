@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use session_api::store;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
     self, App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
-    REVOKE_ALL, ROTATE, TOUCH, UNLOCK, unhurried,
+    REVOKE_ALL, ROTATE, TARGET, TOUCH, UNLOCK, unhurried,
 };
 use crate::logs::Log;
 use crate::table;
@@ -106,21 +106,8 @@ async fn serve(
 ) -> Option<()> {
     let mut connection = BufReader::new(connection);
     loop {
-        let (mut operation, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            connection.read_line(&mut line).await.ok().filter(|&read| read > 0)?;
-            let Some((name, value)) = line.trim_end().split_once(": ") else {
-                if line == "\r\n" { break } else { continue }
-            };
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.parse().ok()?,
-                "x-amz-target" => operation = value.rsplit('.').next()?.to_owned(),
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        connection.read_exact(&mut body).await.ok()?;
+        let (head, body) = harness::read_request(&mut connection).await?;
+        let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
         let parameters: Value = serde_json::from_slice(&body).ok()?;
         seen.lock().unwrap().push(parameters.clone());
         let fault = faults.lock().unwrap().pop_front();

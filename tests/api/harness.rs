@@ -20,6 +20,7 @@ use session_api::api::{self, Api, Event, Invocation};
 use session_api::config::{Aws, Config, Limits};
 use session_api::session::{Timestamp, Ttl};
 use session_api::store;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tracing::level_filters::LevelFilter;
 
 use crate::table;
@@ -67,6 +68,31 @@ fn embedded() -> String {
         });
     });
     endpoint
+}
+
+/// What the line of a request's head that names the operation begins with.
+pub(crate) const TARGET: &str = "x-amz-target: DynamoDB_20120810.";
+
+/// The lines of an HTTP request's head, and its body; `None` where the connection ends.
+pub(crate) async fn read_request(
+    connection: &mut (impl AsyncBufRead + Unpin),
+) -> Option<(Vec<String>, Vec<u8>)> {
+    let (mut head, mut length) = (Vec::new(), 0);
+    loop {
+        let mut line = String::new();
+        connection.read_line(&mut line).await.ok().filter(|&read| read > 0)?;
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(bytes) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+            length = bytes.parse().ok()?;
+        }
+        head.push(line.to_owned());
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).await.ok()?;
+    Some((head, body))
 }
 
 /// What the functions would find in their environment.

@@ -3,26 +3,22 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::harness::{TARGET, read_request};
+
 /// Answers each request with an empty JSON object, and tells the line of it that begins like this.
 async fn serve(listener: TcpListener, telling: &'static str, tells: UnboundedSender<String>) {
     loop {
-        let (mut connection, _) = listener.accept().await.unwrap();
-        let (mut head, mut length) = (BufReader::new(&mut connection).lines(), 0);
-        while let Some(line) = head.next_line().await.unwrap().filter(|line| !line.is_empty()) {
-            if let Some(bytes) = line.to_lowercase().strip_prefix("content-length: ") {
-                length = bytes.parse().unwrap();
-            }
-            if line.starts_with(telling) {
-                tells.send(line).unwrap();
-            }
+        let (connection, _) = listener.accept().await.unwrap();
+        let mut connection = BufReader::new(connection);
+        let (head, _) = read_request(&mut connection).await.unwrap();
+        for line in head.into_iter().filter(|line| line.starts_with(telling)) {
+            tells.send(line).unwrap();
         }
-        let mut body = head.into_inner().take(length);
-        tokio::io::copy(&mut body, &mut tokio::io::sink()).await.unwrap();
         let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
         connection.write_all(answer.as_bytes()).await.unwrap();
     }
@@ -53,7 +49,7 @@ async fn start(
         .unwrap();
     let (tells, mut told) = unbounded_channel();
     if is_dynamodb_there {
-        tokio::spawn(serve(dynamodb, "x-amz-target: ", tells.clone()));
+        tokio::spawn(serve(dynamodb, TARGET, tells.clone()));
     } else {
         drop(dynamodb);
     }
@@ -80,7 +76,7 @@ async fn the_connection_is_made_by_a_call_that_the_role_allows_and_that_changes_
         (env!("CARGO_BIN_EXE_destroy"), "Query"),
     ] {
         let (asked, _) = start(program, true).await;
-        assert_eq!(asked, [format!("x-amz-target: DynamoDB_20120810.{action}"), NEXT.into()]);
+        assert_eq!(asked, [format!("{TARGET}{action}"), NEXT.into()]);
     }
 }
 
