@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 
 use crate::measure::Figures;
-use crate::report::{Results, smallest};
+use crate::report::{Results, named, smallest};
 use crate::subject::name;
 
 const WIDTH: f64 = 760.0;
@@ -64,9 +64,8 @@ pub(crate) fn draw(results: &Results) -> Result<String> {
     let mut panels = String::new();
     let mut y = 0.0;
     for Panel { head, value, unit, names } in PANELS {
-        let of = |name| results.functions.iter().find(|figures| figures.name == name);
-        let rows: Option<Vec<_>> =
-            names.iter().map(|&name| Some((name, value(of(name)?)?))).collect();
+        let value = |name| named(&results.functions, name).and_then(value);
+        let rows: Option<Vec<_>> = names.iter().map(|&name| Some((name, value(name)?))).collect();
         let Some(rows) = rows else { continue };
         let (_, ours) = *rows.first().context("a panel without rows")?;
         let most = rows.iter().map(|(_, value)| *value).fold(ours, f64::max);

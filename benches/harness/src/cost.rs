@@ -1,7 +1,7 @@
 //! What a session costs: the capacity that DynamoDB says each operation consumed, and what a million
 //! of them come to, beside the session handler of the AWS SDK for PHP on the same data.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use axum::body::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -114,8 +114,7 @@ pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
 
 /// What a function's log says that a request consumed.
 async fn capacity(function: &mut Function, event: &Bytes, expected: u64) -> Result<f64> {
-    let (status, body) = function.invoke(event).await?.read()?;
-    ensure!(status == expected, "answered {status} {body}");
+    function.invoke(event).await?.body(expected)?;
     let line: Value = serde_json::from_str(&function.log_line().await?)?;
     line["capacity"].as_f64().context("the log line has no capacity")
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -63,12 +63,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The HTTP status and the body.
-    pub(crate) fn read(&self) -> Result<(u64, String)> {
+    /// The body, of an answer with this HTTP status.
+    pub(crate) fn body(&self, expected: u64) -> Result<String> {
         let reply: Value = serde_json::from_slice(&self.payload)?;
         let status = reply.get("statusCode").and_then(Value::as_u64).context("no statusCode")?;
         let body = reply.get("body").and_then(Value::as_str).unwrap_or_default();
-        Ok((status, body.to_owned()))
+        ensure!(status == expected, "answered {status} in place of {expected}: {body}");
+        Ok(body.to_owned())
     }
 }
 

@@ -75,12 +75,23 @@ pub(crate) async fn measure(
     sizes: &[Size],
     effort: &Effort,
 ) -> Result<Vec<Figures>> {
-    let mut figures = warm(subjects, effort).await?;
+    let mut figures = Vec::new();
+    let warm = warm(subjects, effort).await?;
     println!("Cold starts without a quota");
-    for (figures, colds) in figures.iter_mut().zip(cold(subjects, None, effort).await?) {
-        figures.init_ms = median(colds.iter().map(|cold| ms(cold.init)));
-        figures.init_cpu_ms = median(colds.iter().map(|cold| ms(cold.init_cpu)));
-        figures.first_ms = median(colds.iter().map(|cold| ms(cold.first)));
+    let cold_starts = cold(subjects, None, effort).await?;
+    for ((subject, warm), colds) in subjects.iter().zip(warm).zip(cold_starts) {
+        figures.push(Figures {
+            name: subject.name,
+            init_ms: median_ms(&colds, |cold| cold.init),
+            init_cpu_ms: median_ms(&colds, |cold| cold.init_cpu),
+            first_ms: median_ms(&colds, |cold| cold.first),
+            warm_p50_ms: warm.p50_ms,
+            warm_p99_ms: warm.p99_ms,
+            cpu_us: warm.cpu_us,
+            peak_memory_kib: warm.peak_memory_kib,
+            binary_bytes: subject.program.size(),
+            throttled: vec![],
+        });
     }
     for &size in sizes {
         let Size { memory_mb, cpus } = size;
@@ -89,9 +100,9 @@ pub(crate) async fn measure(
             figures.throttled.push(Throttled {
                 memory_mb,
                 cpus,
-                init_ms: median(colds.iter().map(|cold| ms(cold.init))),
-                first_ms: median(colds.iter().map(|cold| ms(cold.first))),
-                cold_ms: median(colds.iter().map(|cold| ms(cold.init + cold.first))),
+                init_ms: median_ms(&colds, |cold| cold.init),
+                first_ms: median_ms(&colds, |cold| cold.first),
+                cold_ms: median_ms(&colds, |cold| cold.init + cold.first),
                 warm_p50_ms: median(colds.iter().flat_map(|cold| &cold.warm).copied().map(ms)),
             });
         }
@@ -132,14 +143,22 @@ async fn cold(subjects: &[Subject], size: Option<Size>, effort: &Effort) -> Resu
     Ok(all)
 }
 
-struct Warm<'a> {
+/// What is measured of a function that has answered for a while.
+struct Warm {
+    p50_ms: f64,
+    p99_ms: f64,
+    cpu_us: f64,
+    peak_memory_kib: u64,
+}
+
+struct Running<'a> {
     subject: &'a Subject,
     function: Function,
     latencies: Vec<Duration>,
     cpu_us: Vec<f64>,
 }
 
-async fn warm(subjects: &[Subject], effort: &Effort) -> Result<Vec<Figures>> {
+async fn warm(subjects: &[Subject], effort: &Effort) -> Result<Vec<Warm>> {
     println!("Warm requests, {} of each function", effort.rounds * effort.requests);
     let mut all = Vec::new();
     for subject in subjects {
@@ -147,10 +166,10 @@ async fn warm(subjects: &[Subject], effort: &Effort) -> Result<Vec<Figures>> {
         for _ in 0..WARM_UP {
             subject.invoke(&mut function).await?;
         }
-        all.push(Warm { subject, function, latencies: vec![], cpu_us: vec![] });
+        all.push(Running { subject, function, latencies: vec![], cpu_us: vec![] });
     }
     for _ in 0..effort.rounds {
-        for Warm { subject, function, latencies, cpu_us } in &mut all {
+        for Running { subject, function, latencies, cpu_us } in &mut all {
             let before = function.cpu()?;
             for _ in 0..effort.requests {
                 latencies.push(subject.invoke(function).await?);
@@ -159,32 +178,30 @@ async fn warm(subjects: &[Subject], effort: &Effort) -> Result<Vec<Figures>> {
             cpu_us.push(spent.as_secs_f64() * 1e6 / effort.requests as f64);
         }
     }
-    let mut figures = Vec::new();
-    for Warm { subject, function, mut latencies, cpu_us } in all {
+    let mut warm = Vec::new();
+    for Running { function, mut latencies, cpu_us, .. } in all {
         latencies.sort();
         let at = |share: f64| {
             let rank = (latencies.len() as f64 * share) as usize;
             latencies.get(rank).copied().map(ms).context("no request was made")
         };
-        figures.push(Figures {
-            name: subject.name,
-            init_ms: 0.0,
-            init_cpu_ms: 0.0,
-            first_ms: 0.0,
-            warm_p50_ms: at(0.5)?,
-            warm_p99_ms: at(0.99)?,
+        warm.push(Warm {
+            p50_ms: at(0.5)?,
+            p99_ms: at(0.99)?,
             cpu_us: median(cpu_us),
             peak_memory_kib: function.peak_memory()?,
-            binary_bytes: subject.program.size(),
-            throttled: vec![],
         });
         function.stop().await?;
     }
-    Ok(figures)
+    Ok(warm)
 }
 
 fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
+}
+
+fn median_ms(colds: &[Cold], time: fn(&Cold) -> Duration) -> f64 {
+    median(colds.iter().map(|cold| ms(time(cold))))
 }
 
 fn median(values: impl IntoIterator<Item = f64>) -> f64 {

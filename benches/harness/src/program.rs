@@ -16,7 +16,6 @@ const SYSTEM_ROOTS: [&str; 2] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// A program that is a Lambda function.
-#[derive(Clone)]
 pub(crate) struct Program {
     path: PathBuf,
     arguments: Vec<String>,

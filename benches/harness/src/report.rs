@@ -67,68 +67,49 @@ impl Target {
 impl Results {
     /// The targets, against what was measured.
     pub(crate) fn targets(functions: &[Figures], costs: &[Cost], zips: &[Zip]) -> Vec<Target> {
-        let figure = |name, read: fn(&Figures) -> Option<f64>| {
-            functions.iter().find(|figures| figures.name == name).and_then(read)
+        type Value = fn(&Figures) -> Option<f64>;
+        let init: Value = |figures| Some(figures.init_ms);
+        let cold: Value = |figures| smallest(figures).map(|throttled| throttled.cold_ms);
+        let first: Value = |figures| smallest(figures).map(|throttled| throttled.first_ms);
+        let warm: Value = |figures| smallest(figures).map(|throttled| throttled.warm_p50_ms);
+        let cpu: Value = |figures| Some(figures.cpu_us);
+        let memory: Value = |figures| Some(figures.peak_memory_kib as f64);
+        let of = |name, value: Value| named(functions, name).and_then(value);
+        let against = |what, limit, value, other| {
+            Target::ratio(what, limit, of(name::READ, value), of(other, value))
         };
-        let init = |name| figure(name, |f| Some(f.init_ms));
-        let cpu = |name| figure(name, |f| Some(f.cpu_us));
-        let memory = |name| figure(name, |f| Some(f.peak_memory_kib as f64));
-        let cold = |name| figure(name, |f| smallest(f).map(|t| t.cold_ms));
-        let first = figure(name::READ, |f| smallest(f).map(|t| t.first_ms));
-        let warm = figure(name::READ, |f| smallest(f).map(|t| t.warm_p50_ms));
         let write = costs.iter().find(|c| c.operation == "replace" && c.bytes == 10_000);
-        let ratio = Target::ratio;
         let mut targets = vec![
-            ratio(
+            against(
                 "init with the connection made in it, against hello world",
                 1.7,
-                init(name::READ),
-                init(name::HELLO),
+                init,
+                name::HELLO,
             ),
-            ratio(
+            Target::ratio(
                 "first request after init at 0.07 CPUs, against its own warm median",
                 2.0,
-                first,
-                warm,
+                of(name::READ, first),
+                of(name::READ, warm),
             ),
-            ratio(
+            against(
                 "cold start at 0.07 CPUs (init and first request), against a GetItem with the SDK's defaults",
                 1.0 / 25.0,
-                cold(name::READ),
-                cold(name::BARE_DEFAULTS),
+                cold,
+                name::BARE_DEFAULTS,
             ),
-            ratio("the same, against Node", 1.0 / 30.0, cold(name::READ), cold(name::NODE_READ)),
-            ratio(
-                "the same, against Python",
-                1.0 / 30.0,
-                cold(name::READ),
-                cold(name::PYTHON_READ),
-            ),
-            ratio(
+            against("the same, against Node", 1.0 / 30.0, cold, name::NODE_READ),
+            against("the same, against Python", 1.0 / 30.0, cold, name::PYTHON_READ),
+            against(
                 "CPU of a warm read of 2 KB, sealed, against a bare GetItem in the same shell",
                 1.25,
-                cpu(name::READ),
-                cpu(name::BARE),
+                cpu,
+                name::BARE,
             ),
-            ratio(
-                "the same, against Node without sealing",
-                1.0 / 8.0,
-                cpu(name::READ),
-                cpu(name::NODE_READ),
-            ),
-            ratio(
-                "the same, against Python without sealing",
-                1.0 / 8.0,
-                cpu(name::READ),
-                cpu(name::PYTHON_READ),
-            ),
-            ratio(
-                "peak memory, against Node",
-                1.0 / 8.0,
-                memory(name::READ),
-                memory(name::NODE_READ),
-            ),
-            ratio(
+            against("the same, against Node without sealing", 1.0 / 8.0, cpu, name::NODE_READ),
+            against("the same, against Python without sealing", 1.0 / 8.0, cpu, name::PYTHON_READ),
+            against("peak memory, against Node", 1.0 / 8.0, memory, name::NODE_READ),
+            Target::ratio(
                 "write capacity for 10 KB of session data, against the handler for PHP",
                 1.0 / 3.0,
                 write.map(|c| c.capacity),
@@ -238,6 +219,11 @@ impl Results {
         }
         Ok(text)
     }
+}
+
+/// The figures of a function, where it was measured.
+pub(crate) fn named<'a>(functions: &'a [Figures], name: &str) -> Option<&'a Figures> {
+    functions.iter().find(|figures| figures.name == name)
 }
 
 /// The figures at the smallest size of function, where a quota could be set.

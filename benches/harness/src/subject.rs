@@ -82,8 +82,7 @@ impl Subject {
     /// Has the function answer its event, and checks the answer.
     pub(crate) async fn invoke(&self, function: &mut Function) -> Result<Duration> {
         let answer = function.invoke(&self.event).await.with_context(|| self.name)?;
-        let (status, body) = answer.read()?;
-        ensure!(status == self.status, "{} answered {status} {body}", self.name);
+        let body = answer.body(self.status).context(self.name)?;
         ensure!(self.body.as_ref().is_none_or(|data| *data == body), "{}: other data", self.name);
         Ok(answer.took)
     }
@@ -105,12 +104,9 @@ pub(crate) async fn prepare(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
     dynamodb.call("PutItem", json!({ "TableName": TABLE, "Item": item })).await?;
     let mut write = programs.session_api("write").start(None).await?;
     let create = event(CREATE, |event| set_body(event, &data))?;
-    let (status, body) = write.invoke(&create).await?.read()?;
-    ensure!(
-        status == 201,
-        "the session was not made: {status} {body}\n{}",
-        write.log_line().await?
-    );
+    if let Err(error) = write.invoke(&create).await?.body(201) {
+        return Err(error.context(write.log_line().await?));
+    }
     write.stop().await
 }
 
