@@ -219,9 +219,7 @@ async fn a_store_that_fails_is_never_mistaken_for_no_session() {
 
 #[tokio::test]
 async fn the_log_counts_what_was_tried_again() {
-    let log = Log::default();
-    let logs = session_api::logging::subscriber(LevelFilter::INFO, log.clone());
-    let _guard = tracing::subscriber::set_default(logs);
+    let (log, _guard) = Log::capture(LevelFilter::INFO);
     let faulty = Faulty::with(unhurried).await;
     faulty.befall(&[Cut, THROTTLE]);
     assert_eq!(faulty.app.send(CREATE).await.status, 201);

@@ -1,21 +1,36 @@
 //! The log: one line per request with what an operator needs, and nothing that is secret.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::{Value, json};
 use session_api::logging;
+use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, READ, REPLACE, TOUCH, config, unhurried,
 };
 
+/// The lines that a test's own thread has logged.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// Captures what this thread logs until the guard is dropped.
+    pub(crate) fn capture(level: LevelFilter) -> (Self, DefaultGuard) {
+        // While a process has a single subscriber, `tracing` lets the thread that reaches a line
+        // first decide for all threads whether the line is logged, and the other tests' threads
+        // have no subscriber. A second one, which is never dropped, makes it ask all of them.
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(logging::subscriber(LevelFilter::OFF, io::sink)));
+        let log = Self::default();
+        let guard = tracing::subscriber::set_default(logging::subscriber(level, log.clone()));
+        (log, guard)
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -45,9 +60,7 @@ impl MakeWriter<'_> for Log {
 
 #[tokio::test]
 async fn the_log_holds_no_id_no_user_and_no_data_at_its_loudest() {
-    let log = Log::default();
-    let _guard =
-        tracing::subscriber::set_default(logging::subscriber(LevelFilter::TRACE, log.clone()));
+    let (log, _guard) = Log::capture(LevelFilter::TRACE);
     let app = App::new().await;
     let generated = app.send(CREATE).body(b"data-Zecret").await;
     let id = generated.header("Session-Id").to_owned();
@@ -80,9 +93,7 @@ async fn the_log_holds_no_id_no_user_and_no_data_at_its_loudest() {
 
 #[tokio::test]
 async fn a_request_is_one_line_with_what_an_operator_needs() {
-    let log = Log::default();
-    let _guard =
-        tracing::subscriber::set_default(logging::subscriber(LevelFilter::INFO, log.clone()));
+    let (log, _guard) = Log::capture(LevelFilter::INFO);
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     app.send(READ).id("short").await;
@@ -112,9 +123,7 @@ async fn a_request_is_one_line_with_what_an_operator_needs() {
 
 #[tokio::test]
 async fn a_failure_is_one_line_that_tells_its_cause() {
-    let log = Log::default();
-    let _guard =
-        tracing::subscriber::set_default(logging::subscriber(LevelFilter::ERROR, log.clone()));
+    let (log, _guard) = Log::capture(LevelFilter::ERROR);
     let config = config("no-such-table", crate::harness::endpoint());
     let app = App::over(unhurried(session_api::store::settings(&config.aws)), config);
     app.send(READ).await;
@@ -130,9 +139,7 @@ async fn a_failure_is_one_line_that_tells_its_cause() {
 
 #[tokio::test]
 async fn a_new_session_is_logged_by_its_own_handle_and_not_by_the_one_that_came() {
-    let log = Log::default();
-    let _guard =
-        tracing::subscriber::set_default(logging::subscriber(LevelFilter::INFO, log.clone()));
+    let (log, _guard) = Log::capture(LevelFilter::INFO);
     let app = App::new().await;
     let created = app.send(CREATE).id(EVENTS_ID).await;
     let id = session_api::session::SessionId::parse(created.header("Session-Id")).unwrap();
