@@ -186,7 +186,8 @@ impl Api {
         };
         let (response, problem) = match answer {
             Ok(response) => (response, None),
-            Err(problem) => (problem.respond(now), Some(problem)),
+            // `Retry-After` counts from the response, which may have waited for a lock.
+            Err(problem) => (problem.respond(now.after(started.elapsed())), Some(problem)),
         };
         let handle = response.session_id().or(id).map(|id| id.handle());
         Line {

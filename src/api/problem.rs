@@ -226,7 +226,7 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// The answer to a request that arrived at `now`.
+    /// The response, sent at `now`.
     pub(super) fn respond(&self, now: Timestamp) -> Response {
         let status = self.status();
         let document = Document {

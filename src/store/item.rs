@@ -63,6 +63,9 @@ pub(super) struct Lock {
 /// What [`metadata`], [`lifetime`] and [`successor`] read.
 pub(super) const METADATA: &[&str] = &[ETAG, TYPE, CREATED, EXPIRES, DEADLINE, USER, SUCCESSOR];
 
+/// Attributes that say who holds the lock of a session, and whether the session is live.
+pub(super) const LOCK_STATE: &[&str] = &[EXPIRES, DEADLINE, SUCCESSOR, LOCK, LOCK_UNTIL];
+
 /// The item of a session that is made.
 pub(super) fn new(handle: &Handle, ttl: Ttl, sealed: Vec<u8>, metadata: &Metadata) -> Item {
     let Metadata { etag, media_type, created, lifetime, user } = metadata;

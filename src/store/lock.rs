@@ -38,6 +38,23 @@ impl SessionStore {
         }
     }
 
+    /// Returns when the lock expires, or `None` if nobody holds it (one `GetItem`, strongly
+    /// consistent).
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] for an item that this code did not write.
+    pub async fn locked_until(
+        &self,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let item = self.get(&id.handle(), item::LOCK_STATE, now).await?;
+        if item::successor(&item)?.is_some() {
+            return Err(StoreError::NotFound);
+        }
+        Ok(item::lock(&item)?.map(|lock| lock.until).filter(|&until| until > now))
+    }
+
     /// Gives the lock back; also done where nobody holds it (one `UpdateItem`).
     ///
     /// # Errors

@@ -1,10 +1,19 @@
 //! The lock: one request at a time per session, also when holders die.
 
-use futures_util::future::join_all;
+use std::future::IntoFuture as _;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::{join, join_all};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    Answer, App, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK, new_id,
+    Answer, App, CREATE, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK, new_id,
 };
+use crate::logs::Log;
 
 fn token(locked: &Answer) -> String {
     assert_eq!(locked.status, 200, "{locked:?}");
@@ -126,18 +135,120 @@ async fn lease_and_wait_have_their_limits() {
     assert_eq!(app.send(LOCK).id(&id).header("session-lock-lease", "60").await.status, 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_waiting_client_asks_seldom_and_gives_up_in_time() {
+/// Takes the lock of a session and returns the token.
+async fn lock(app: &App, id: &str, lease: &str) -> String {
+    let locked = app.send(LOCK).id(id).header("session-lock-lease", lease).await;
+    app.take_calls();
+    token(&locked)
+}
+
+fn count(calls: &[String], operation: &str) -> usize {
+    calls.iter().filter(|call| *call == operation).count()
+}
+
+#[tokio::test]
+async fn waiting_polls_with_reads_and_gives_up_in_time() {
     let app = App::new().await;
     let id = app.session().await;
-    app.send(LOCK).id(&id).header("session-lock-lease", "60").await;
-    app.take_calls();
+    lock(&app, &id, "60").await;
+    let started = Instant::now();
     let waited = app.send(LOCK).id(&id).header("session-lock-wait", "10").await;
+    assert_eq!(started.elapsed().as_secs(), 10);
     assert_eq!(waited.outcome(), "423 session-locked");
+    assert_eq!(waited.header("Retry-After"), "50", "counted from the end of the wait");
     let calls = app.take_calls();
-    // Five to get to waits of half a second, then one every 250 to 500 ms.
-    assert!((15..=45).contains(&calls.len()), "{} calls in 10 s", calls.len());
-    assert!(calls.iter().all(|call| call == "UpdateItem"));
+    assert_eq!(count(&calls, "UpdateItem"), 1);
+    // Four until the back-off reaches half a second, then one every 250 to 500 ms.
+    let polls = count(&calls, "GetItem");
+    assert!((15..=45).contains(&polls), "{polls} polls in 10 s");
+    assert_eq!(calls.len(), 1 + polls);
+}
+
+/// On-demand prices: a million write units cost $0.625, a million read units $0.125.
+const READ_UNITS_PER_WRITE_UNIT: f64 = 5.0;
+
+/// Size of an item as DynamoDB bills it, except that numbers are counted by their digits.
+fn size(item: &Value) -> usize {
+    let size = |(name, value): (&String, &Value)| {
+        let binary = value["B"].as_str().map(|encoded| STANDARD.decode(encoded).unwrap().len());
+        let text = || value["S"].as_str().or(value["N"].as_str()).unwrap().len();
+        name.len() + binary.unwrap_or_else(text)
+    };
+    item.as_object().unwrap().iter().map(size).sum()
+}
+
+#[tokio::test]
+async fn waiting_costs_at_most_a_tenth_of_conditional_writes() {
+    let app = App::new().await;
+    let mut incompressible = vec![0; 100_000];
+    SystemRandom::new().fill(&mut incompressible).unwrap();
+    let created = app.send(CREATE).body(&incompressible).await;
+    let id = created.header("Session-Id");
+    lock(&app, id, "60").await;
+
+    let (log, _guard) = Log::capture(LevelFilter::INFO);
+    let waited = app.send(LOCK).id(id).header("session-lock-wait", "10").await;
+    assert_eq!(waited.outcome(), "423 session-locked");
+
+    let calls = app.take_calls();
+    let reads = log.lines()[0]["capacity"].as_f64().unwrap();
+    assert!(reads > 0.0, "the polls are metered");
+    // DynamoDB bills a refused write at the item's size, and no engine reports that.
+    let write = size(&app.items().await[0]).div_ceil(1024) as f64 * READ_UNITS_PER_WRITE_UNIT;
+    let cost = reads + count(&calls, "UpdateItem") as f64 * write;
+    let as_writes = calls.len() as f64 * write;
+    assert!(cost <= as_writes / 10.0, "{cost} read units, {as_writes} as writes: {calls:?}");
+}
+
+#[tokio::test]
+async fn waiter_gets_the_lock_soon_after_its_release() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let held = lock(&app, &id, "60").await;
+    let waiting = app.send(LOCK).id(&id).header("session-lock-wait", "10");
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let unlock = app.send(UNLOCK).id(&id).header("session-lock", &held);
+        assert_eq!(unlock.await.status, 204);
+        Instant::now()
+    };
+    let (locked, released) = join(waiting.into_future(), release).await;
+    assert!(released.elapsed() < Duration::from_millis(1500), "{:?}", released.elapsed());
+    assert_ne!(token(&locked), held);
+    let calls = app.take_calls();
+    assert_eq!(count(&calls, "UpdateItem"), 3, "two by the waiter, one by the release: {calls:?}");
+    assert_eq!(calls.last().unwrap(), "UpdateItem");
+}
+
+#[tokio::test]
+async fn waiter_gets_the_lock_when_the_lease_expires() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let held = lock(&app, &id, "2").await;
+    let started = Instant::now();
+    let locked = app.send(LOCK).id(&id).header("session-lock-wait", "10").await;
+    let waited = started.elapsed();
+    assert_ne!(token(&locked), held);
+    let lease = Duration::from_secs(2);
+    assert!((lease..lease + Duration::from_secs(1)).contains(&waited), "{waited:?}");
+    assert_eq!(count(&app.take_calls(), "UpdateItem"), 2);
+}
+
+#[tokio::test]
+async fn waiter_gets_404_when_the_session_is_gone() {
+    let app = App::new().await;
+    for event in [DESTROY, ROTATE] {
+        let id = app.session().await;
+        let held = lock(&app, &id, "60").await;
+        let waiting = app.send(LOCK).id(&id).header("session-lock-wait", "10");
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let end = app.send(event).id(&id).header("session-grace", "60");
+            assert!(end.header("session-lock", &held).await.status < 300);
+        };
+        let (waited, ()) = join(waiting.into_future(), end).await;
+        assert_eq!(waited.outcome(), "404 session-not-found");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
