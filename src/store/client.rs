@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
 use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Builder, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
+    BehaviorVersion, Builder, Config, Credentials, Region, SharedHttpClient,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
@@ -19,12 +20,19 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 use crate::config::Aws;
 
-/// One attempt. DynamoDB answers in single-digit milliseconds; what takes longer than this is lost.
+/// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that
+/// takes longer than this is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
-/// All attempts of one operation with the waits between them: half of the function's time limit of
-/// 5 s, so the answer is always the function's own.
+/// Time limit of one operation: all of its attempts and the waits between them. It is well within the
+/// time limits of the functions, so that the function itself reports the failure: 5 s for `read` and
+/// `destroy`, 15 s for `write`, which may wait for a lock, and 15 s for `rotate`, which may wait for
+/// a transaction.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// With the SDK's back-off from this on, three attempts fit into an operation.
+/// The same limits for a transaction. DynamoDB recommends attempts of 1 s or more, so that fewer
+/// retries arrive while the first attempt is still in progress.
+const TRANSACTION_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
+const TRANSACTION_OPERATION_TIMEOUT: Duration = Duration::from_millis(5_000);
+/// With the SDK's back-off starting at `INITIAL_BACKOFF`, three attempts fit into an operation.
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
@@ -55,41 +63,64 @@ pub fn settings(aws: &Aws) -> Builder {
                 .with_max_attempts(MAX_ATTEMPTS)
                 .with_initial_backoff(INITIAL_BACKOFF),
         )
-        .retry_classifier(RetryConflicts)
+        .retry_classifier(TransactionRetries)
         .timeout_config(
             TimeoutConfig::builder()
                 .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
         )
-        // An attempt is over in 700 ms either way: nothing is left to watch a stream for.
+        // Attempts have a time limit, which leaves nothing for this protection to do.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     settings.set_endpoint_url(aws.endpoint_url.clone());
     settings
 }
 
-/// Has the SDK try again what met a rotation's transaction on the same item: DynamoDB refuses the
-/// later of the two at once, and in a moment the item is free.
-#[derive(Debug)]
-struct RetryConflicts;
+/// Overrides a client's settings for a transaction: the time limits are longer, unless the client has
+/// longer ones or none. All else stays the client's, also its connections.
+pub(super) fn transaction_settings(client: &Config) -> Builder {
+    let limits = client.timeout_config();
+    let attempt = limits.and_then(TimeoutConfig::operation_attempt_timeout);
+    let operation = limits.and_then(TimeoutConfig::operation_timeout);
+    let mut longer = TimeoutConfig::builder();
+    longer
+        .set_operation_attempt_timeout(attempt.map(|own| own.max(TRANSACTION_ATTEMPT_TIMEOUT)))
+        .set_operation_timeout(operation.map(|own| own.max(TRANSACTION_OPERATION_TIMEOUT)));
+    Builder::new().timeout_config(longer.build())
+}
 
-impl ClassifyRetry for RetryConflicts {
+/// Retries writes that collided with a rotation's transaction, which ends within milliseconds. The
+/// SDK must not retry a transaction in progress: [`super::rotate`] does, with longer waits.
+#[derive(Debug)]
+struct TransactionRetries;
+
+impl ClassifyRetry for TransactionRetries {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let error = match context.output_or_error() {
             Some(Err(error)) => error.as_operation_error(),
             _ => None,
         };
-        let is_conflict = error.is_some_and(|error| {
-            has_code(error.downcast_ref::<UpdateItemError>())
-                || has_code(error.downcast_ref::<PutItemError>())
-                || has_code(error.downcast_ref::<DeleteItemError>())
-                || error.downcast_ref().is_some_and(is_canceled_by_conflict)
-        });
-        if is_conflict { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
+        let Some(error) = error else {
+            return RetryAction::NoActionIndicated;
+        };
+        let is_conflict = has_code(error.downcast_ref::<UpdateItemError>())
+            || has_code(error.downcast_ref::<PutItemError>())
+            || has_code(error.downcast_ref::<DeleteItemError>())
+            || error.downcast_ref().is_some_and(is_canceled_by_conflict);
+        let is_in_progress = error
+            .downcast_ref()
+            .is_some_and(TransactWriteItemsError::is_transaction_in_progress_exception);
+        if is_conflict {
+            RetryAction::transient_error()
+        } else if is_in_progress {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
     }
 
     fn name(&self) -> &'static str {
-        "RetryConflicts"
+        "TransactionRetries"
     }
 }
 
@@ -119,4 +150,32 @@ fn http_client(aws: &Aws) -> SharedHttpClient {
         .tls_provider(Provider::rustls(CryptoMode::Ring))
         .tls_context(tls)
         .build_https()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transaction_limits(client: TimeoutConfig) -> [Option<Duration>; 2] {
+        let client = Builder::new().timeout_config(client).build();
+        let settings = transaction_settings(&client).build();
+        let limits = settings.timeout_config().unwrap();
+        [limits.operation_attempt_timeout(), limits.operation_timeout()]
+    }
+
+    #[test]
+    fn transactions_have_longer_time_limits() {
+        let limits = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT);
+        let longer = [TRANSACTION_ATTEMPT_TIMEOUT, TRANSACTION_OPERATION_TIMEOUT].map(Some);
+        assert_eq!(transaction_limits(limits.build()), longer);
+    }
+
+    #[test]
+    fn transactions_keep_a_clients_longer_time_limits() {
+        let minute = Duration::from_secs(60);
+        let limits = TimeoutConfig::builder().operation_attempt_timeout(minute);
+        assert_eq!(transaction_limits(limits.build()), [Some(minute), None]);
+    }
 }

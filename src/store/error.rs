@@ -83,6 +83,7 @@ where
                 | "TransactionCanceledException"
                 | "TransactionConflictException",
             ) => Self::Throttled(error.into()),
+            Some("TransactionInProgressException") => Self::Unavailable(error.into()),
             _ => match error {
                 SdkError::TimeoutError(_)
                 | SdkError::DispatchFailure(_)

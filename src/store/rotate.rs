@@ -1,18 +1,30 @@
 //! The move of a session to a new id.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     Delete, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
     Update,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::expression::Expression;
 use super::item::{self, DATA, ETAG, EXPIRES, ID, Item, SUCCESSOR, TTL, TYPE, USER};
-use super::{SessionStore, StoreError, open, why_refused};
+use super::{SessionStore, StoreError, client, open, why_refused};
 use crate::seal;
 use crate::session::{
-    ETag, LockClaim, MediaType, Metadata, Precondition, SessionId, Timestamp, Ttl, User,
+    ETag, LockClaim, MediaType, Metadata, Precondition, SessionId, Timestamp, Ttl, User, random,
 };
+
+/// Wait before the first retry of a transaction in progress. Each wait is twice as long as the last,
+/// up to the maximum. These are the waits that [DynamoDB
+/// recommends](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html):
+/// the fourth retry comes more than 5 s after the first attempt, and so completes the transaction if
+/// that attempt stalled.
+const MIN_IN_PROGRESS_DELAY: Duration = Duration::from_millis(500);
+const MAX_IN_PROGRESS_DELAY: Duration = Duration::from_secs(2);
 
 /// What changes when a session moves.
 pub struct Rotation<'a> {
@@ -111,32 +123,51 @@ impl SessionStore {
             |error: aws_sdk_dynamodb::error::BuildError| StoreError::Refused(error.into());
         let away = away.map_err(refused)?;
         let put = TransactWriteItem::builder().put(put.map_err(refused)?).build();
-        let sent = self
+        // The old item first, so that its refusal is the first reason.
+        self.transact(vec![away, put]).await
+    }
+
+    /// Writes these items or none (one `TransactWriteItems`, and another each time that DynamoDB
+    /// reports an earlier attempt as still in progress). The caller limits the time.
+    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Swap> {
+        // All attempts share one token, by which DynamoDB recognizes them as one transaction.
+        let token = URL_SAFE_NO_PAD.encode(random::<16>().map_err(StoreError::from)?);
+        let transaction = self
             .client
             .transact_write_items()
-            // The old item first, so that its refusal is the first reason.
-            .transact_items(away)
-            .transact_items(put)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .customize()
-            .interceptor(self.meter.clone())
-            .send()
-            .await;
-        match sent {
-            Ok(output) => {
-                output.consumed_capacity().iter().for_each(|c| self.meter.consumed(Some(c)));
-                Ok(())
-            }
-            Err(error) => match error.as_service_error() {
+            .set_transact_items(Some(items))
+            .client_request_token(token)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut delay = MIN_IN_PROGRESS_DELAY;
+        loop {
+            let sent = transaction
+                .clone()
+                .customize()
+                .config_override(client::transaction_settings(self.client.config()))
+                .interceptor(self.meter.clone())
+                .send()
+                .await;
+            let error = match sent {
+                Ok(output) => {
+                    output.consumed_capacity().iter().for_each(|c| self.meter.consumed(Some(c)));
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
+                    tokio::time::sleep(delay).await;
+                    delay = delay.saturating_mul(2).min(MAX_IN_PROGRESS_DELAY);
+                }
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                     let reason = canceled.cancellation_reasons().first();
-                    match reason.filter(|r| r.code() == Some("ConditionalCheckFailed")) {
+                    return match reason.filter(|r| r.code() == Some("ConditionalCheckFailed")) {
                         Some(reason) => Err(Swap::Refused(reason.item().cloned())),
                         None => Err(StoreError::from(error).into()),
-                    }
+                    };
                 }
-                _ => Err(StoreError::from(error).into()),
-            },
+                _ => return Err(StoreError::from(error).into()),
+            }
         }
     }
 }

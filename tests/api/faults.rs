@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use session_api::store;
@@ -10,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    self, App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
-    REVOKE_ALL, ROTATE, TARGET, TOUCH, UNLOCK, unhurried,
+    self, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, LIST, LOCK, PATCH, READ, REPLACE,
+    REVOKE, REVOKE_ALL, ROTATE, TARGET, TOUCH, UNLOCK, count, unhurried,
 };
 use crate::logs::Log;
 use crate::table;
@@ -55,6 +56,7 @@ enum Fault {
 use Fault::{Cut, Garbage, Hang, LoseAnswer, Refuse};
 
 const THROTTLE: Fault = Refuse(400, "ProvisionedThroughputExceededException");
+const IN_PROGRESS: Fault = Refuse(400, "TransactionInProgressException");
 
 /// An app behind a proxy, whose requests the faults of `next` befall one by one.
 struct Faulty {
@@ -200,6 +202,7 @@ async fn a_store_that_fails_is_never_mistaken_for_no_session() {
         (Refuse(400, "ThrottlingException"), "503 store-throttled"),
         (Refuse(400, "RequestLimitExceeded"), "503 store-throttled"),
         (Refuse(400, "TransactionConflictException"), "503 store-throttled"),
+        (IN_PROGRESS, "503 store-unavailable"),
         (Refuse(400, "AccessDeniedException"), "500 internal"),
         (Refuse(400, "ResourceNotFoundException"), "500 internal"),
         (Refuse(400, "ValidationException"), "500 internal"),
@@ -273,6 +276,94 @@ async fn a_rotation_that_is_cut_off_leaves_the_session_under_one_id() {
     assert_eq!(app.items().await.len(), 1);
 }
 
+/// Asserts that one session is left and that it is live under this id.
+async fn assert_only_session(app: &App, id: &str) {
+    assert_eq!(app.send(READ).id(id).await.status, 200);
+    assert_eq!(app.items().await.len(), 1);
+}
+
+#[tokio::test]
+async fn rotation_waits_for_a_transaction_in_progress() {
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
+    app.send(CREATE_WITH_ID).await;
+    faulty.befall(&[Fault::Pass, IN_PROGRESS]);
+    let started = Instant::now();
+    let rotated = app.send(ROTATE).await;
+    assert_eq!(rotated.status, 200);
+    assert!(started.elapsed() >= Duration::from_millis(500));
+    assert_only_session(app, rotated.header("Session-Id")).await;
+}
+
+#[tokio::test]
+async fn rotation_retries_more_than_5_seconds_after_the_first_attempt() {
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
+    app.send(CREATE_WITH_ID).await;
+    // DynamoDB recovers a stalled transaction when a retry comes 5 seconds after the first attempt.
+    faulty.befall(&[Fault::Pass, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS]);
+    let started = Instant::now();
+    let rotated = app.send(ROTATE).await;
+    assert_eq!(rotated.status, 200);
+    assert!((5..8).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    assert_only_session(app, rotated.header("Session-Id")).await;
+}
+
+#[tokio::test]
+async fn rotation_still_in_progress_at_the_deadline_is_unavailable() {
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
+    app.send(CREATE_WITH_ID).await;
+    faulty.befall(&[Fault::Pass, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS]);
+    let hurried = app.clone().with_time(Duration::from_secs(2));
+    assert_eq!(hurried.send(ROTATE).await.outcome(), "503 store-unavailable");
+    faulty.befall(&[]);
+    assert_only_session(app, EVENTS_ID).await;
+}
+
+#[tokio::test]
+async fn rotation_repeats_its_token_until_it_learns_the_outcome() {
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
+    app.send(CREATE_WITH_ID).await;
+    faulty.seen.lock().unwrap().clear();
+    faulty.befall(&[Fault::Pass, LoseAnswer, IN_PROGRESS]);
+    let rotated = app.send(ROTATE).await;
+    assert_eq!(rotated.status, 200);
+    let [_, attempts @ ..] = &std::mem::take(&mut *faulty.seen.lock().unwrap())[..] else {
+        panic!("no attempts");
+    };
+    assert_eq!(attempts.len(), 3);
+    assert!(attempts.iter().all(|attempt| *attempt == attempts[0]), "{attempts:?}");
+    let token = attempts[0]["ClientRequestToken"].as_str().unwrap();
+    assert!((1..=36).contains(&token.len()), "{token}");
+    assert_only_session(app, rotated.header("Session-Id")).await;
+
+    let id = rotated.header("Session-Id");
+    assert_eq!(app.send(ROTATE).id(id).await.status, 200);
+    let next = faulty.seen.lock().unwrap().pop().unwrap();
+    assert_ne!(next["ClientRequestToken"], token, "one token for each transaction");
+}
+
+#[tokio::test]
+async fn transaction_attempts_time_out_later_than_others() {
+    let faulty = Faulty::new().await;
+    let app = &faulty.app;
+    app.send(CREATE_WITH_ID).await;
+    for (faults, status, attempts, limits) in [
+        (&[Fault::Pass, Hang][..], 200, 2, 1_500..2_500),
+        (&[Fault::Pass, Hang, Hang, Hang], 503, 3, 4_500..5_500),
+    ] {
+        let id = app.session().await;
+        faulty.befall(faults);
+        app.take_calls();
+        let started = Instant::now();
+        assert_eq!(app.send(ROTATE).id(&id).await.status, status);
+        assert!(limits.contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+        assert_eq!(count(&app.take_calls(), "TransactWriteItems"), attempts);
+    }
+}
+
 #[tokio::test]
 async fn a_lock_whose_answer_was_lost_is_taken() {
     let faulty = Faulty::with(unhurried).await;
@@ -308,7 +399,7 @@ async fn a_store_that_is_not_there_is_unavailable() {
 #[tokio::test]
 async fn the_answer_is_there_before_the_functions_time_is_up() {
     let faulty = Faulty::new().await;
-    let app = faulty.app.clone().with_time(std::time::Duration::from_millis(300));
+    let app = faulty.app.clone().with_time(Duration::from_millis(300));
     for event in ALL {
         faulty.befall(&[Hang; 10]);
         assert_eq!(app.send(event).await.outcome(), "503 store-unavailable");

@@ -399,6 +399,11 @@ pub(crate) async fn at_once(requests: impl IntoIterator<Item = Exchange>) -> Vec
     join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }
 
+/// How many of the calls are of this operation.
+pub(crate) fn count(calls: &[String], operation: &str) -> usize {
+    calls.iter().filter(|call| *call == operation).count()
+}
+
 /// The operations that went over the wire, retries included.
 #[derive(Debug, Clone, Default)]
 struct Wire(Arc<Mutex<Vec<String>>>);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    Answer, App, CREATE, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK, new_id,
+    Answer, App, CREATE, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK, count, new_id,
 };
 use crate::logs::Log;
 
@@ -140,10 +140,6 @@ async fn lock(app: &App, id: &str, lease: &str) -> String {
     let locked = app.send(LOCK).id(id).header("session-lock-lease", lease).await;
     app.take_calls();
     token(&locked)
-}
-
-fn count(calls: &[String], operation: &str) -> usize {
-    calls.iter().filter(|call| *call == operation).count()
 }
 
 #[tokio::test]
