@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import template as tpl  # noqa: E402
 from contract import ROUTES  # noqa: E402
-from emulator import Emulator, Stack  # noqa: E402
+from emulator import IGNORED, Emulator, Stack  # noqa: E402
 
 
 def pytest_configure(config):
@@ -38,7 +38,9 @@ def emulator():
 def stack(emulator):
     built = tpl.ROOT / ".aws-sam" / "emulated"
     assert (built / "template.yaml").exists(), f"{built} has no template: run `make test-deploy`"
-    return Stack(emulator, built)
+    deployed = Stack(emulator, built)
+    LEFT_OUT.extend(deployed.left_out)
+    return deployed
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +105,17 @@ def matrix():
     return MATRIX
 
 
+#: What the stack was deployed without.
+LEFT_OUT = []
+
+
 def pytest_terminal_summary(terminalreporter):
+    if LEFT_OUT:
+        terminalreporter.section("the emulator is not AWS")
+        for heading, lines in [("left out of the template:", LEFT_OUT), ("deployed, without effect:", IGNORED)]:
+            terminalreporter.write_line(heading)
+            for line in lines:
+                terminalreporter.write_line(f"  {line}")
     if MATRIX.seen:
         terminalreporter.section("role x action")
         for line in MATRIX.lines():

@@ -111,4 +111,4 @@ POLICIES = {
 
 #: The most of each, in milliseconds; every one must be below the next.
 GATEWAY_TIMEOUT = 30_000
-FUNCTION_TIMEOUTS = {"read": 5_000, "write": 15_000, "rotate": 5_000, "destroy": 5_000}
+FUNCTION_TIMEOUTS = {"read": 5_000, "write": 15_000, "rotate": 15_000, "destroy": 5_000}

@@ -13,7 +13,10 @@ KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/0123"
 TOPIC_ARN = "arn:aws:sns:eu-central-1:111122223333:on-call"
 ARN_PREFIX = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
 CLIENT = tpl.ROOT / "src" / "store" / "client.rs"
-ACCESS_LOG = {"requestId", "routeKey", "status", "responseLatency", "integrationErrorMessage"}
+ACCESS_LOG = {
+    "requestId", "routeKey", "status", "responseLatency", "identity.userArn", "error.responseType",
+    "integrationErrorMessage",
+}
 #: IAM takes no alarm's name where alarms are asked for.
 ALL_ALARMS = ":alarm:*"
 PROMISES = []
@@ -50,11 +53,8 @@ class Design:
 
     def with_parameters(self, **given):
         """The translated template with its conditions decided by these parameters or the defaults."""
-        values = {
-            name: given.get(name, parameter.get("Default"))
-            for name, parameter in self.raw["Parameters"].items()
-        }
-        return tpl.decide(self.translated, values)
+        defaults = {name: parameter.get("Default") for name, parameter in self.raw["Parameters"].items()}
+        return tpl.decide(self.translated, defaults | {"AWS::Partition": "aws"} | given)
 
     def resource(self, name, **given):
         """The properties of a resource; of none if it is not there."""
@@ -152,8 +152,10 @@ def throttling(design):
 
 
 @throttling.mutation
-def no_throttling(raw):
-    raw["Resources"]["Api"]["Properties"].pop("DefaultRouteSettings")
+def limits_of_each_other(raw):
+    settings = raw["Resources"]["Api"]["Properties"]["DefaultRouteSettings"]
+    rate, burst = settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]
+    settings |= {"ThrottlingRateLimit": burst, "ThrottlingBurstLimit": rate}
 
 
 @promise("the access log is JSON, with neither path nor query nor anything of a caller")
@@ -179,6 +181,18 @@ def path_in_the_access_log(raw):
 @access_log.mutation
 def no_access_log(raw):
     raw["Resources"]["Api"]["Properties"].pop("AccessLogSettings")
+
+
+@promise("a warning about the API that SAM generates does not fail the deployment")
+def no_fail_on_warnings(design):
+    for name, api in design.resources("AWS::ApiGatewayV2::Api").items():
+        if api["Properties"].get("FailOnWarnings"):
+            yield f"{name} fails on warnings, such as one about a path parameter without a schema"
+
+
+@no_fail_on_warnings.mutation
+def fail_on_warnings(raw):
+    raw["Resources"]["Api"]["Properties"]["FailOnWarnings"] = True
 
 
 @promise("each time limit is inside the next: attempt, operation, function, gateway")
@@ -297,7 +311,7 @@ def a_managed_policy(raw):
 
 @no_managed_policy.mutation
 def a_deployment_with_the_role_that_sam_makes(raw):
-    raw["Resources"]["ReadFunction"]["Properties"]["DeploymentPreference"].pop("Role")
+    raw["Globals"]["Function"]["DeploymentPreference"].pop("Role")
 
 
 @promise("each function's role has its actions on the table, and no other")
@@ -340,7 +354,9 @@ def a_missing_action(raw):
 
 @roles.mutation
 def a_role_of_another_function(raw):
-    raw["Resources"]["ReadFunction"]["Properties"]["Role"] = {"Fn::GetAtt": ["WriteRole", "Arn"]}
+    function = raw["Resources"]["ReadFunction"]["Properties"]
+    function["Role"] = {"Fn::GetAtt": ["WriteRole", "Arn"]}
+    function["VersionDescription"]["Fn::Sub"] = function["VersionDescription"]["Fn::Sub"].replace("ReadRole", "WriteRole")
 
 
 @promise("each role is its service's alone to assume")
@@ -365,9 +381,13 @@ def a_role_for_the_whole_account(raw):
 def own_logs(design):
     for function in FUNCTIONS:
         group = f"{title(function)}Logs"
-        expected = {"LogFormat": "JSON", "LogGroup": {"Ref": group}}
+        # By its name, which a version keeps: the version of a reference would point to a group that was replaced.
+        where = {"Fn::Sub": f"/aws/lambda/${{AWS::StackName}}/{function}"}
+        expected = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": where}
         if design.resource(f"{title(function)}Function").get("LoggingConfig") != expected:
-            yield f"{function} does not log to {group} in JSON"
+            yield f"{function} does not log to {where['Fn::Sub']} in JSON, without Lambda's lines about each invocation"
+        if design.resource(group).get("LogGroupName") != where:
+            yield f"{group} is not {where['Fn::Sub']}"
         there = {
             (action, tpl.text(where))
             for owner, statement in statements(design.processed)
@@ -389,7 +409,17 @@ def the_log_group_of_another(raw):
 
 @own_logs.mutation
 def a_function_that_logs_text(raw):
-    raw["Resources"]["ReadFunction"]["Properties"]["LoggingConfig"]["LogFormat"] = "Text"
+    raw["Globals"]["Function"]["LoggingConfig"]["LogFormat"] = "Text"
+
+
+@own_logs.mutation
+def lines_of_lambda_itself(raw):
+    raw["Globals"]["Function"]["LoggingConfig"].pop("SystemLogLevel")
+
+
+@own_logs.mutation
+def a_log_group_of_another_name(raw):
+    raw["Resources"]["ReadLogs"]["Properties"].pop("LogGroupName")
 
 
 @promise("each policy for callers names exactly its routes of this API")
@@ -505,23 +535,23 @@ def no_ttl(raw):
     raw["Resources"]["Sessions"]["Properties"].pop("TimeToLiveSpecification")
 
 
-@promise("the table is encrypted, with a key of one's own if one is given")
+@promise("the table is encrypted with a key of one's own if one is given, else with the free one of DynamoDB")
 def encryption(design):
-    for given, key in [({}, None), ({"KmsKeyArn": KEY_ARN}, KEY_ARN)]:
-        there = design.resource("Sessions", **given).get("SSESpecification", {})
-        expected = {"SSEEnabled": True, "SSEType": "KMS"} | ({"KMSMasterKeyId": key} if key else {})
-        if there != expected:
-            yield f"with {given or 'the defaults'}: {there}"
+    if "SSESpecification" in design.resource("Sessions"):
+        yield f"without a key: {design.resource('Sessions')['SSESpecification']}"
+    there = design.resource("Sessions", KmsKeyArn=KEY_ARN).get("SSESpecification")
+    if there != {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY_ARN}:
+        yield f"with a key: {there}"
 
 
 @encryption.mutation
-def no_encryption(raw):
-    raw["Resources"]["Sessions"]["Properties"]["SSESpecification"]["SSEEnabled"] = False
+def the_key_that_aws_manages(raw):
+    raw["Resources"]["Sessions"]["Properties"]["SSESpecification"] = {"SSEEnabled": True, "SSEType": "KMS"}
 
 
 @encryption.mutation
 def a_key_that_is_not_used(raw):
-    raw["Resources"]["Sessions"]["Properties"]["SSESpecification"].pop("KMSMasterKeyId")
+    raw["Resources"]["Sessions"]["Properties"].pop("SSESpecification")
 
 
 @promise("the table is protected from deletion")
@@ -582,17 +612,77 @@ def logs_for_ever(raw):
     raw["Resources"]["ReadLogs"]["Properties"].pop("RetentionInDays")
 
 
-@promise("a new version takes over bit by bit, and alarms take it back")
+@promise("CloudFormation can create everything in some order: nothing depends on itself")
+def no_cycle(design):
+    if found := tpl.cycle(tpl.dependencies(design.translated)):
+        yield " -> ".join(found)
+
+
+@no_cycle.mutation
+def a_deployment_that_waits_for_the_api(raw):
+    # The deployment group of an alias depends on the alarm, the alarm on the API, the API on the alias.
+    alarm = raw["Resources"]["ReadFailuresAlarm"]["Properties"]
+    alarm["AlarmDescription"] = {"Fn::Sub": alarm["AlarmDescription"] + " ${Api}"}
+
+
+@no_cycle.mutation
+def a_log_group_that_waits_for_its_function(raw):
+    raw["Resources"]["ReadLogs"]["DependsOn"] = "ReadFunction"
+
+
+def failures(function, version):
+    """The metrics of what a version of a function failed: what it responded, by its log, and its crashes."""
+    name = f"{title(function)}Function"
+    return [
+        {
+            "Namespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
+            "MetricName": f"{title(function)}Failures",
+            "Dimensions": [{"Name": "Version", "Value": {"Fn::GetAtt": [version, "Version"]}}],
+        },
+        {
+            "Namespace": "AWS/Lambda",
+            "MetricName": "Errors",
+            "Dimensions": [
+                {"Name": "FunctionName", "Value": {"Ref": name}},
+                {"Name": "Resource", "Value": {"Fn::Sub": f"${{{name}}}:live"}},
+                {"Name": "ExecutedVersion", "Value": {"Fn::GetAtt": [version, "Version"]}},
+            ],
+        },
+    ]
+
+
+@promise("traffic shifts gradually to a new version, and back if that version fails requests")
 def gradual_deployment(design):
     groups = design.resources("AWS::CodeDeploy::DeploymentGroup")
+    versions = {
+        resource["Properties"]["FunctionName"]["Ref"]: name
+        for name, resource in design.resources("AWS::Lambda::Version").items()
+    }
     for function in FUNCTIONS:
         properties = groups.get(f"{title(function)}FunctionDeploymentGroup", {}).get("Properties", {})
         watched = [alarm["Name"] for alarm in properties.get("AlarmConfiguration", {}).get("Alarms", [])]
-        for alarm in (f"{title(function)}ErrorsAlarm", "ApiErrorsAlarm"):
-            if {"Ref": alarm} not in watched:
-                yield f"{alarm} does not roll back {function}"
+        name = f"{title(function)}FailuresAlarm"
+        if watched != [{"Ref": name}]:
+            yield f"{function} is rolled back by {watched} and not by {name}"
         if "AllAtOnce" in tpl.text(properties.get("DeploymentConfigName", "AllAtOnce")):
             yield f"{function} is replaced all at once"
+        # The errors of another version must not roll back this one, which may be its fix.
+        alarm, version = design.resource(name), versions[f"{title(function)}Function"]
+        metrics = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
+        if metrics != failures(function, version):
+            yield f"{name} does not watch the new version alone: {metrics}"
+        if f"${{{version}.Version}}" not in tpl.text(alarm.get("AlarmName", "")):
+            yield f"{name} is not made anew for a new version, and keeps the state that it had for the old one"
+        counted = design.resource(f"{title(function)}Failures")
+        (transformation,) = counted.get("MetricTransformations", [{}])
+        if (
+            counted.get("LogGroupName") != {"Ref": f"{title(function)}Logs"}
+            # A dimension must be a field of the pattern.
+            or counted.get("FilterPattern") != '{ ($.status >= 500) && ($.version = "*") }'
+            or transformation.get("MetricName") != f"{title(function)}Failures"
+            or transformation.get("Dimensions") != [{"Key": "Version", "Value": "$.version"}]
+        ):
+            yield f"the log of {function} is not counted for {name}: {counted}"
     # The emulator has no CodeDeploy, so nothing else notices when it may not move an alias.
     there = {
         tpl.text(where)
@@ -620,42 +710,70 @@ def a_deployment_without_alarms(raw):
 
 
 @gradual_deployment.mutation
+def a_deployment_that_errors_of_all_versions_roll_back(raw):
+    preference = raw["Resources"]["WriteFunction"]["Properties"]["DeploymentPreference"]
+    preference["Alarms"].append({"Ref": "WriteErrorsAlarm"})
+
+
+@gradual_deployment.mutation
+def an_alarm_that_keeps_the_state_of_the_version_before(raw):
+    raw["Resources"]["ReadFailuresAlarm"]["Properties"].pop("AlarmName")
+
+
+@gradual_deployment.mutation
+def error_responses_that_nobody_counts(raw):
+    raw["Resources"]["ReadFailures"]["Properties"]["FilterPattern"] = "{ $.status >= 600 }"
+
+
+@gradual_deployment.mutation
 def all_at_once(raw):
     raw["Parameters"]["DeploymentType"]["Default"] = "AllAtOnce"
 
 
-def references(value):
-    """The names that a value of the template refers to."""
-    if isinstance(value, list):
-        return set().union(*map(references, value))
-    if isinstance(value, dict):
-        here = {value["Ref"]} if isinstance(value.get("Ref"), str) else set()
-        return here.union(*map(references, value.values()))
-    return set()
+#: The longest that CloudFormation's names of the table are, for a stack's name of 100 characters: it appends
+#: the logical name and 13 characters. And the id of a role.
+LONGEST = {"Sessions": 100 + len("-Sessions-") + 13, "Role": 21}
 
 
-@promise("a change of a function, and of a parameter that it is made with, is a new version")
+@promise("a change of a function, and of anything that it refers to, is a new version")
 def new_versions(design):
-    for function in FUNCTIONS:
-        properties = design.raw["Resources"][f"{title(function)}Function"]["Properties"]
-        if properties.get("AutoPublishAliasAllProperties") is not True:
-            yield f"with the same code but other properties the alias of {function} would stay with the old version"
     translated = design.translated["Resources"]
-    for name, version in translated.items():
-        if version["Type"] != "AWS::Lambda::Version":
-            continue
-        description = tpl.text(version["Properties"].get("Description", ""))
-        properties = translated[version["Properties"]["FunctionName"]["Ref"]]["Properties"]
+    for function in FUNCTIONS:
+        name = f"{title(function)}Function"
+        raw = design.raw["Resources"][name]["Properties"]
+        if not (design.raw["Globals"]["Function"] | raw).get("AutoPublishAliasAllProperties"):
+            yield f"with the same code but other properties the alias of {function} would keep the old version"
+        version, = (
+            one for one in translated.values()
+            if one["Type"] == "AWS::Lambda::Version" and one["Properties"]["FunctionName"] == {"Ref": name}
+        )
+        description = version["Properties"].get("Description", {}).get("Fn::Sub", "")
         # This one is of the function and not of its versions.
-        versioned = {key: value for key, value in properties.items() if key != "ReservedConcurrentExecutions"}
-        for parameter in sorted(references(versioned) & design.raw["Parameters"].keys()):
-            if f"${{{parameter}}}" not in description:
-                yield f"with another {parameter} the alias would stay with the old version: {name}"
+        versioned = {
+            key: value for key, value in translated[name]["Properties"].items()
+            if key != "ReservedConcurrentExecutions"
+        }
+        named = [one.split(".") for one in tpl.SUB.findall(description)]
+        referred = tpl.references(versioned, design.translated["Conditions"])
+        for missing in sorted(referred - {first for first, *_ in named}):
+            yield f"with another {missing} the alias of {function} would keep the old version"
+        longest = len(tpl.SUB.sub("", description)) + sum(
+            longest_value(design.raw["Parameters"].get(first), first) for first, *_ in named
+        )
+        if longest > 256:
+            yield f"the description of a version of {function} may have {longest} characters"
+
+
+def longest_value(parameter, name):
+    if parameter is None:
+        return LONGEST["Role" if name.endswith("Role") else name]
+    values = parameter.get("AllowedValues") or [parameter["MinValue"], parameter["MaxValue"]]
+    return max(len(str(value)) for value in values)
 
 
 @new_versions.mutation
 def versions_of_code_alone(raw):
-    raw["Resources"]["WriteFunction"]["Properties"].pop("AutoPublishAliasAllProperties")
+    raw["Globals"]["Function"].pop("AutoPublishAliasAllProperties")
 
 
 @new_versions.mutation
@@ -663,21 +781,45 @@ def versions_that_do_not_know_the_parameters(raw):
     raw["Resources"]["WriteFunction"]["Properties"].pop("VersionDescription")
 
 
+def without(reference):
+    def mutate(raw):
+        description = raw["Resources"]["ReadFunction"]["Properties"]["VersionDescription"]
+        description["Fn::Sub"] = description["Fn::Sub"].replace(reference, "unknown")
+
+    return mutate
+
+
 @new_versions.mutation
 def a_parameter_that_takes_no_effect(raw):
+    without("${LogLevel}")(raw)
+
+
+@new_versions.mutation
+def a_table_that_takes_no_effect(raw):
+    without("${Sessions}")(raw)
+
+
+@new_versions.mutation
+def a_role_that_takes_no_effect(raw):
+    without("${ReadRole.RoleId}")(raw)
+
+
+@new_versions.mutation
+def a_description_that_is_too_long(raw):
     description = raw["Resources"]["ReadFunction"]["Properties"]["VersionDescription"]
-    description["Fn::Sub"] = description["Fn::Sub"].replace("${LogLevel}", "as ever")
+    description["Fn::Sub"] += " and so forth" * 5
 
 
 def watched(design):
-    """What the alarms watch: (metric, of what, of which operation of it if that is told apart, statistic)."""
+    """What the alarms watch: (metric, of which resource, of which operation or version of it, statistic)."""
     for alarm in design.resources("AWS::CloudWatch::Alarm").values():
         properties = alarm["Properties"]
         stats = [one["MetricStat"] for one in properties.get("Metrics", []) if "MetricStat" in one]
         for metric, stat in [(one["Metric"], one["Stat"]) for one in stats] or [(properties, None)]:
             stat = stat or properties.get("Statistic") or properties.get("ExtendedStatistic")
-            of, *operation = (dimension["Value"] for dimension in metric["Dimensions"])
-            yield metric["MetricName"], of["Ref"], *operation, stat
+            of, *parts = (dimension["Value"] for dimension in metric["Dimensions"])
+            if "Ref" in of and all(isinstance(part, str) for part in parts):
+                yield metric["MetricName"], of["Ref"], *parts, stat
 
 
 ALARMS = [
@@ -691,7 +833,7 @@ ALARMS = [
 ]
 
 
-@promise("alarms watch functions, API and table, and tell the topic if there is one")
+@promise("alarms watch functions, API and table, and notify the topic if there is one")
 def alarms(design):
     there = set(watched(design))
     for alarm in ALARMS:
@@ -699,7 +841,7 @@ def alarms(design):
             yield f"no alarm on {alarm}"
     for name, alarm in design.resources("AWS::CloudWatch::Alarm").items():
         if alarm["Properties"].get("TreatMissingData") != "notBreaching":
-            yield f"{name} does not keep still while nobody calls"
+            yield f"{name} goes off while nobody calls"
     for given, told in [({}, []), ({"AlarmTopicArn": TOPIC_ARN}, [TOPIC_ARN])]:
         processed = design.with_parameters(**given)
         for name, alarm in tpl.of_type(processed, "AWS::CloudWatch::Alarm").items():
@@ -817,11 +959,49 @@ def parameters(design):
             yield f"{name} has no default"
         if not {"AllowedValues", "AllowedPattern"} & parameter.keys() and not {"MinValue", "MaxValue"} <= parameter.keys():
             yield f"{name} takes anything"
+        parts = [design.raw[part] for part in ("Globals", "Conditions", "Resources")]
+        if name not in tpl.references(parts, design.raw["Conditions"]):
+            yield f"{name} is used nowhere"
+    levels = design.raw["Parameters"]["LogLevel"]["AllowedValues"]
+    # Lambda filters a function's lines itself, at info. With "off" nothing would count failed requests.
+    if levels != ["error", "warn", "info"]:
+        yield f"LogLevel may be {levels}, some of which do nothing or leave the roll-back blind"
 
 
 @parameters.mutation
 def a_parameter_that_takes_anything(raw):
     raw["Parameters"]["KmsKeyArn"].pop("AllowedPattern")
+
+
+@parameters.mutation
+def a_parameter_that_nothing_uses(raw):
+    raw["Globals"]["Function"]["MemorySize"] = 256
+    for function in FUNCTIONS:
+        description = raw["Resources"][f"{title(function)}Function"]["Properties"]["VersionDescription"]
+        description["Fn::Sub"] = description["Fn::Sub"].replace("${MemorySize}", "256")
+
+
+@parameters.mutation
+def a_log_level_that_does_nothing(raw):
+    raw["Parameters"]["LogLevel"]["AllowedValues"].append("debug")
+
+
+@promise("the dashboard's URL is that of the partition's console")
+def console(design):
+    for partition, host in [
+        ("aws", "console.aws.amazon.com"),
+        ("aws-cn", "console.amazonaws.cn"),
+        ("aws-us-gov", "console.amazonaws-us-gov.com"),
+    ]:
+        outputs = design.with_parameters(**{"AWS::Partition": partition})["Outputs"]
+        text, given = outputs["DashboardUrl"]["Value"]["Fn::Sub"]
+        if not text.startswith("https://${Console}/cloudwatch/") or given["Console"] != host:
+            yield f"in {partition}: {text} with {given}"
+
+
+@console.mutation
+def one_console_for_all(raw):
+    raw["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"][1]["Console"] = "console.aws.amazon.com"
 
 
 @promise("the outputs are what a script needs to call the API and to find what was made")

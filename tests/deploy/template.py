@@ -63,7 +63,7 @@ def translate(document):
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     document = copy.deepcopy(document)
     for function in of_type(document, "AWS::Serverless::Function").values():
-        function["Properties"]["CodeUri"] = "s3://bucket/key"
+        function["Properties"]["CodeUri"] = "s3://session-api-artifacts/key"
     document.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
     return transform(document, {}, NoPolicies())
 
@@ -85,6 +85,61 @@ def is_iam_authorized(operation):
 
 def text(value):
     return json.dumps(value, sort_keys=True)
+
+
+def references(value, conditions):
+    """The names of parameters and resources that a value refers to, also by way of a condition. What CloudFormation
+    itself knows, such as AWS::Region, is left out."""
+    if isinstance(value, list):
+        return set().union(*(references(one, conditions) for one in value))
+    if not isinstance(value, dict):
+        return set()
+    names = set()
+    for key, argument in value.items():
+        if key == "Ref":
+            names.add(argument)
+        elif key == "Fn::GetAtt":
+            names.add(argument[0] if isinstance(argument, list) else argument.split(".")[0])
+        elif key == "Fn::Sub":
+            text, given = (argument, {}) if isinstance(argument, str) else argument
+            names |= {name.split(".")[0] for name in SUB.findall(text)} - given.keys()
+            names |= references(given, conditions)
+        elif key in ("Condition", "Fn::If"):
+            name = argument if key == "Condition" else argument[0]
+            if isinstance(name, str):
+                names |= references(conditions[name], conditions)
+            names |= references(argument, conditions)
+        else:
+            names |= references(argument, conditions)
+    return {name for name in names if not name.startswith("AWS::")}
+
+
+def dependencies(translated):
+    """For each resource those that CloudFormation creates before it: what its properties, its UpdatePolicy and its
+    other attributes refer to, and DependsOn."""
+    resources, conditions = translated["Resources"], translated.get("Conditions", {})
+    found = {}
+    for name, resource in resources.items():
+        named = resource.get("DependsOn", [])
+        named = {named} if isinstance(named, str) else set(named)
+        found[name] = (named | references(resource, conditions)) & resources.keys()
+    return found
+
+
+def cycle(graph):
+    """The names along a cycle of the graph, or nothing."""
+    done = set()
+
+    def visit(name, path):
+        if name in path:
+            return [*path[path.index(name):], name]
+        if name in done:
+            return []
+        found = next(filter(None, (visit(after, [*path, name]) for after in sorted(graph[name]))), [])
+        done.add(name)
+        return found
+
+    return next(filter(None, (visit(name, []) for name in sorted(graph))), [])
 
 
 NOTHING = object()
@@ -129,7 +184,7 @@ def decide(translated, values):
         for name, resource in translated["Resources"].items()
         if "Condition" not in resource or holds(resource["Condition"])
     }
-    return {"Resources": resources}
+    return {"Resources": resources, "Outputs": value(translated.get("Outputs", {}))}
 
 
 def arn_tail(key):

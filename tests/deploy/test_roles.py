@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from contract import FUNCTIONS, ROLES, ROUTES
+from emulator import STACK
 
 MODEL = botocore.session.get_session().get_service_model("dynamodb")
 #: The end of the table comes last, so that the others have one to be asked for.
@@ -218,6 +219,24 @@ def test_an_action_is_needed(stack, app, session, matrix, function, need):
     answer = stack.request(app, route, session, headers=need.headers)
     assert answer.status == route.status, f"{need.route} with {need.action} again: {answer}"
     matrix.needed(function, need.action, need.index, need.route)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_failed_request_is_counted_for_the_version_that_failed_it(stack, app, session, function):
+    """The line that it leaves is what the metric filter counts, and the version in it is the alarm's."""
+    need = ROLES[function][0]
+    with without(stack, function, need.action, need.index):
+        assert stack.request(app, ROUTE[need.route], session).status == 500
+    name = stack.resources[f"{function.capitalize()}FailuresAlarm"]
+    alarm, = stack.emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    version, = (one["Value"] for one in alarm["Dimensions"] if one["Name"] == "Version")
+    assert name.endswith(f"-failures-{version}")
+    logs = stack.emulator.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{STACK}/{function}")
+    messages = [event["message"] for page in pages for event in page["events"]]
+    lines = [json.loads(message) for message in messages if message.startswith("{")]
+    failed = [line for line in lines if isinstance(line.get("status"), int) and line["status"] >= 500]
+    assert failed and {line["version"] for line in failed} == {version}, failed
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

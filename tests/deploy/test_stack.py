@@ -1,11 +1,12 @@
-"""What `make deploy` and `make destroy-stack` say and do. Destroying is the last of all tests."""
+"""What `make deploy` and `make destroy-stack` do in addition to `sam`. Destroying the stack is the last test."""
 
+import copy
 import os
 import re
 import subprocess
-import sys
 
 import pytest
+import yaml
 
 import template as tpl
 from emulator import REGION, STACK, machine
@@ -17,12 +18,12 @@ def run(stack):
     # That of the SAM CLI's environment, which has what the script needs.
     python = tpl.ROOT / ".tools" / "sam" / "bin" / "python"
 
-    def run(*arguments, name=STACK):
+    def run(*arguments, name=STACK, typed=""):
         return subprocess.run(
             [python, "-B", tpl.ROOT / "deploy" / "stack.py", *arguments, "--stack-name", name],
             env=stack.emulator.environment(),
             cwd=stack.emulator.folder,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             capture_output=True,
             text=True,
         )
@@ -58,27 +59,67 @@ def test_a_stack_that_is_not_there_is_said_to_be_so(run):
     assert done.stderr.startswith("The stack no-such-stack was not found"), done.stderr
 
 
-def test_a_build_for_another_processor_is_noticed(run):
+def stack_exists(stack, name):
+    summaries = stack.emulator.client("cloudformation").list_stacks()["StackSummaries"]
+    return any(one["StackName"] == name and one["StackStatus"] != "DELETE_COMPLETE" for one in summaries)
+
+
+def test_a_deployment_for_another_processor_is_refused_before_anything_is_created(stack, run, tmp_path):
     assert run("architecture").stdout == "arm64\n", "the template's default"
+    template = tmp_path / "template.yaml"
+    template.write_text(yaml.safe_dump(stack.template))
+    done = run("restrict", "--built-for", machine(), "--template", template)
+    assert done.returncode == 0, done.stderr
+    document = tpl.load(template)
+    architecture = document["Parameters"]["Architecture"]
+    assert (architecture["Default"], architecture["AllowedValues"]) == (machine(), [machine()])
     other = {"arm64": "x86_64", "x86_64": "arm64"}[machine()]
-    done = run("call", "--built-for", other)
-    assert done.returncode == 1
-    assert f"make deploy ARCHITECTURE={machine()}" in done.stderr
-    assert run("call", "--built-for", machine()).returncode == 0
+    assert f"make deploy ARCHITECTURE={other}" in architecture["ConstraintDescription"]
+    before = stack.emulator.client("dynamodb").list_tables()["TableNames"]
+    refused = stack.emulator.sam_deploy("another-processor", document, Architecture=other)
+    assert refused.returncode != 0 and "Architecture" in refused.stderr, refused.stderr
+    assert stack.emulator.client("dynamodb").list_tables()["TableNames"] == before
+
+
+def test_a_first_deployment_that_failed_can_be_cleaned_up(stack, run):
+    # Any resource that comes after the table will do; the emulator refuses metric math.
+    document = copy.deepcopy(stack.template)
+    document["Resources"]["ReadErrorsAlarm"]["Properties"]["Metrics"] = [{"Id": "e", "Expression": "1"}]
+    assert stack.emulator.sam_deploy("failed", document).returncode != 0
+    called = run("call", name="failed")
+    assert (called.returncode, called.stderr) == (1, "The stack failed is not deployed: its status is ROLLBACK_COMPLETE.\n")
+    destroyed = run("destroy", "--no-prompts", name="failed")
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert not stack_exists(stack, "failed")
+    # It is protected, so CloudFormation leaves it behind.
+    table, = re.findall(r"^The table (\S+) with all its sessions is kept", destroyed.stdout, re.MULTILINE)
+    assert table in stack.emulator.client("dynamodb").list_tables()["TableNames"]
+
+
+@pytest.mark.last
+def test_destroying_the_stack_first_names_who_still_uses_it(stack, app, run):
+    role = stack.resources["ReadRole"]
+    for arguments, typed in [(["--no-prompts"], ""), ([], "n\n"), ([], "")]:
+        done = run("destroy", *arguments, typed=typed)
+        assert done.returncode == 1
+        assert re.search(r"^- user app: .*UseSessionsPolicy", done.stdout, re.MULTILINE), done.stdout
+        assert role not in done.stdout, "the stack's own roles are not in the way"
+        assert done.stderr.startswith("Nothing was deleted."), done.stderr
+        assert stack_exists(stack, STACK)
 
 
 @pytest.mark.last
 def test_what_destroying_the_stack_keeps(stack, session, run):
-    done = run("destroy", "--no-prompts")
+    done = run("destroy", "--no-prompts", "--detach")
     assert done.returncode == 0, done.stderr
-    assert f"The table {stack.table} with all sessions" in done.stdout
+    assert f"The table {stack.table} with all its sessions is kept" in done.stdout
     dynamodb = stack.emulator.client("dynamodb")
     items = dynamodb.scan(TableName=stack.table)["Items"]
     assert items, "the sessions went with the stack"
     functions = stack.emulator.client("lambda").list_functions()["Functions"]
     assert not functions, f"still there: {[one['FunctionName'] for one in functions]}"
     # The commands that it names do remove the table.
-    named = re.findall(r"^    aws dynamodb (.*)$", done.stdout, re.MULTILINE)
+    named = re.findall(r"^  aws dynamodb (.*)$", done.stdout, re.MULTILINE)
     assert named == [
         f"update-table --region {REGION} --table-name {stack.table} --no-deletion-protection-enabled",
         f"delete-table --region {REGION} --table-name {stack.table}",

@@ -1,4 +1,4 @@
-"""Prints the template as SAM translates it, for the linters: `python translate.py TEMPLATE`."""
+"""Prints the template as CloudFormation sees it, for the linters: `python translate.py TEMPLATE`."""
 
 import json
 import sys
