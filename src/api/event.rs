@@ -77,7 +77,8 @@ impl Event {
     /// Reads the headers and the body.
     ///
     /// # Errors
-    /// [`Problem::InvalidHeader`] for a header that cannot be one; [`Problem::InvalidBody`].
+    /// [`Problem::InvalidHeader`] for a header that cannot be one; [`Problem::EncodedBody`];
+    /// [`Problem::AlteredBody`]; [`Problem::InvalidBody`].
     pub(super) fn into_request(self) -> Result<Request, Problem> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
@@ -89,14 +90,21 @@ impl Event {
                 return Err(Problem::InvalidHeader { header: "Each header", expected });
             }
         }
+        let headers = Headers::new(headers);
+        // Before the length: a compressed body that arrives as text has the wrong one as well.
+        if headers.has_content_encoding() {
+            return Err(Problem::EncodedBody);
+        }
         let body = self.body.unwrap_or_default();
         let body = if self.is_base64_encoded {
             STANDARD.decode(body).map_err(|_| Problem::InvalidBody)?
-        } else {
+        } else if headers.agree_with_length(body.len()) {
             body.into_bytes()
+        } else {
+            return Err(Problem::AlteredBody);
         };
         let handle = self.raw_path.rsplit('/').next().and_then(Handle::parse);
-        Ok(Request { headers: Headers::new(headers), body, handle })
+        Ok(Request { headers, body, handle })
     }
 }
 

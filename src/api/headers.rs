@@ -9,6 +9,7 @@ use super::problem::Problem;
 use crate::config::Limits;
 use crate::session::{ETag, LockClaim, LockToken, MediaType, Precondition, SessionId, Ttl, User};
 
+pub(super) const ACCEPT_ENCODING: &str = "Accept-Encoding";
 pub(super) const ACCEPT_PATCH: &str = "Accept-Patch";
 pub(super) const CACHE_CONTROL: &str = "Cache-Control";
 pub(super) const CONTENT_TYPE: &str = "Content-Type";
@@ -25,6 +26,8 @@ const SESSION_GRACE: &str = "Session-Grace";
 const SESSION_LOCK_LEASE: &str = "Session-Lock-Lease";
 const SESSION_LOCK_RELEASE: &str = "Session-Lock-Release";
 const SESSION_LOCK_WAIT: &str = "Session-Lock-Wait";
+const CONTENT_ENCODING: &str = "Content-Encoding";
+const CONTENT_LENGTH: &str = "Content-Length";
 const PREFER: &str = "Prefer";
 const IF_MATCH: &str = "If-Match";
 const IF_NONE_MATCH: &str = "If-None-Match";
@@ -61,6 +64,17 @@ pub(super) struct Headers(HeaderMap);
 impl Headers {
     pub(super) fn new(headers: HeaderMap) -> Self {
         Self(headers)
+    }
+
+    /// Whether the request has a `Content-Encoding`.
+    pub(super) fn has_content_encoding(&self) -> bool {
+        self.0.contains_key(CONTENT_ENCODING)
+    }
+
+    /// Whether a body of this many bytes agrees with `Content-Length`, where that is sent.
+    pub(super) fn agree_with_length(&self, bytes: usize) -> bool {
+        let stated = self.0.get(CONTENT_LENGTH);
+        stated.is_none_or(|value| value.to_str().is_ok_and(|text| text.parse() == Ok(bytes)))
     }
 
     /// `Session-Id`, which must be there.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::headers::{ACCEPT_PATCH, CONTENT_TYPE, MERGE_PATCH, RETRY_AFTER};
+use super::headers::{ACCEPT_ENCODING, ACCEPT_PATCH, CONTENT_TYPE, MERGE_PATCH, RETRY_AFTER};
 use super::response::Response;
 use crate::seal::{MAX_DATA, MAX_SEALED};
 use crate::session::Timestamp;
@@ -28,6 +28,11 @@ pub enum Problem {
     },
     /// The event claims a base64 body that does not decode. API Gateway makes no such event.
     InvalidBody,
+    /// A text body does not have the length that `Content-Length` states. API Gateway passes a body
+    /// of a text media type on as text, which replaces bytes that are not UTF-8.
+    AlteredBody,
+    /// The request has a `Content-Encoding`.
+    EncodedBody,
     /// No live session has the id.
     SessionNotFound,
     /// The function has no such route.
@@ -83,7 +88,7 @@ impl Problem {
         match self {
             Self::InvalidSessionId => "invalid-session-id",
             Self::InvalidHeader { .. } => "invalid-header",
-            Self::InvalidBody => "invalid-body",
+            Self::InvalidBody | Self::AlteredBody => "invalid-body",
             Self::SessionNotFound => "session-not-found",
             Self::RouteNotFound => "route-not-found",
             Self::SessionExists(_) => "session-exists",
@@ -91,7 +96,7 @@ impl Problem {
             Self::SessionLocked { .. } => "session-locked",
             Self::NotLockHolder => "not-lock-holder",
             Self::InvalidPatch => "invalid-patch",
-            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::UnsupportedMediaType | Self::EncodedBody => "unsupported-media-type",
             Self::NotJson => "not-json",
             Self::DataTooLarge => "data-too-large",
             Self::StoreThrottled(_) => "store-throttled",
@@ -115,13 +120,14 @@ impl Problem {
             Self::InvalidSessionId
             | Self::InvalidHeader { .. }
             | Self::InvalidBody
+            | Self::AlteredBody
             | Self::InvalidPatch => StatusCode::BAD_REQUEST,
             Self::SessionNotFound | Self::RouteNotFound => StatusCode::NOT_FOUND,
             Self::SessionExists(_) | Self::ETagMismatch(_) | Self::NotLockHolder => {
                 StatusCode::PRECONDITION_FAILED
             }
             Self::SessionLocked { .. } => StatusCode::LOCKED,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotJson => StatusCode::UNPROCESSABLE_ENTITY,
             Self::DataTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StoreThrottled(_) | Self::StoreUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -134,6 +140,8 @@ impl Problem {
             Self::InvalidSessionId => "The Session-Id is missing or malformed",
             Self::InvalidHeader { .. } => "A header is malformed",
             Self::InvalidBody => "The body is malformed",
+            Self::AlteredBody => "The body was changed on the way",
+            Self::EncodedBody => "The body has a Content-Encoding",
             Self::SessionNotFound => "There is no such session",
             Self::RouteNotFound => "There is no such route",
             Self::SessionExists(_) => "The session exists already",
@@ -159,8 +167,19 @@ impl Problem {
                 format!("{header} must be {expected}.").into()
             }
             Self::InvalidBody => {
-                "The body is marked as base64 and is not. Invoke the function through API Gateway, \
-                 or mend the event."
+                "The event marks the body as base64, but it is not. Invoke the function through API \
+                 Gateway, or fix the event."
+                    .into()
+            }
+            Self::AlteredBody => {
+                "The body does not have the length that Content-Length states. API Gateway passes \
+                 text media types on as UTF-8 and replaces other bytes: send data that is not \
+                 UTF-8 as application/octet-stream. Nothing was stored."
+                    .into()
+            }
+            Self::EncodedBody => {
+                "Send the data uncompressed and without a Content-Encoding header. The API itself \
+                 compresses it at rest."
                     .into()
             }
             Self::SessionNotFound => {
@@ -245,6 +264,7 @@ impl Problem {
                 response.with(RETRY_AFTER, left.to_string())
             }
             Self::UnsupportedMediaType => response.with(ACCEPT_PATCH, MERGE_PATCH),
+            Self::EncodedBody => response.with(ACCEPT_ENCODING, "identity"),
             _ => response,
         }
     }

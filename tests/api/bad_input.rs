@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::{
-    App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, PATCH, READ, REPLACE, ROTATE, TOUCH,
+    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, PATCH, READ, REPLACE, ROTATE, TOUCH,
 };
 
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
@@ -120,6 +120,28 @@ async fn a_body_claims_base64_and_is_not() {
             assert_eq!(answer.await.outcome(), "400 invalid-body", "{body}");
         }
     }
+    assert!(app.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn content_encoding_is_refused_on_every_route() {
+    let app = App::new().await;
+    for event in ALL {
+        for encoding in ["gzip", "br", "identity", "gzip, br", ""] {
+            let request = app.send(event).header("content-encoding", encoding);
+            let refused = request.body(b"\x1f\x8b").await;
+            assert_eq!(refused.outcome(), "415 unsupported-media-type", "{encoding} {event}");
+            assert_eq!(refused.header("Accept-Encoding"), "identity");
+            assert!(!refused.header_names().contains(&"Accept-Patch"));
+            let detail = String::from_utf8(refused.body).unwrap();
+            assert!(detail.contains("Content-Encoding"), "{detail}");
+        }
+    }
+    // Text that was compressed has the wrong length when it arrives; the encoding is the cause.
+    let mangled = app.send(CREATE).header("content-encoding", "gzip").event(|event| {
+        event["body"] = "\u{1f}\u{fffd}".into();
+    });
+    assert_eq!(mangled.await.outcome(), "415 unsupported-media-type");
     assert!(app.take_calls().is_empty());
 }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::harness::{App, CREATE, CREATE_WITH_ID, READ, REPLACE};
+use crate::harness::{App, CREATE, CREATE_WITH_ID, PATCH, READ, REPLACE, ROTATE};
 
 const MIB: usize = 1024 * 1024;
 
@@ -53,11 +53,70 @@ async fn it_does_not_matter_how_the_gateway_encoded_the_body() {
     let encoded = app.send(CREATE_WITH_ID).event(|event| {
         event["isBase64Encoded"] = true.into();
         event["body"] = STANDARD.encode("plain text").into();
+        event["headers"]["content-length"] = "10".into();
     });
     assert_eq!(encoded.await.status, 201);
     let read = app.send(READ).await;
     assert_eq!(read.body, b"plain text");
     assert!(read.is_text);
+}
+
+#[tokio::test]
+async fn text_that_was_changed_on_the_way_is_refused() {
+    let app = App::new().await;
+    let id = app.session().await;
+    let before = app.items().await;
+    app.take_calls();
+    for (length, body) in [
+        // Latin-1, which is not UTF-8: the last byte of four became U+FFFD.
+        ("4", Some("caf\u{fffd}")),
+        ("1", Some("\u{fffd}")),
+        // Characters are not bytes.
+        ("3", Some("ä€🦀")),
+        ("8", Some("ä€🦀")),
+        ("10", Some("ä€🦀")),
+        ("0", Some("x")),
+        ("1", Some("")),
+        ("1", None),
+        ("", Some("x")),
+        ("-1", Some("x")),
+        ("1, 1", Some("x")),
+        ("99999999999999999999", Some("x")),
+    ] {
+        for event in [CREATE, CREATE_WITH_ID, REPLACE, PATCH, ROTATE] {
+            let request = app.send(event).id(&id).event(|event| {
+                event["body"] = body.into();
+                event["headers"]["content-length"] = length.into();
+            });
+            assert_eq!(request.await.outcome(), "400 invalid-body", "{length}: {body:?}");
+        }
+    }
+    assert!(app.take_calls().is_empty());
+    assert_eq!(app.items().await, before);
+}
+
+#[tokio::test]
+async fn text_is_taken_if_its_length_is_right_or_unknown() {
+    let app = App::new().await;
+    for (length, body) in [
+        (Some("9"), Some("ä€🦀")),
+        (None, Some("ä€🦀")),
+        (Some("3"), Some("\u{fffd}")),
+        (None, Some("\u{fffd}")),
+        (Some("0"), Some("")),
+        (Some("0"), None),
+        (None, None),
+    ] {
+        let created = app.send(CREATE).event(|event| {
+            event["body"] = body.into();
+            event["headers"]["content-length"] = length.into();
+            event["headers"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        });
+        let created = created.await;
+        assert_eq!(created.status, 201, "{length:?}: {body:?}");
+        let read = app.send(READ).id(created.header("Session-Id")).await;
+        assert_eq!(read.body, body.unwrap_or_default().as_bytes());
+    }
 }
 
 #[tokio::test]

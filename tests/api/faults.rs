@@ -11,28 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    self, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, LIST, LOCK, PATCH, READ, REPLACE,
-    REVOKE, REVOKE_ALL, ROTATE, TARGET, TOUCH, UNLOCK, count, unhurried,
+    self, ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, LOCK, READ, REPLACE,
+    REVOKE_ALL, ROTATE, TARGET, TOUCH, count, unhurried,
 };
 use crate::logs::Log;
 use crate::table;
-
-const ALL: [&str; 14] = [
-    CREATE,
-    CREATE_WITH_ID,
-    READ,
-    HEAD,
-    REPLACE,
-    PATCH,
-    TOUCH,
-    ROTATE,
-    LOCK,
-    UNLOCK,
-    LIST,
-    REVOKE_ALL,
-    REVOKE,
-    DESTROY,
-];
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy)]

@@ -41,6 +41,24 @@ pub(crate) const REVOKE_ALL: &str = include_str!("../../events/revoke-all.json")
 pub(crate) const REVOKE: &str = include_str!("../../events/revoke.json");
 pub(crate) const DESTROY: &str = include_str!("../../events/destroy.json");
 
+/// All of them.
+pub(crate) const ALL: [&str; 14] = [
+    CREATE,
+    CREATE_WITH_ID,
+    READ,
+    HEAD,
+    REPLACE,
+    PATCH,
+    TOUCH,
+    ROTATE,
+    LOCK,
+    UNLOCK,
+    LIST,
+    REVOKE_ALL,
+    REVOKE,
+    DESTROY,
+];
+
 /// The session id in the events.
 pub(crate) const EVENTS_ID: &str = "events-example-id-0123456789abcdefghijklmnop";
 
@@ -254,6 +272,9 @@ impl Exchange {
 
     /// With this body, as API Gateway hands it over: text as it is, anything else as base64.
     pub(crate) fn body(mut self, body: &[u8]) -> Self {
+        if let Some(length) = self.event["headers"].get_mut("content-length") {
+            *length = body.len().to_string().into();
+        }
         let text = std::str::from_utf8(body);
         self.event["isBase64Encoded"] = text.is_err().into();
         self.event["body"] = text.map_or_else(|_| STANDARD.encode(body), str::to_owned).into();
@@ -334,6 +355,7 @@ impl Answer {
 
         assert_eq!(answer.header("Cache-Control"), "no-store");
         let known = [
+            "Accept-Encoding",
             "Accept-Patch",
             "Cache-Control",
             "Content-Type",
