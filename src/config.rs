@@ -68,15 +68,10 @@ impl fmt::Debug for Aws {
 /// The longest of each that is taken, in seconds: ten years of 365 days. More is a mistake in units.
 const TEN_YEARS: u32 = 315_360_000;
 
-/// What `RUST_LOG` may hold. The level's own parser also takes numbers, and nothing for `error`.
-const LEVELS: [LevelFilter; 6] = [
-    LevelFilter::OFF,
-    LevelFilter::ERROR,
-    LevelFilter::WARN,
-    LevelFilter::INFO,
-    LevelFilter::DEBUG,
-    LevelFilter::TRACE,
-];
+/// Levels that `RUST_LOG` may name; nothing is logged below `info`. The parser of `LevelFilter` also
+/// accepts numbers and an empty string.
+const LEVELS: [LevelFilter; 4] =
+    [LevelFilter::OFF, LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO];
 
 /// A variable that does not hold what it should.
 #[derive(Debug, PartialEq, Eq)]
@@ -130,7 +125,7 @@ impl Config {
             None => LevelFilter::INFO,
             Some(text) => {
                 LEVELS.iter().find(|level| level.to_string() == text).copied().ok_or_else(|| {
-                    let expected = "one of off, error, warn, info, debug and trace";
+                    let expected = "one of off, error, warn and info";
                     error("RUST_LOG", Some(text), expected.to_owned())
                 })?
             }
@@ -223,13 +218,13 @@ mod tests {
             ("DEFAULT_TTL", "60"),
             ("MAX_TTL", "120"),
             ("MAX_LIFETIME", "3600"),
-            ("RUST_LOG", "debug"),
+            ("RUST_LOG", "warn"),
         ]);
         let config = config.unwrap();
         assert_eq!(config.limits.default_ttl.seconds(), 60);
         assert_eq!(config.limits.max_ttl.seconds(), 120);
         assert_eq!(config.limits.max_lifetime, Some(3600));
-        assert_eq!(config.log_level, LevelFilter::DEBUG);
+        assert_eq!(config.log_level, LevelFilter::WARN);
     }
 
     #[test]
@@ -268,12 +263,12 @@ mod tests {
         for value in ["-1", "", "1.5", "315360001", "99999999999999999999"] {
             assert!(error("MAX_LIFETIME", value).starts_with("MAX_LIFETIME is "), "{value}");
         }
-        for value in ["", "3", "INFO"] {
+        for value in ["", "3", "INFO", "debug", "trace"] {
             assert!(error("RUST_LOG", value).starts_with("RUST_LOG is "), "{value}");
         }
         assert_eq!(
             error("RUST_LOG", "loud"),
-            "RUST_LOG is \"loud\"; it must be one of off, error, warn, info, debug and trace"
+            "RUST_LOG is \"loud\"; it must be one of off, error, warn and info"
         );
     }
 }
