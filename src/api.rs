@@ -44,6 +44,8 @@ pub struct Api {
 pub struct Invocation<'a> {
     /// Its id.
     pub request_id: &'a str,
+    /// Version of the function that it runs.
+    pub version: &'a str,
     /// How long the answer may take.
     pub time: Duration,
 }
@@ -168,7 +170,8 @@ impl Api {
     {
         let started = Instant::now();
         let store = self.store.metered_anew();
-        let gateway_request_id = event.gateway_request_id().to_owned();
+        let gateway_request_id = event.gateway_request_id().map(str::to_owned);
+        let gateway_request_id = gateway_request_id.as_deref();
         let route = event.route();
         let mut id = None;
         let answer = match (route, event.into_request()) {
@@ -186,13 +189,17 @@ impl Api {
         };
         let (response, problem) = match answer {
             Ok(response) => (response, None),
-            // `Retry-After` counts from the response, which may have waited for a lock.
-            Err(problem) => (problem.respond(now.after(started.elapsed())), Some(problem)),
+            Err(problem) => {
+                // `Retry-After` counts from the response, which may have waited for a lock.
+                let now = now.after(started.elapsed());
+                (problem.respond(now, gateway_request_id), Some(problem))
+            }
         };
         let handle = response.session_id().or(id).map(|id| id.handle());
         Line {
             request_id: invocation.request_id,
-            gateway_request_id: &gateway_request_id,
+            version: invocation.version,
+            gateway_request_id,
             route: route.map_or("none", Route::key),
             status: response.status.as_u16(),
             ms: started.elapsed().as_millis(),
@@ -205,11 +212,12 @@ impl Api {
     }
 }
 
-/// The line that a request leaves in the log. What is not a field here is not logged: no id, no
+/// The line that a request leaves in the log. The template alarms on `status` by `version`. What is not a field here is not logged: no id, no
 /// token, no user, no data, and no path, which somebody may have put one of them into.
 struct Line<'a> {
     request_id: &'a str,
-    gateway_request_id: &'a str,
+    version: &'a str,
+    gateway_request_id: Option<&'a str>,
     route: &'static str,
     status: u16,
     ms: u128,
@@ -220,7 +228,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn log(self) {
-        let Self { request_id, gateway_request_id, route, status, handle, .. } = self;
+        let Self { request_id, version, gateway_request_id, route, status, handle, .. } = self;
         let ms = u64::try_from(self.ms).unwrap_or(u64::MAX);
         let capacity = self.usage.capacity;
         let retries = self.usage.retries();
@@ -228,6 +236,7 @@ impl Line<'_> {
         match self.problem.and_then(Problem::cause) {
             None => tracing::info!(
                 request_id,
+                version,
                 gateway_request_id,
                 route,
                 status,
@@ -238,7 +247,8 @@ impl Line<'_> {
                 problem,
             ),
             Some(cause) => tracing::error!(
-                request_id, gateway_request_id, route, status, ms, capacity, retries, handle, problem,
+                request_id, version, gateway_request_id, route, status, ms, capacity, retries,
+                handle, problem,
                 cause = %logging::chain(cause.as_ref()),
             ),
         }

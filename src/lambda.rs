@@ -59,7 +59,11 @@ where
         let LambdaEvent { payload, context } = event;
         let left = context.deadline().duration_since(SystemTime::now()).unwrap_or(LONGEST);
         let time = left.saturating_sub(ANSWERING);
-        let invocation = Invocation { request_id: &context.request_id, time };
+        let invocation = Invocation {
+            request_id: &context.request_id,
+            version: &context.env_config.version,
+            time,
+        };
         let event = Event::read(&payload);
         Ok(api.answer(&function, event, invocation, Timestamp::now()).await)
     };

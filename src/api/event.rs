@@ -59,10 +59,13 @@ impl Event {
         serde_json::from_str(payload.get()).unwrap_or_default()
     }
 
-    /// API Gateway's id of the request, which its access log and the caller's
-    /// `apigw-requestid` header have too.
-    pub(super) fn gateway_request_id(&self) -> &str {
-        &self.request_context.request_id
+    /// API Gateway's id of the request, which is also in its access log and in the caller's
+    /// `apigw-requestid` header. `None` for text of another form, which only a direct invocation can
+    /// bring, so that it gets neither into the log nor into a response.
+    pub(super) fn gateway_request_id(&self) -> Option<&str> {
+        let id = self.request_context.request_id.as_str();
+        let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'=');
+        ((1..=64).contains(&id.len()) && id.bytes().all(alphabet)).then_some(id)
     }
 
     /// The route, if it is one of the API's. The gateway's own match goes first: unlike the path it

@@ -227,8 +227,7 @@ impl Problem {
                 "Whether the session exists cannot be said right now. Try again in a moment.".into()
             }
             Self::Internal(_) => {
-                "This is not your request's fault. The function's log has the cause under this \
-                 request's id."
+                "The request is not at fault. The function's log has the cause under this instance."
                     .into()
             }
         }
@@ -242,17 +241,20 @@ struct Document<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
 }
 
 impl Problem {
-    /// The response, sent at `now`.
-    pub(super) fn respond(&self, now: Timestamp) -> Response {
+    /// The response, sent at `now`. `instance` is the id by which the log names the request.
+    pub(super) fn respond(&self, now: Timestamp, instance: Option<&str>) -> Response {
         let status = self.status();
         let document = Document {
             r#type: format!("urn:session-api:{}", self.code()),
             title: self.title(),
             status: status.as_u16(),
             detail: &self.detail(),
+            instance,
         };
         let response = Response::new(status)
             .with(CONTENT_TYPE, "application/problem+json")

@@ -76,6 +76,31 @@ async fn the_other_headers_are_malformed() {
 }
 
 #[tokio::test]
+async fn problems_name_the_request_by_a_well_formed_id_only() {
+    let app = App::new().await;
+    let longest = "a".repeat(64);
+    let too_long = "a".repeat(65);
+    for (id, is_named) in [
+        ("U3KzvgYYliAEPzQ=", true),
+        ("8476a536-e9f4-11e8-9739-2dfe598c3fcd", true),
+        (&longest, true),
+        (&too_long, false),
+        ("", false),
+        ("two words", false),
+        ("\",\"detail\":\"", false),
+        ("https://example.com/", false),
+        ("umlaut-ä", false),
+        ("line\nbreak", false),
+    ] {
+        let request = app.send(READ).id("short");
+        let refused = request.event(|event| event["requestContext"]["requestId"] = id.into()).await;
+        let problem: Value = serde_json::from_slice(&refused.body).unwrap();
+        let expected = if is_named { Value::from(id) } else { Value::Null };
+        assert_eq!(problem["instance"], expected);
+    }
+}
+
+#[tokio::test]
 async fn a_detail_repeats_nothing_that_was_sent() {
     let app = App::new().await;
     for (header, value) in [

@@ -135,7 +135,7 @@ pub(crate) fn config(table: &str, endpoint: &str) -> Config {
             max_lifetime: None,
         },
         aws: aws(endpoint),
-        log_level: LevelFilter::TRACE,
+        log_level: LevelFilter::INFO,
     }
 }
 
@@ -308,11 +308,13 @@ impl Exchange {
         let http = &event["requestContext"]["http"];
         let method = http["method"].as_str().unwrap_or("GET").to_owned();
         let path = http["path"].as_str().unwrap_or("/session").to_owned();
+        let instance = event["requestContext"]["requestId"].as_str().filter(|id| is_instance(id));
+        let instance = instance.map(str::to_owned);
         let event = Event::read(&serde_json::value::to_raw_value(&event).unwrap());
         let now = if app.by_the_clock { Timestamp::now() } else { app.now };
         let now = Timestamp::from_millis(now.millis().checked_add_signed(after * 1000).unwrap());
         let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
-        let invocation = Invocation { request_id, time: app.time };
+        let invocation = Invocation { request_id, version: "7", time: app.time };
         let reply = match (method.as_str(), path.as_str()) {
             ("GET" | "HEAD", _) => app.api.answer(api::read, event, invocation, now).await,
             (_, "/session/rotate") => app.api.answer(api::rotate, event, invocation, now).await,
@@ -320,7 +322,7 @@ impl Exchange {
             ("DELETE", _) => app.api.answer(api::destroy, event, invocation, now).await,
             _ => app.api.answer(api::write, event, invocation, now).await,
         };
-        Answer::read(serde_json::to_value(reply).unwrap(), method == "HEAD")
+        Answer::read(serde_json::to_value(reply).unwrap(), method == "HEAD", instance.as_deref())
     }
 }
 
@@ -331,6 +333,12 @@ impl IntoFuture for Exchange {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.answer())
     }
+}
+
+/// Whether a problem may repeat this request id.
+fn is_instance(id: &str) -> bool {
+    let alphabet = |c: char| c.is_ascii_alphanumeric() || "_=-".contains(c);
+    (1..=64).contains(&id.len()) && id.chars().all(alphabet)
 }
 
 /// An answer, decoded as API Gateway would.
@@ -344,7 +352,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Reads the payload, and checks what holds for every answer whatever was asked.
-    fn read(payload: Value, is_head: bool) -> Self {
+    fn read(payload: Value, is_head: bool, instance: Option<&str>) -> Self {
         let headers: BTreeMap<String, String> =
             serde_json::from_value(payload["headers"].clone()).unwrap();
         let body = payload["body"].as_str().unwrap();
@@ -382,6 +390,7 @@ impl Answer {
             assert_eq!(answer.header("Content-Type"), "application/problem+json");
             let problem: Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(problem["status"], status);
+            assert_eq!(problem.get("instance").map(|id| id.as_str().unwrap()), instance);
             assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
             assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
         }

@@ -84,7 +84,12 @@ async fn the_log_holds_no_id_no_user_and_no_data_at_its_loudest() {
         assert_eq!(lost.send(event).body(b"data-Zecret").await.status, 500);
     }
     let text = log.text();
-    assert_eq!(log.lines().len(), 2 + 6 * 5 + 3 + 6, "one line per request: {text}");
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2 + 6 * 5 + 3 + 6, "one line per request: {text}");
+    for line in lines {
+        // The template's metric filter counts failures by these two.
+        assert!(line["status"].is_u64() && line["version"] == "7", "{line}");
+    }
     for secret in ["Zecret", &id, EVENTS_ID, "ada", "grace", "apple", "AKIA", "Signature"] {
         let secret_free = text.replace("metadata", "");
         assert!(!secret_free.contains(secret), "{secret} in {text}");
@@ -108,12 +113,14 @@ async fn a_request_is_one_line_with_what_an_operator_needs() {
         lines,
         [
             json!({
-                "level": "INFO", "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
+                "level": "INFO", "version": "7",
+                "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
                 "route": "PUT /session", "status": 201, "capacity": 2.0, "retries": 0,
                 "handle": "qPPzEUxs",
             }),
             json!({
-                "level": "INFO", "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
+                "level": "INFO", "version": "7",
+                "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
                 "route": "GET /session", "status": 400, "capacity": 0.0, "retries": 0,
                 "problem": "invalid-session-id",
             }),
@@ -131,10 +138,19 @@ async fn a_failure_is_one_line_that_tells_its_cause() {
     let [line] = &log.lines()[..] else { panic!("{}", log.text()) };
     assert_eq!(line["level"], "ERROR");
     assert_eq!(line["status"], 500);
+    assert_eq!(line["version"], "7");
     assert_eq!(line["problem"], "internal");
     let cause = line["cause"].as_str().unwrap();
     assert!(cause.starts_with("DynamoDB refused the call: "), "{cause}");
     assert!(cause.contains("ResourceNotFoundException"), "{cause}");
+}
+
+#[tokio::test]
+async fn malformed_gateway_request_ids_are_not_logged() {
+    let (log, _guard) = Log::capture(LevelFilter::INFO);
+    let app = App::new().await;
+    app.send(READ).event(|event| event["requestContext"]["requestId"] = "two words".into()).await;
+    assert_eq!(log.lines()[0].get("gateway_request_id"), None);
 }
 
 #[tokio::test]

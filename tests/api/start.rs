@@ -10,16 +10,23 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::harness::{TARGET, read_request};
 
-/// Answers each request with an empty JSON object, and tells the line of it that begins like this.
+/// Answers each request with an empty JSON object, which for Lambda is an invocation, and tells the
+/// line of it that begins like this.
 async fn serve(listener: TcpListener, telling: &'static str, tells: UnboundedSender<String>) {
     loop {
         let (connection, _) = listener.accept().await.unwrap();
         let mut connection = BufReader::new(connection);
         let (head, _) = read_request(&mut connection).await.unwrap();
         for line in head.into_iter().filter(|line| line.starts_with(telling)) {
-            tells.send(line).unwrap();
+            if tells.send(line).is_err() {
+                return; // The test has seen enough.
+            }
         }
-        let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+        let answer = "HTTP/1.1 200 OK\r\n\
+                      connection: close\r\n\
+                      content-length: 2\r\n\
+                      lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\
+                      lambda-runtime-deadline-ms: 9999999999999\r\n\r\n{}";
         connection.write_all(answer.as_bytes()).await.unwrap();
     }
 }
@@ -32,11 +39,11 @@ async fn start(
 ) -> (Vec<String>, impl Future<Output = Value>) {
     let lambda = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dynamodb = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut function = Command::new(program)
+    let function = Command::new(program)
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", lambda.local_addr().unwrap().to_string())
         .env("AWS_LAMBDA_FUNCTION_NAME", "test")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "7")
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
         .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", dynamodb.local_addr().unwrap()))
         .env("AWS_REGION", "us-east-1")
@@ -59,6 +66,8 @@ async fn start(
         asked.push(told.recv().await.unwrap());
     }
     let log = async move {
+        // Moves the whole child: a block that captured only its output would drop, and so kill, it.
+        let mut function = function;
         let mut lines = BufReader::new(function.stdout.take().unwrap()).lines();
         serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap()
     };
@@ -88,4 +97,12 @@ async fn a_function_starts_without_dynamodb_and_says_so() {
     assert_eq!(line["level"], "WARN");
     assert_eq!(line["message"], "DynamoDB was not reached at init");
     assert!(line["cause"].as_str().unwrap().contains("did not answer"), "{line}");
+}
+
+#[tokio::test]
+async fn log_lines_have_the_version_of_the_function() {
+    let (_, log) = start(env!("CARGO_BIN_EXE_read"), true).await;
+    let line = log.await;
+    assert_eq!(line["problem"], "route-not-found");
+    assert_eq!(line["version"], "7");
 }
