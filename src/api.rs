@@ -212,8 +212,9 @@ impl Api {
     }
 }
 
-/// The line that a request leaves in the log. The template alarms on `status` by `version`. What is not a field here is not logged: no id, no
-/// token, no user, no data, and no path, which somebody may have put one of them into.
+/// The line that a request leaves in the log. The template counts failures by `status` and `version`.
+/// What is not a field here is not logged: no id, no token, no user, no data, and no path, which
+/// somebody may have put one of them into.
 struct Line<'a> {
     request_id: &'a str,
     version: &'a str,
