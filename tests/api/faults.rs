@@ -228,6 +228,18 @@ async fn a_read_is_consistent_and_a_head_leaves_the_data_where_it_is() {
 }
 
 #[tokio::test]
+async fn polls_for_a_lock_are_consistent_and_leave_the_data_where_it_is() {
+    let faulty = Faulty::with(unhurried).await;
+    let app = &faulty.app;
+    app.send(CREATE_WITH_ID).await;
+    app.send(LOCK).await;
+    assert_eq!(app.send(LOCK).header("session-lock-wait", "1").await.status, 423);
+    let poll = faulty.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(poll["ConsistentRead"], true);
+    assert_eq!(poll["ProjectionExpression"], "#deadline, #expires, #lock, #lock_until, #successor");
+}
+
+#[tokio::test]
 async fn who_meets_a_rotation_tries_again() {
     let faulty = Faulty::with(unhurried).await;
     let app = &faulty.app;

@@ -244,6 +244,7 @@ async fn waiter_gets_404_when_the_session_is_gone() {
         };
         let (waited, ()) = join(waiting.into_future(), end).await;
         assert_eq!(waited.outcome(), "404 session-not-found");
+        assert_eq!(count(&app.take_calls(), "UpdateItem"), 1, "the first attempt");
     }
 }
 
