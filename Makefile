@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-api test-deploy bench lint lint-rust lint-template deploy destroy-stack tools
+.PHONY: help run test test-api test-deploy bench costs lint lint-rust lint-template deploy destroy-stack tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: tools ## measure the functions beside what else there is, in some minutes
 		cargo lambda build --locked --release --package $$floor --lambda-dir ../target/bench/floor || exit; \
 	done
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- --results $(RESULTS)
+
+costs: .tools/emulator/installed ## calculate the costs in the documents anew, after a change of prices or alarms
+	$(EMULATOR)/python -B tests/deploy/costs.py
 
 lint: lint-rust lint-template ## check format and lints
 

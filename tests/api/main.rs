@@ -16,6 +16,7 @@ mod table;
 mod at_rest;
 mod bad_input;
 mod bytes;
+mod capacity;
 mod destroy;
 mod expiry;
 mod faults;

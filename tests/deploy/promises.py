@@ -17,6 +17,8 @@ ACCESS_LOG = {
     "requestId", "routeKey", "status", "responseLatency", "identity.userArn", "error.responseType",
     "integrationErrorMessage",
 }
+#: Milliseconds after which the retry of a transaction recovers one whose first attempt stalled.
+RECOVERY = 5_500
 #: IAM takes no alarm's name where alarms are asked for.
 ALL_ALARMS = ":alarm:*"
 PROMISES = []
@@ -200,6 +202,14 @@ def time_limits(design):
     attempt, operation = design.constant("ATTEMPT_TIMEOUT"), design.constant("OPERATION_TIMEOUT")
     if not attempt < operation:
         yield f"an attempt of {attempt} ms is not inside an operation of {operation} ms"
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html: attempts of 1 s or
+    # more, and a retry more than 5 s after the first attempt, here after the read of a rotation.
+    attempt, transaction = design.constant("TRANSACTION_ATTEMPT_TIMEOUT"), design.constant("TRANSACTION_OPERATION_TIMEOUT")
+    if not 1_000 <= attempt < transaction:
+        yield f"an attempt of {attempt} ms is below 1 s, or not inside a transaction of {transaction} ms"
+    needed = operation + RECOVERY + transaction
+    if not needed < FUNCTION_TIMEOUTS["rotate"]:
+        yield f"a rotation has {FUNCTION_TIMEOUTS['rotate']} ms, and may need {needed}"
     for function in FUNCTIONS:
         limit = design.resource(f"{title(function)}Function").get("Timeout", 3) * 1000
         if not operation < limit < GATEWAY_TIMEOUT:
@@ -827,8 +837,11 @@ ALARMS = [
       for metric, stat in [("Errors", "Sum"), ("Throttles", "Sum"), ("Duration", "p99")]),
     ("5xx", "Api", "Sum"),
     ("Latency", "Api", "p99"),
+    # The table's metric does not include its indexes.
+    *((f"{kind}ThrottleEvents", "Sessions", *index, "Sum") for kind in ("Read", "Write")
+      for index in ([], ["user-index"])),
     # DynamoDB counts these by operation only.
-    *((metric, "Sessions", operation, "Sum") for metric in ("ThrottledRequests", "SystemErrors")
+    *(("SystemErrors", "Sessions", operation, "Sum")
       for operation in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")),
 ]
 
@@ -864,8 +877,13 @@ def an_alarm_that_nobody_hears(raw):
 
 
 @alarms.mutation
-def an_operation_that_nobody_watches(raw):
+def an_index_that_nobody_watches(raw):
     raw["Resources"]["TableThrottlesAlarm"]["Properties"]["Metrics"].pop()
+
+
+@alarms.mutation
+def an_operation_that_nobody_watches(raw):
+    raw["Resources"]["TableErrorsAlarm"]["Properties"]["Metrics"].pop()
 
 
 @alarms.mutation

@@ -1,5 +1,5 @@
-//! What a session costs: the capacity that DynamoDB says each operation consumed, and what a million
-//! of them come to, beside the session handler of the AWS SDK for PHP on the same data.
+//! The capacity that DynamoDB reports for each operation on a session, beside the session handler of the
+//! AWS SDK for PHP on the same data. `tests/deploy/costs.py` turns it into dollars.
 
 use anyhow::{Context as _, Result};
 use axum::body::Bytes;
@@ -14,8 +14,7 @@ use crate::subject::{CREATE, DESTROY, READ, REPLACE, TOUCH, event, set_body};
 
 const SIZES: [usize; 4] = [500, 2_000, 10_000, 100_000];
 
-/// One operation on a session of one size. Capacity is in read or write units, and dollars are for a
-/// million.
+/// One operation on a session of one size. Capacity is in read or write units.
 #[derive(Serialize)]
 pub(crate) struct Cost {
     pub(crate) operation: &'static str,
@@ -23,39 +22,7 @@ pub(crate) struct Cost {
     pub(crate) bytes: usize,
     pub(crate) capacity: f64,
     pub(crate) php_capacity: f64,
-    pub(crate) dollars: Dollars,
-    /// The handler for PHP calls DynamoDB from the app, which is all that it costs.
-    pub(crate) php_dollars: f64,
 }
-
-/// What a million requests cost, by part: list prices of us-east-1, for on-demand capacity and arm64.
-#[derive(Serialize)]
-pub(crate) struct Dollars {
-    pub(crate) dynamodb: f64,
-    pub(crate) gateway: f64,
-    pub(crate) lambda: f64,
-    pub(crate) logs: f64,
-}
-
-impl Dollars {
-    fn of_million(units: f64, unit: f64) -> Self {
-        Self {
-            dynamodb: units * unit,
-            gateway: 1.00,
-            // A request, and 10 ms of 256 MB, most of it a wait for DynamoDB.
-            lambda: 0.20 + 0.010 * 0.25 * 13.3334,
-            // The lines in the function's log and in the gateway's, about 1.1 KB.
-            logs: 1.1 * 0.50,
-        }
-    }
-
-    pub(crate) fn total(&self) -> f64 {
-        self.dynamodb + self.gateway + self.lambda + self.logs
-    }
-}
-
-const READ_UNIT: f64 = 0.125;
-const WRITE_UNIT: f64 = 0.625;
 
 /// Does every operation once for each size.
 pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Result<Vec<Cost>> {
@@ -95,15 +62,7 @@ pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
             php.destroy().await?,
         ];
         for ((operation, capacity), php_capacity) in ours.into_iter().zip(php) {
-            let unit = if operation == "read" { READ_UNIT } else { WRITE_UNIT };
-            costs.push(Cost {
-                operation,
-                bytes,
-                capacity,
-                php_capacity,
-                dollars: Dollars::of_million(capacity, unit),
-                php_dollars: php_capacity * unit,
-            });
+            costs.push(Cost { operation, bytes, capacity, php_capacity });
         }
     }
     for function in [read, write, destroy] {

@@ -186,32 +186,16 @@ impl Results {
             "data",
             "units",
             "units, PHP",
-            "DynamoDB",
-            "gateway",
-            "Lambda",
-            "logs",
-            "a million",
-            "a million, PHP",
         ];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         for cost in &self.costs {
-            let Cost { operation, bytes, capacity, php_capacity, dollars, php_dollars } = cost;
-            let parts = [
-                dollars.dynamodb,
-                dollars.gateway,
-                dollars.lambda,
-                dollars.logs,
-                dollars.total(),
-                *php_dollars,
-            ];
-            let mut row = vec![
+            let Cost { operation, bytes, capacity, php_capacity } = cost;
+            rows.push(vec![
                 (*operation).to_owned(),
                 format!("{} KB", *bytes as f64 / 1e3),
                 capacity.to_string(),
                 php_capacity.to_string(),
-            ];
-            row.extend(parts.map(|dollars| format!("${dollars:.2}")));
-            rows.push(row);
+            ]);
         }
         table(&mut text, &rows)?;
         for missing in &self.missing {

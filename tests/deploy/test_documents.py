@@ -1,4 +1,4 @@
-"""The calls that the README shows work as they stand there."""
+"""The examples of signed requests in the documents work as they are."""
 
 import os
 import re
@@ -11,13 +11,13 @@ import pytest
 import template as tpl
 from emulator import REGION
 
-README = (tpl.ROOT / "README.md").read_text()
+DOCUMENTS = "".join((tpl.ROOT / name).read_text() for name in ("README.md", "docs/api.md"))
 NODE = tpl.HERE / "requirements" / "node"
 
 
 def block(language):
-    found = re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    assert len(found) == 1, f"the README has {len(found)} examples in {language}"
+    found = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENTS, re.DOTALL | re.MULTILINE)
+    assert len(found) == 1, f"the documents have {len(found)} examples in {language}"
     return found[0]
 
 

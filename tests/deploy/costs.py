@@ -1,0 +1,127 @@
+"""What the API costs, as tables of the README and of docs/: `make costs` writes them.
+
+Prices are in prices.json, units consumed are those that `make bench` measured, and the alarms are the template's.
+"""
+
+import json
+import re
+
+import template as tpl
+
+PRICES = json.loads((tpl.HERE / "prices.json").read_text())["prices"]
+RESULTS = json.loads((tpl.ROOT / "benches" / "results" / "results.json").read_text())
+
+MEMORY_GB = 0.25
+#: An assumption, since most of it is DynamoDB's own time. The dashboard shows the actual duration.
+DURATION_S = 0.010
+#: Bytes of a request's lines in the function's log and in the access log. A test compares the first with a
+#: line of the deployed function, and the second with the template's format.
+LINES = {"function": 285, "access": 200}
+#: Bytes of a request and its response in addition to the data: request line, headers, signature.
+HEADERS = 1_500
+FREE_ALARMS = 10
+
+
+def usd(name):
+    return PRICES[name]["usd"]
+
+
+def gateway_and_function():
+    """Dollars for a million requests, without DynamoDB: (part, how it is calculated, dollars)."""
+    time = MEMORY_GB * DURATION_S * 1e6
+    kilobytes = sum(LINES.values()) / 1000
+    return [
+        ("API Gateway", f"${usd('gateway'):.2f} per million", usd("gateway")),
+        ("Lambda, requests", f"${usd('lambda_requests'):.2f} per million", usd("lambda_requests")),
+        (
+            f"Lambda, time: 10⁶ × {DURATION_S:.2f} s × {MEMORY_GB} GB = {time:,.0f} GB-s",
+            f"${usd('lambda_time'):.10f} per GB-s (arm64)",
+            time * usd("lambda_time"),
+        ),
+        (f"Logs: {kilobytes:.2f} KB per request", f"${usd('logs'):.2f} per GB", kilobytes * usd("logs")),
+    ]
+
+
+def request(kind, units):
+    """Dollars for a million requests that consume so many units each."""
+    return sum(dollars for _, _, dollars in gateway_and_function()) + units * usd(f"{kind}_units")
+
+
+def nat(data):
+    """Dollars for the traffic of a million requests with so many bytes of data through a NAT gateway."""
+    return (data + HEADERS) / 1000 * usd("nat")
+
+
+def table(heading, rows):
+    lines = ["| " + " | ".join(cells) + " |" for cells in [heading, *rows]]
+    return "\n".join([lines[0], "|---" * len(heading) + "|", *lines[1:]])
+
+
+def million_requests():
+    rows = [(part, how, f"{dollars:.2f}", f"{dollars:.2f}") for part, how, dollars in gateway_and_function()]
+    rows.insert(3, (
+        "DynamoDB: one unit per read of up to 4 KB, per write of up to 1 KB",
+        f"${usd('read_units'):.3f}, ${usd('write_units'):.3f} per million units",
+        f"{usd('read_units'):.2f}", f"{usd('write_units'):.2f}",
+    ))
+    read, write = request("read", 1), request("write", 1)
+    rows.append(("total", "", f"**${read:.2f}**", f"**${write:.2f}**"))
+    return table(("", "price", "a million reads", "a million writes"), rows)
+
+
+def comparison():
+    """Beside the session handler of the AWS SDK for PHP, which calls DynamoDB from the app."""
+    costs = {(cost["operation"], cost["bytes"]): cost for cost in RESULTS["costs"]}
+    rows = []
+    for data in sorted({data for _, data in costs}):
+        row = [f"{data / 1000:g} KB"]
+        for operation, kind in [("read", "read"), ("replace", "write")]:
+            cost = costs[operation, data]
+            ours, php = request(kind, cost["capacity"]), cost["php_capacity"] * usd(f"{kind}_units")
+            units = f"{cost['capacity']:g}, {cost['php_capacity']:g}"
+            row += [units, f"${ours:.2f}", f"${ours + nat(data):.2f}", f"${php:.2f}"]
+        rows.append(row)
+    heading = ("data", "read: units, PHP's", "ours", "through NAT", "PHP's", "write: units, PHP's", "ours", "through NAT", "PHP's")
+    return table(heading, rows)
+
+
+def alarm_metrics(template):
+    """How many metrics the template's alarms watch; each is charged."""
+    alarms = tpl.of_type(template, "AWS::CloudWatch::Alarm").values()
+    return sum(sum("MetricStat" in one for one in alarm["Properties"].get("Metrics", [])) or 1 for alarm in alarms)
+
+
+def idle():
+    count = alarm_metrics(tpl.load(tpl.ROOT / "template.yaml"))
+    dollars = (count - FREE_ALARMS) * usd("alarms")
+    return f"${dollars:.2f} a month for its alarms ({count} metrics at ${usd('alarms'):.2f}, {FREE_ALARMS} of them free)"
+
+
+def prices():
+    rows = [
+        (f"[{name.replace('_', ' ')}]({one['page']})", f"{one['usd']:.10f}".rstrip("0").ljust(4, "0"), one["per"], one["as_of"], one["read_at"])
+        for name, one in PRICES.items()
+    ]
+    return table(("", "$", "per", "as of", "read at"), rows)
+
+
+#: What the documents contain between `<!-- costs: name -->` and `<!-- /costs -->`.
+BLOCKS = {block.__name__: block for block in (million_requests, comparison, idle, prices)}
+DOCUMENTS = [tpl.ROOT / "README.md", *sorted((tpl.ROOT / "docs").glob("*.md"))]
+
+
+def filled(document):
+    """The document with every block as it is calculated now."""
+
+    def fill(match):
+        block = BLOCKS[match["name"]]()
+        # A table stands on lines of its own.
+        block = f"\n{block}\n" if block.startswith("|") else block
+        return f"<!-- costs: {match['name']} -->{block}<!-- /costs -->"
+
+    return re.sub(r"<!-- costs: (?P<name>\w+) -->.*?<!-- /costs -->", fill, document, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    for path in DOCUMENTS:
+        path.write_text(filled(path.read_text()))

@@ -1,0 +1,55 @@
+"""The costs in the documents are those that follow from the prices, the template and the measurements."""
+
+import json
+import re
+
+import pytest
+
+import costs
+import template as tpl
+from emulator import STACK
+
+
+@pytest.mark.parametrize("path", costs.DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_has_the_costs_as_calculated(path):
+    text = path.read_text()
+    assert costs.filled(text) == text, "run `make costs`"
+
+
+def test_the_documents_have_every_block():
+    text = "".join(path.read_text() for path in costs.DOCUMENTS)
+    assert set(re.findall(r"<!-- costs: (\w+) -->", text)) == set(costs.BLOCKS)
+
+
+def test_a_price_names_its_date_and_its_source():
+    for name, price in costs.PRICES.items():
+        assert {"usd", "per", "page", "as_of", "read_at"} == price.keys(), name
+
+
+def within_a_tenth(measured, documented):
+    return 0.9 * documented <= measured <= 1.1 * documented
+
+
+def test_the_functions_line_in_the_log_is_as_long_as_documented(stack, app, session):
+    stack.call(app, "GET", "/session", {"session-id": session})
+    pages = stack.emulator.client("logs").get_paginator("filter_log_events").paginate(
+        logGroupName=f"/aws/lambda/{STACK}/read"
+    )
+    messages = [event["message"].strip() for page in pages for event in page["events"]]
+    lines = [message for message in messages if message.startswith("{") and json.loads(message).get("status") == 200]
+    assert within_a_tenth(len(lines[-1]), costs.LINES["function"]), f"{len(lines[-1])} bytes: {lines[-1]}"
+
+
+def test_a_line_of_the_access_log_is_as_long_as_documented():
+    template = tpl.load(tpl.ROOT / "template.yaml")
+    line = template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"]
+    example = {
+        "requestId": "U3KzvgYYliAEPzQ=",
+        "routeKey": "GET /session",
+        "status": "200",
+        "responseLatency": "12",
+        "identity.userArn": "arn:aws:sts::123456789012:assumed-role/my-app/i-0123456789abcdef0",
+    }
+    # API Gateway writes a hyphen where a variable has no value.
+    line = re.sub(r"\$context\.([A-Za-z.]+)", lambda variable: example.get(variable[1], "-"), line)
+    assert within_a_tenth(len(line), costs.LINES["access"]), f"{len(line)} bytes: {line}"
