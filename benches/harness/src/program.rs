@@ -38,7 +38,7 @@ pub(crate) struct Programs<'a> {
 impl<'a> Programs<'a> {
     /// With files for them in a folder.
     pub(crate) fn new(options: &'a Options, dynamodb: &DynamoDb, folder: &Path) -> Result<Self> {
-        let amazon = Path::new(BENCHES).join("../src/store/amazon-roots.pem");
+        let amazon = Path::new(BENCHES).join("../src/config/amazon-roots.pem");
         let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
         let system =
             system.context("this system has no certificate authorities (ca-certificates)")?;

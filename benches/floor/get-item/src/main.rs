@@ -24,7 +24,7 @@ struct Reply {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_env()?;
+    let config = Config::from_env().await?;
     let dynamodb = store::client(&config.aws);
     run(service_fn(async |event: LambdaEvent<Event>| {
         read(&dynamodb, &config.table, event.payload).await
