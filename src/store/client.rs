@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-/// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that
-/// takes longer than this is lost.
+/// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that takes
+/// this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
 /// Time limit of one operation: all of its attempts and the waits between them. It is well within the
 /// time limits of the functions, so that the function itself reports the failure: 5 s for `read` and
