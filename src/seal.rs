@@ -78,7 +78,7 @@ pub enum OpenError {
     /// It was modified, or sealed for another session or media type.
     #[error("the sealed data is not authentic")]
     NotAuthentic,
-    /// It is authentic, but [`seal`] cannot have made it.
+    /// It is authentic, but its content is malformed, which [`seal`] never produces.
     #[error("the sealed data does not decompress")]
     NotDecompressed,
 }

@@ -60,7 +60,7 @@ mod tests {
         let user = User::parse("grace").unwrap();
         let session = Session {
             metadata: Metadata {
-                etag: ETag::from_text("e"),
+                etag: ETag::generate().unwrap(),
                 media_type: MediaType::default(),
                 created: Timestamp::from_seconds(0),
                 lifetime: Lifetime { expires: Timestamp::from_seconds(1), deadline: None },

@@ -1,9 +1,8 @@
 //! Lambda's payloads: the event of an API Gateway HTTP API and the response to it, both in
 //! [format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
 //!
-//! The types are those of `lambda_http`. Its conversions are not used: they panic on a body that is
-//! not the base64 that it claims to be and on unusual query strings, and they re-encode text bodies of
-//! responses.
+//! The types are those of `lambda_http`. Its conversions are not used: they panic on malformed base64
+//! and on unusual query strings and hosts, and they re-encode text bodies of responses.
 
 use std::collections::HashMap;
 
@@ -117,8 +116,8 @@ fn headers(value: Option<&RawValue>) -> Result<HeaderMap, Problem> {
     Ok(headers)
 }
 
-/// Finds the route. The gateway's match comes first: unlike the path, its key does not contain the
-/// stage or the mapping of a custom domain. `cargo lambda watch` sends no match.
+/// Finds the route. The gateway's own match has priority: unlike the path, it does not contain the stage
+/// or the mapping of a custom domain. `cargo lambda watch` sends no match.
 fn route(key: &str, method: &str, path: &str) -> Option<Route> {
     match key {
         "" | "$default" => Route::matching(method, path),
@@ -126,7 +125,7 @@ fn route(key: &str, method: &str, path: &str) -> Option<Route> {
     }
 }
 
-/// Whether API Gateway could have made this request id.
+/// Whether the text has the form of API Gateway's request ids.
 fn is_well_formed(id: &str) -> bool {
     let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'=');
     (1..=64).contains(&id.len()) && id.bytes().all(alphabet)

@@ -55,7 +55,7 @@ impl Request {
         self.http.raw_http_path().rsplit('/').next().and_then(Handle::parse)
     }
 
-    /// Whether the body has the length that `Content-Length` states. It has if there is no such header.
+    /// Whether the body has the length that `Content-Length` states. `true` without that header.
     pub(super) fn has_stated_length(&self) -> bool {
         let length = self.body().len();
         let stated = self.http.headers().get(CONTENT_LENGTH);
@@ -89,7 +89,7 @@ impl Request {
         Ok(lease.unwrap_or(Duration::from_secs(DEFAULT_LEASE)))
     }
 
-    /// Reads `Session-Lock-Wait`. Without it there is no wait.
+    /// Reads `Session-Lock-Wait`, which is 0 by default.
     pub(super) fn wait(&self) -> Result<Duration, Problem> {
         Ok(self.seconds(SESSION_LOCK_WAIT, 0..=MAX_WAIT)?.unwrap_or_default())
     }
@@ -198,10 +198,9 @@ impl Request {
                 return Some(ETagCondition::Any);
             }
             let tags = entity_tags(text)?;
-            (1..=MAX_ETAGS).contains(&tags.len()).then(|| {
-                let etag = |(is_weak, tag)| ETag::from_text(format!("{}{tag}", prefix(is_weak)));
-                ETagCondition::OneOf(tags.into_iter().map(etag).collect())
-            })
+            let etag = |(is_weak, tag)| ETag::parse(&format!("{}{tag}", prefix(is_weak)));
+            let etags: Vec<_> = tags.into_iter().map(etag).collect::<Option<_>>()?;
+            (1..=MAX_ETAGS).contains(&etags.len()).then_some(ETagCondition::OneOf(etags))
         };
         self.parse(name, parse, || {
             format!("'*' or at most {MAX_ETAGS} entity tags in double quotes, as the API sent them")
@@ -246,9 +245,9 @@ fn missing_lock() -> Problem {
     Problem::InvalidHeader { header: SESSION_LOCK, expected: LOCK_TOKEN.into() }
 }
 
-/// Parses a list of entity tags (RFC 9110, 8.8.3 and 5.6.1), each with whether it is weak.
+/// Splits a list of entity tags (RFC 9110, 8.8.3 and 5.6.1). Returns each tag without its quotes, and
+/// whether it is weak.
 fn entity_tags(list: &str) -> Option<Vec<(bool, &str)>> {
-    let is_etagc = |b: u8| b == 0x21 || (0x23..=0x7e).contains(&b);
     let mut tags = Vec::new();
     let mut rest = list.trim();
     while !rest.is_empty() {
@@ -262,9 +261,6 @@ fn entity_tags(list: &str) -> Option<Vec<(bool, &str)>> {
             None => (false, rest),
         };
         let (tag, after) = quoted.strip_prefix('"')?.split_once('"')?;
-        if !tag.bytes().all(is_etagc) {
-            return None;
-        }
         tags.push((is_weak, tag));
         rest = after.trim_start();
         if !rest.is_empty() && !rest.starts_with(',') {

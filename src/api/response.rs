@@ -4,11 +4,10 @@ use lambda_http::Body;
 use lambda_http::http::{HeaderValue, StatusCode};
 
 use super::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, SESSION_CREATED, SESSION_EXPIRES, SESSION_TTL, SESSION_USER,
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, SESSION_CREATED, SESSION_EXPIRES, SESSION_ID, SESSION_TTL,
+    SESSION_USER,
 };
 use crate::session::{ETag, Handle, Lifetime, Metadata, SessionId, Timestamp};
-
-use super::header::SESSION_ID;
 
 /// A response, and the session that it created. It has no `Debug`, which would print ids and data.
 pub struct Response {

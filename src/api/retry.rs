@@ -4,7 +4,7 @@ use super::problem::Problem;
 use crate::backoff::Backoff;
 use crate::session::ETagCondition;
 
-/// Retries of a change that reads the session and writes on condition that nothing came in between.
+/// Retries a change that reads the session and writes on condition that the data has not changed since.
 pub(super) struct ConflictRetries<'a> {
     if_match: &'a ETagCondition,
     backoff: Backoff,

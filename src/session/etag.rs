@@ -15,9 +15,11 @@ impl ETag {
         random::base64url::<16>().map(Self)
     }
 
-    /// Wraps a tag from the table or from a client. A tag that was never generated matches nothing.
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
+    /// Parses a tag from the table or from a client, without HTTP's quotes. Returns `None` if it has a
+    /// character that no entity tag has. A tag that was never generated matches nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let etagc = |b: u8| b == 0x21 || (0x23..=0x7e).contains(&b);
+        text.bytes().all(etagc).then(|| Self(text.to_owned()))
     }
 
     /// Returns the tag without HTTP's quotes.

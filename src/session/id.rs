@@ -22,7 +22,7 @@ use crate::random::{self, NoRandomness};
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionId {
     text: String,
-    /// Hashed once, when the id is made: a request needs it for the key, the seal and the log.
+    /// Hashed once: a request needs it for the item's key, for the seal and for the log.
     handle: Handle,
 }
 

@@ -15,9 +15,9 @@ use crate::session::Handle;
 
 /// Outcome of a conditional write.
 pub(super) enum WriteOutcome {
-    /// The write was applied. Holds the attributes that it was to return.
+    /// The write was applied. Holds the attributes that the call asked for.
     Applied(Item),
-    /// The condition was not met. Holds the item as it is, if there is one.
+    /// The condition was not met. Holds the current item, if one exists.
     Refused(Option<Item>),
 }
 

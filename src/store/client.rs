@@ -1,4 +1,4 @@
-//! The DynamoDB client: time limits, and which errors it retries.
+//! The DynamoDB client: its time limits and retries.
 
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ pub fn settings(aws: &SdkConfig) -> Builder {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// Overrides a client's settings for a transaction: the time limits are longer, unless the client has
-/// longer ones or none. All else stays the client's, also its connections.
+/// Returns a client's settings with longer time limits, for a transaction. Limits of the client that are
+/// longer still, or absent, are kept. All other settings are the client's, including its connections.
 pub(super) fn transaction_settings(client: &Config) -> Builder {
     let limits = client.timeout_config();
     let attempt = limits.and_then(TimeoutConfig::operation_attempt_timeout);

@@ -1,5 +1,5 @@
-//! Conditions of writes. Each stands beside the reason when DynamoDB refuses the write, which it
-//! derives from the item that DynamoDB returns with the refusal.
+//! Conditions of writes. Next to each is the reason for its refusal, derived from the item that
+//! DynamoDB returns with the refusal.
 
 use super::error::StoreError;
 use super::expression::Expression;
@@ -13,7 +13,7 @@ use crate::session::{ETagCondition, LockCondition, Timestamp, User};
 /// period.
 pub(super) fn if_absent(now: Timestamp) -> Expression {
     Expression::default()
-        .condition_on(&format!(
+        .push_condition(&format!(
             "attribute_not_exists(#{ID}) OR #{EXPIRES} <= :now OR #{DEADLINE} <= :now"
         ))
         .value(":now", item::number(now.seconds()))
@@ -32,7 +32,7 @@ pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
 /// rotated away.
 pub(super) fn if_absent_or_matching(etag: &ETagCondition, now: Timestamp) -> Expression {
     let matching = format!("attribute_not_exists(#{SUCCESSOR}){}", etag_clause(etag));
-    with_etags(if_absent(now).condition_on(&format!(" OR ({matching})")), etag)
+    with_etags(if_absent(now).push_condition(&format!(" OR ({matching})")), etag)
 }
 
 /// Returns the reason why [`if_absent_or_matching`] was refused.
@@ -48,21 +48,21 @@ pub(super) fn reason_not_matching(item: Option<Item>) -> StoreError {
 /// Requires that the item belongs to this user, whether it is live or not.
 pub(super) fn if_owned(user: &User) -> Expression {
     Expression::default()
-        .condition_on(&format!("#{USER} = :user"))
+        .push_condition(&format!("#{USER} = :user"))
         .value(":user", item::text(user.expose()))
 }
 
 /// Requires a live session of this user. If it is refused, the user has no such session.
 pub(super) fn if_live_and_owned(user: &User, now: Timestamp) -> Expression {
     if_live(now)
-        .condition_on(&format!(" AND #{USER} = :user"))
+        .push_condition(&format!(" AND #{USER} = :user"))
         .value(":user", item::text(user.expose()))
 }
 
 /// Requires a live session that was not rotated away.
 pub(super) fn if_live(now: Timestamp) -> Expression {
     Expression::default()
-        .condition_on(&format!(
+        .push_condition(&format!(
             "#{EXPIRES} > :now AND (attribute_not_exists(#{DEADLINE}) OR #{DEADLINE} > :now) AND \
              attribute_not_exists(#{SUCCESSOR})"
         ))
@@ -89,7 +89,7 @@ impl Requirements<'_> {
     /// Requires a live session that was not rotated away, with data of the required version and with
     /// the lock as required.
     pub(super) fn condition(&self) -> Expression {
-        let live = if_live(self.now).condition_on(&etag_clause(self.etag));
+        let live = if_live(self.now).push_condition(&etag_clause(self.etag));
         and_lock(with_etags(live, self.etag), self.lock, self.now)
     }
 
@@ -119,12 +119,12 @@ impl Requirements<'_> {
 fn and_lock(expression: Expression, condition: &LockCondition, now: Timestamp) -> Expression {
     match condition {
         LockCondition::NotLocked => expression
-            .condition_on(&format!(
+            .push_condition(&format!(
                 " AND (attribute_not_exists(#{LOCK}) OR #{LOCK_UNTIL} <= :now_ms)"
             ))
             .value(":now_ms", item::number(now.millis())),
         LockCondition::HeldBy(token) | LockCondition::HeldByThenRelease(token) => expression
-            .condition_on(&format!(" AND #{LOCK} = :held"))
+            .push_condition(&format!(" AND #{LOCK} = :held"))
             .value(":held", item::text(token.expose())),
     }
 }

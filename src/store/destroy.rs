@@ -7,7 +7,7 @@ use super::error::StoreError;
 use crate::session::{ETagCondition, SessionId, Timestamp};
 
 impl SessionStore {
-    /// Destroys a session (one `DeleteItem`). It succeeds if there is none.
+    /// Destroys a session (one `DeleteItem`). It succeeds if none exists.
     ///
     /// # Errors
     /// [`StoreError::ETagMismatch`] if the data does not have the required version;

@@ -1,12 +1,12 @@
 //! DynamoDB expressions, with the attribute names and values that they use.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::{self, DEADLINE, EXPIRES, LOCK, LOCK_UNTIL, TTL};
 use crate::session::Timestamp;
-use std::time::Duration;
 
 /// A condition and the changes to make if it is met.
 ///
@@ -23,7 +23,7 @@ pub(super) struct Expression {
 
 impl Expression {
     /// Appends text to the condition.
-    pub(super) fn condition_on(mut self, text: &str) -> Self {
+    pub(super) fn push_condition(mut self, text: &str) -> Self {
         self.condition.push_str(text);
         self.with_names(text)
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn expressions_name_every_attribute_they_use_and_no_other() {
         let expression = Expression::default()
-            .condition_on("attribute_not_exists(#id) OR #lock_until <= :now")
+            .push_condition("attribute_not_exists(#id) OR #lock_until <= :now")
             .slide_expiry(None, Timestamp::from_seconds(1))
             .release_lock();
         let mut names: Vec<_> = expression.names.into_values().collect();

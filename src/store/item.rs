@@ -1,4 +1,4 @@
-//! Conversion between sessions and items of the table. Attribute names stand here only.
+//! Conversion between sessions and items of the table. Attribute names are defined here only.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -119,7 +119,7 @@ pub(super) fn lifetime(item: &Item) -> Result<Lifetime, CorruptItem> {
 
 /// Reads the version of the data.
 pub(super) fn etag(item: &Item) -> Result<ETag, CorruptItem> {
-    string(item, ETAG).map(ETag::from_text)
+    parsed(item, ETAG, ETag::parse)
 }
 
 /// Reads the lock, whether it has expired or not. Returns `None` if it was released or never taken.

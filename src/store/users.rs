@@ -46,8 +46,8 @@ impl SessionStore {
         Ok(summaries.into_iter().flatten().collect())
     }
 
-    /// Reads the summary of a session. Returns `None` if it is not live, was rotated away or belongs
-    /// to another user by now.
+    /// Reads the summary of a session. Returns `None` if it is not live, was rotated away or no
+    /// longer belongs to the user.
     async fn summary(
         &self,
         handle: Handle,

@@ -1,4 +1,4 @@
-//! The first connection to DynamoDB, made at init.
+//! Connection to DynamoDB at init.
 //!
 //! A TLS handshake takes most of a cold start. Lambda gives a function a whole CPU at init, and as
 //! little as 7 % of one afterwards.
