@@ -31,8 +31,8 @@ pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
 /// Requires that no live session has the id, or that its data has the required version and it was not
 /// rotated away.
 pub(super) fn if_absent_or_matching(etag: &ETagCondition, now: Timestamp) -> Expression {
-    let matching = format!("attribute_not_exists(#{SUCCESSOR}){}", etag_clause(etag));
-    with_etags(if_absent(now).push_condition(&format!(" OR ({matching})")), etag)
+    let current = format!(" OR (attribute_not_exists(#{SUCCESSOR})");
+    and_etag(if_absent(now).push_condition(&current), etag).push_condition(")")
 }
 
 /// Returns the reason why [`if_absent_or_matching`] was refused.
@@ -89,8 +89,7 @@ impl Requirements<'_> {
     /// Requires a live session that was not rotated away, with data of the required version and with
     /// the lock as required.
     pub(super) fn condition(&self) -> Expression {
-        let live = if_live(self.now).push_condition(&etag_clause(self.etag));
-        and_lock(with_etags(live, self.etag), self.lock, self.now)
+        and_lock(and_etag(if_live(self.now), self.etag), self.lock, self.now)
     }
 
     /// Returns the reason why [`Self::condition`] was refused.
@@ -139,25 +138,15 @@ fn admits(condition: &LockCondition, lock: Option<&Lock>, now: Timestamp) -> boo
     }
 }
 
-/// Returns the condition on the version, to follow another one.
-fn etag_clause(condition: &ETagCondition) -> String {
-    match condition {
-        ETagCondition::Any => String::new(),
-        ETagCondition::OneOf(etags) => {
-            let keys: Vec<_> = (0..etags.len()).map(|n| format!(":etag{n}")).collect();
-            format!(" AND #{ETAG} IN ({})", keys.join(", "))
-        }
-    }
-}
-
-/// Adds the values of [`etag_clause`].
-fn with_etags(expression: Expression, condition: &ETagCondition) -> Expression {
-    let etags = match condition {
-        ETagCondition::Any => &[],
-        ETagCondition::OneOf(etags) => etags.as_slice(),
+/// Adds the condition on the version of the data.
+fn and_etag(expression: Expression, condition: &ETagCondition) -> Expression {
+    let ETagCondition::OneOf(etags) = condition else {
+        return expression;
     };
-    etags.iter().enumerate().fold(expression, |expression, (n, etag)| {
-        expression.value(&format!(":etag{n}"), item::text(etag.as_str()))
+    let keys: Vec<_> = (0..etags.len()).map(|n| format!(":etag{n}")).collect();
+    let clause = format!(" AND #{ETAG} IN ({})", keys.join(", "));
+    keys.iter().zip(etags).fold(expression.push_condition(&clause), |expression, (key, etag)| {
+        expression.value(key, item::text(etag.as_str()))
     })
 }
 
