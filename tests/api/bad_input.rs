@@ -1,9 +1,10 @@
-//! Bad input is answered: with the header's name and what it may hold, and before any call.
+//! Bad input: rejected before any call to DynamoDB, with a problem that names the header and its form.
 
 use serde_json::Value;
 
 use crate::harness::{
-    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, PATCH, READ, REPLACE, ROTATE, TOUCH,
+    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, PATCH, READ, REPLACE, ROTATE,
+    TOUCH,
 };
 
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
@@ -23,10 +24,10 @@ async fn a_session_id_is_missing_or_malformed() {
         ]);
         bad.push("two-ids-that-are-joined-by, a-comma-and-a-space");
         for id in bad {
-            let answer = app.send(event).id(id).await;
+            let response = app.send(event).id(id).await;
             let expected =
                 if id.contains('\u{7f}') { "400 invalid-header" } else { "400 invalid-session-id" };
-            assert_eq!(answer.outcome(), expected, "{id:?}");
+            assert_eq!(response.outcome(), expected, "{id:?}");
         }
     }
     for id in ["i".repeat(22), "i".repeat(128)] {
@@ -65,9 +66,9 @@ async fn the_other_headers_are_malformed() {
     ] {
         for event in events {
             for value in values {
-                let answer = app.send(event).header(header, value).await;
-                assert_eq!(answer.outcome(), "400 invalid-header", "{header}: {value:?}");
-                let body = String::from_utf8(answer.body).unwrap().to_lowercase();
+                let response = app.send(event).header(header, value).await;
+                assert_eq!(response.outcome(), "400 invalid-header", "{header}: {value:?}");
+                let body = String::from_utf8(response.body).unwrap().to_lowercase();
                 assert!(body.contains(header) || header.starts_with("x-"), "{header} in {body}");
             }
         }
@@ -93,7 +94,8 @@ async fn problems_name_the_request_by_a_well_formed_id_only() {
         ("line\nbreak", false),
     ] {
         let request = app.send(READ).id("short");
-        let refused = request.event(|event| event["requestContext"]["requestId"] = id.into()).await;
+        let refused =
+            request.edit_event(|event| event["requestContext"]["requestId"] = id.into()).await;
         let problem: Value = serde_json::from_slice(&refused.body).unwrap();
         let expected = if is_named { Value::from(id) } else { Value::Null };
         assert_eq!(problem["instance"], expected);
@@ -110,19 +112,19 @@ async fn a_detail_repeats_nothing_that_was_sent() {
         ("content-type", "Zecret"),
         ("if-match", "Zecret"),
     ] {
-        let answer = app.send(REPLACE).header(header, value).await;
-        assert_eq!(answer.status, 400);
-        assert!(!String::from_utf8(answer.body).unwrap().contains("Zecret"));
+        let response = app.send(REPLACE).header(header, value).await;
+        assert_eq!(response.status, 400);
+        assert!(!String::from_utf8(response.body).unwrap().contains("Zecret"));
     }
     let missing = app.send(READ).await;
-    assert!(!String::from_utf8(missing.body).unwrap().contains(EVENTS_ID));
+    assert!(!String::from_utf8(missing.body).unwrap().contains(EXAMPLE_ID));
 }
 
 #[tokio::test]
 async fn header_names_are_found_in_any_case() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
-    let read = app.send(READ).without("session-id").header("SESSION-ID", EVENTS_ID).await;
+    let read = app.send(READ).without("session-id").header("SESSION-ID", EXAMPLE_ID).await;
     assert_eq!(read.status, 200);
 }
 
@@ -138,11 +140,11 @@ async fn a_body_claims_base64_and_is_not() {
     let app = App::new().await;
     for body in ["no base64!", "YQ=", "YQ", "Y", "YQ==YQ=="] {
         for event in [CREATE, CREATE_WITH_ID, REPLACE] {
-            let answer = app.send(event).event(|event| {
+            let response = app.send(event).edit_event(|event| {
                 event["isBase64Encoded"] = true.into();
                 event["body"] = body.into();
             });
-            assert_eq!(answer.await.outcome(), "400 invalid-body", "{body}");
+            assert_eq!(response.await.outcome(), "400 invalid-body", "{body}");
         }
     }
     assert!(app.take_calls().is_empty());
@@ -162,8 +164,8 @@ async fn content_encoding_is_refused_on_every_route() {
             assert!(detail.contains("Content-Encoding"), "{detail}");
         }
     }
-    // Text that was compressed has the wrong length when it arrives; the encoding is the cause.
-    let mangled = app.send(CREATE).header("content-encoding", "gzip").event(|event| {
+    // A compressed text body also arrives with the wrong length. The encoding is the cause to report.
+    let mangled = app.send(CREATE).header("content-encoding", "gzip").edit_event(|event| {
         event["body"] = "\u{1f}\u{fffd}".into();
     });
     assert_eq!(mangled.await.outcome(), "415 unsupported-media-type");
@@ -177,12 +179,13 @@ async fn a_function_answers_no_route_but_its_own() {
         ["GET /sessions/x", "GET /", "GET /session/", "GET session", "get /session", "POST"];
     let others = ["POST /session", "PUT /session", "DELETE /session", "POST /session/touch"];
     for key in unknown.into_iter().chain(others) {
-        let answer = app.send(READ).event(|event| event["routeKey"] = key.into()).await;
-        assert_eq!(answer.outcome(), "404 route-not-found", "{key}");
+        let response = app.send(READ).edit_event(|event| event["routeKey"] = key.into()).await;
+        assert_eq!(response.outcome(), "404 route-not-found", "{key}");
     }
     for event in [CREATE, DESTROY] {
-        let answer = app.send(event).event(|event| event["routeKey"] = "GET /session".into()).await;
-        assert_eq!(answer.outcome(), "404 route-not-found");
+        let response =
+            app.send(event).edit_event(|event| event["routeKey"] = "GET /session".into()).await;
+        assert_eq!(response.outcome(), "404 route-not-found");
     }
     assert!(app.take_calls().is_empty());
 }
@@ -191,12 +194,12 @@ async fn a_function_answers_no_route_but_its_own() {
 async fn routes_are_found_behind_stages_mappings_and_without_a_route_key() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
-    let mapped = app.send(READ).event(|event| event["rawPath"] = "/v1/session".into());
+    let mapped = app.send(READ).edit_event(|event| event["rawPath"] = "/v1/session".into());
     assert_eq!(mapped.await.status, 200);
-    // As `cargo lambda watch` sends it.
-    let unmatched = app.send(READ).event(|event| event["routeKey"] = "$default".into());
+    // `cargo lambda watch` sends this route key.
+    let unmatched = app.send(READ).edit_event(|event| event["routeKey"] = "$default".into());
     assert_eq!(unmatched.await.status, 200);
-    let unknown = app.send(READ).event(|event| {
+    let unknown = app.send(READ).edit_event(|event| {
         event["routeKey"] = "$default".into();
         event["rawPath"] = "/v1/session".into();
     });
@@ -206,7 +209,7 @@ async fn routes_are_found_behind_stages_mappings_and_without_a_route_key() {
 #[tokio::test]
 async fn an_event_with_next_to_nothing_in_it_is_answered() {
     let app = App::new().await;
-    let bare = app.send(READ).event(|event| {
+    let bare = app.send(READ).edit_event(|event| {
         *event = serde_json::json!({ "routeKey": "GET /session" });
     });
     assert_eq!(bare.await.outcome(), "400 invalid-session-id");
@@ -217,8 +220,8 @@ async fn what_is_no_event_of_an_http_api_is_answered() {
     let app = App::new().await;
     for not_an_event in ["[]", "null", "\"text\"", "1e999", r#"{"routeKey": 1}"#, "{}"] {
         let not_an_event: Value = serde_json::from_str(not_an_event).unwrap();
-        let answer = app.send(READ).event(|event| *event = not_an_event).await;
-        assert_eq!(answer.outcome(), "404 route-not-found");
+        let response = app.send(READ).edit_event(|event| *event = not_an_event).await;
+        assert_eq!(response.outcome(), "404 route-not-found");
     }
     assert!(app.take_calls().is_empty());
 }

@@ -1,16 +1,18 @@
-//! Merge patches: of those that run at the same time none is lost.
+//! Merge patches, which all take effect even if they run concurrently.
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, CREATE, PATCH, READ, REPLACE, at_once, new_id};
+use crate::harness::{
+    App, CREATE, DESTROY, PATCH, READ, REPLACE, ROTATE, new_id, send_concurrently,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_patches_at_once_all_take_effect() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let patch = |n: u32| app.send(PATCH).id(&id).body(format!(r#"{{"key{n}":{n}}}"#).as_bytes());
-    for answer in at_once((0..100).map(patch)).await {
-        assert_eq!(answer.outcome(), "204");
+    for response in send_concurrently((0..100).map(patch)).await {
+        assert_eq!(response.outcome(), "204");
     }
     let read: Value = serde_json::from_slice(&app.send(READ).id(&id).await.body).unwrap();
     let mut expected = json!({ "cart": ["apple"] });
@@ -24,14 +26,14 @@ async fn a_patch_is_a_read_and_a_write() {
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
     app.take_calls();
-    let patched = app.send(PATCH).id(id).body(br#"{"cart":null,"a":{"b":1}}"#).after(50).await;
+    let patched = app.send(PATCH).id(id).body(br#"{"cart":null,"a":{"b":1}}"#).at(50).await;
     assert_eq!(patched.status, 204);
     assert_eq!(patched.header_names(), ["Cache-Control", "ETag"]);
     assert_eq!(app.take_calls(), ["GetItem", "UpdateItem"]);
-    let read = app.send(READ).id(id).after(109).await;
+    let read = app.send(READ).id(id).at(109).await;
     assert_eq!(read.body, br#"{"a":{"b":1}}"#);
     assert_eq!(read.header("ETag"), patched.header("ETag"));
-    assert_eq!(read.header("Session-TTL"), "1", "it slides the expiry");
+    assert_eq!(read.header("Session-TTL"), "1", "a patch slides the expiry");
     assert_eq!(read.header("Session-User"), "ada");
     assert_eq!(read.header("Content-Type"), "application/json");
 }
@@ -52,7 +54,7 @@ async fn what_a_patch_does_not_touch_stays_to_the_letter() {
 #[tokio::test]
 async fn who_prefers_it_gets_the_merged_data() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     for prefer in ["return=representation", "respond-async, Return=\"Representation\"; x=1"] {
         let patched = app.send(PATCH).id(&id).header("prefer", prefer).await;
         assert_eq!(patched.status, 200);
@@ -67,14 +69,14 @@ async fn who_prefers_it_gets_the_merged_data() {
 #[tokio::test]
 async fn a_loser_that_prefers_it_gets_the_data_that_won() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let won = app.send(READ).id(&id).await;
     for (event, condition) in [
         (PATCH, ("if-match", "\"stale\"")),
         (REPLACE, ("if-match", "\"stale\"")),
         (REPLACE, ("if-none-match", "*")),
-        (crate::harness::ROTATE, ("if-match", "\"stale\"")),
-        (crate::harness::DESTROY, ("if-match", "\"stale\"")),
+        (ROTATE, ("if-match", "\"stale\"")),
+        (DESTROY, ("if-match", "\"stale\"")),
     ] {
         let request = app.send(event).id(&id).header(condition.0, condition.1);
         let lost = request.header("prefer", "return=representation").await;
@@ -89,7 +91,7 @@ async fn a_loser_that_prefers_it_gets_the_data_that_won() {
 #[tokio::test]
 async fn a_patch_heeds_if_match() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     let patch = |etag: &str| app.send(PATCH).id(&id).header("if-match", etag);
     assert_eq!(patch(&etag).await.status, 204);
@@ -125,13 +127,13 @@ async fn what_cannot_be_patched_says_so_and_stays() {
         let id = created.header("Session-Id");
         let before = app.send(READ).id(id).await;
         let patched = app.send(PATCH).id(id).header("content-type", patch_kind);
-        let answer = patched.body(patch.as_bytes()).await;
-        assert_eq!(answer.outcome(), outcome, "{kind}, {patch_kind}");
-        assert_eq!(answer.header_names().contains(&"Accept-Patch"), answer.status == 415);
+        let response = patched.body(patch.as_bytes()).await;
+        assert_eq!(response.outcome(), outcome, "{kind}, {patch_kind}");
+        assert_eq!(response.header_names().contains(&"Accept-Patch"), response.status == 415);
         assert_eq!(app.send(READ).id(id).await, before);
     }
     let deep = "[".repeat(100_000);
-    let id = app.session().await;
+    let id = app.create_session().await;
     assert_eq!(app.send(PATCH).id(&id).body(deep.as_bytes()).await.outcome(), "400 invalid-patch");
     assert_eq!(app.send(PATCH).id(&new_id()).await.outcome(), "404 session-not-found");
 }

@@ -1,4 +1,4 @@
-//! End to end: `make run`'s program, with the real binaries behind `cargo lambda watch`, over HTTP.
+//! End to end over HTTP: the program of `make run`, with the real binaries behind `cargo lambda watch`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Request, Response};
 
-/// The local API as a process of its own, stopped as by `kill`.
+/// The local API, as a process of its own. Dropping it sends `SIGTERM`.
 struct Local {
     process: Child,
     url: String,
@@ -21,7 +21,7 @@ impl Local {
             listener.local_addr().unwrap().port().to_string()
         };
         let port = free_port();
-        // Cargo builds examples beside the tests' own folder.
+        // Cargo builds examples in a sibling of the folder with the tests.
         let tests = std::env::current_exe().unwrap();
         let program = tests.parent().unwrap().parent().unwrap().join("examples/local");
         let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("watch");
@@ -36,10 +36,10 @@ impl Local {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.by_ref().map(Result::unwrap).find(|line| line.contains("is ready at"));
-        // Whatever the functions print must go on being read, or they would wait for it.
+        // The output must be read to the end, or the functions would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let local = Self { process, url: format!("http://localhost:{port}") };
-        assert!(ready.is_some(), "it ended before it was ready");
+        assert!(ready.is_some(), "the program exited before it was ready");
         local
     }
 
@@ -50,9 +50,9 @@ impl Local {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        let mut answer = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
-        let body = answer.body_mut().read_to_vec().unwrap();
-        answer.map(|_| body)
+        let mut response = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
+        let body = response.body_mut().read_to_vec().unwrap();
+        response.map(|_| body)
     }
 
     fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
@@ -63,14 +63,14 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         let pid = self.process.id();
-        // The shell's own `kill`: the program of that name is not on every machine.
+        // `kill` is a builtin of the shell. Not every machine has it as a program.
         let _ = Command::new("sh").args(["-c", &format!("kill {pid}")]).status();
         let _ = self.process.wait();
     }
 }
 
 #[test]
-#[ignore = "takes cargo-lambda: make test installs it and runs this too"]
+#[ignore = "requires cargo-lambda, which `make test` installs"]
 fn the_binaries_serve_a_session_over_http() {
     let local = Local::start();
     let created = local.send(
