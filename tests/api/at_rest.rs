@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::harness::{App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, READ, REPLACE, TOUCH};
 
 #[tokio::test]
-async fn a_copy_of_the_table_holds_no_id_and_no_plaintext() {
+async fn table_contains_no_ids_and_no_plaintext() {
     let app = App::new().await;
     // Too short and too random to compress, so only encryption can hide it.
     let secret = b"5up3r-s3cr3t:8Hq2";
@@ -25,7 +25,7 @@ async fn a_copy_of_the_table_holds_no_id_and_no_plaintext() {
 }
 
 #[tokio::test]
-async fn an_item_has_the_attributes_of_the_contract_and_no_others() {
+async fn items_have_exactly_the_documented_attributes() {
     let app = App::with_max_lifetime(7200).await;
     app.send(CREATE_WITH_ID).header("session-ttl", "60").await;
     let item = app.items().await.remove(0);
@@ -47,7 +47,7 @@ async fn an_item_has_the_attributes_of_the_contract_and_no_others() {
 }
 
 #[tokio::test]
-async fn an_item_that_was_tampered_with_is_an_error_of_ours_and_never_data() {
+async fn tampered_items_cause_internal_errors() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let good = app.items().await.remove(0);
@@ -92,7 +92,7 @@ async fn an_item_that_was_tampered_with_is_an_error_of_ours_and_never_data() {
 }
 
 #[tokio::test]
-async fn an_item_without_an_expiry_is_not_mistaken_for_no_session() {
+async fn items_without_expiry_do_not_count_as_absent() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let mut item = app.items().await.remove(0);
@@ -106,7 +106,7 @@ async fn an_item_without_an_expiry_is_not_mistaken_for_no_session() {
 }
 
 #[tokio::test]
-async fn two_sessions_data_cannot_be_swapped() {
+async fn data_is_bound_to_its_session() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let mut mine = app.items().await.remove(0);

@@ -10,7 +10,7 @@ use crate::harness::{
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
 
 #[tokio::test]
-async fn a_session_id_is_missing_or_malformed() {
+async fn missing_and_malformed_session_ids_are_rejected() {
     let app = App::new().await;
     for event in WITH_ID {
         let missing = app.send(event).without("session-id").await;
@@ -37,7 +37,7 @@ async fn a_session_id_is_missing_or_malformed() {
 }
 
 #[tokio::test]
-async fn the_other_headers_are_malformed() {
+async fn malformed_headers_are_rejected_by_name() {
     let app = App::new().await;
     let long_user = "u".repeat(257);
     let long_type = format!("a/b;{}", "c".repeat(252));
@@ -77,7 +77,7 @@ async fn the_other_headers_are_malformed() {
 }
 
 #[tokio::test]
-async fn problems_name_the_request_by_a_well_formed_id_only() {
+async fn problems_repeat_only_well_formed_request_ids() {
     let app = App::new().await;
     let longest = "a".repeat(64);
     let too_long = "a".repeat(65);
@@ -103,7 +103,7 @@ async fn problems_name_the_request_by_a_well_formed_id_only() {
 }
 
 #[tokio::test]
-async fn a_detail_repeats_nothing_that_was_sent() {
+async fn problem_details_do_not_repeat_input() {
     let app = App::new().await;
     for (header, value) in [
         ("session-id", "Zecret+Zecret+Zecret+Zecret"),
@@ -121,7 +121,7 @@ async fn a_detail_repeats_nothing_that_was_sent() {
 }
 
 #[tokio::test]
-async fn header_names_are_found_in_any_case() {
+async fn header_names_are_case_insensitive() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let read = app.send(READ).without("session-id").header("SESSION-ID", EXAMPLE_ID).await;
@@ -129,14 +129,14 @@ async fn header_names_are_found_in_any_case() {
 }
 
 #[tokio::test]
-async fn a_header_of_no_meaning_is_ignored() {
+async fn unknown_headers_are_ignored() {
     let app = App::new().await;
     let request = app.send(CREATE).header("x-name", "Grüße, \u{1f980}").header("x-empty", "");
     assert_eq!(request.await.status, 201);
 }
 
 #[tokio::test]
-async fn a_body_claims_base64_and_is_not() {
+async fn invalid_base64_bodies_are_rejected() {
     let app = App::new().await;
     for body in ["no base64!", "YQ=", "YQ", "Y", "YQ==YQ=="] {
         for event in [CREATE, CREATE_WITH_ID, REPLACE] {
@@ -151,7 +151,7 @@ async fn a_body_claims_base64_and_is_not() {
 }
 
 #[tokio::test]
-async fn content_encoding_is_refused_on_every_route() {
+async fn content_encoding_is_rejected_on_every_route() {
     let app = App::new().await;
     for event in ALL {
         for encoding in ["gzip", "br", "identity", "gzip, br", ""] {
@@ -173,7 +173,7 @@ async fn content_encoding_is_refused_on_every_route() {
 }
 
 #[tokio::test]
-async fn a_function_answers_no_route_but_its_own() {
+async fn functions_reject_routes_that_are_not_their_own() {
     let app = App::new().await;
     let unknown =
         ["GET /sessions/x", "GET /", "GET /session/", "GET session", "get /session", "POST"];
@@ -191,7 +191,7 @@ async fn a_function_answers_no_route_but_its_own() {
 }
 
 #[tokio::test]
-async fn routes_are_found_behind_stages_mappings_and_without_a_route_key() {
+async fn routing_ignores_path_prefixes_and_works_without_route_key() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let mapped = app.send(READ).edit_event(|event| event["rawPath"] = "/v1/session".into());
@@ -207,7 +207,7 @@ async fn routes_are_found_behind_stages_mappings_and_without_a_route_key() {
 }
 
 #[tokio::test]
-async fn an_event_with_next_to_nothing_in_it_is_answered() {
+async fn minimal_events_get_a_response() {
     let app = App::new().await;
     let bare = app.send(READ).edit_event(|event| {
         *event = serde_json::json!({ "routeKey": "GET /session" });
@@ -216,7 +216,7 @@ async fn an_event_with_next_to_nothing_in_it_is_answered() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_of_an_http_api_is_answered() {
+async fn payloads_of_other_event_sources_get_404() {
     let app = App::new().await;
     for not_an_event in ["[]", "null", "\"text\"", "1e999", r#"{"routeKey": 1}"#, "{}"] {
         let not_an_event: Value = serde_json::from_str(not_an_event).unwrap();

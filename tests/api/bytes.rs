@@ -19,7 +19,7 @@ fn text(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn bytes_come_back_exactly() {
+async fn data_is_returned_byte_for_byte() {
     let app = App::new().await;
     let all: Vec<u8> = (0..=255).collect();
     let mut mib = text(MIB);
@@ -48,7 +48,7 @@ async fn bytes_come_back_exactly() {
 }
 
 #[tokio::test]
-async fn it_does_not_matter_how_the_gateway_encoded_the_body() {
+async fn base64_bodies_may_contain_text() {
     let app = App::new().await;
     let encoded = app.send(CREATE_WITH_ID).edit_event(|event| {
         event["isBase64Encoded"] = true.into();
@@ -62,7 +62,7 @@ async fn it_does_not_matter_how_the_gateway_encoded_the_body() {
 }
 
 #[tokio::test]
-async fn text_that_was_changed_on_the_way_is_refused() {
+async fn altered_text_bodies_are_rejected() {
     let app = App::new().await;
     let id = app.create_session().await;
     let before = app.items().await;
@@ -96,7 +96,7 @@ async fn text_that_was_changed_on_the_way_is_refused() {
 }
 
 #[tokio::test]
-async fn text_is_taken_if_its_length_is_right_or_unknown() {
+async fn text_bodies_of_matching_or_unknown_length_are_accepted() {
     let app = App::new().await;
     for (length, body) in [
         (Some("9"), Some("ä€🦀")),
@@ -120,7 +120,7 @@ async fn text_is_taken_if_its_length_is_right_or_unknown() {
 }
 
 #[tokio::test]
-async fn text_stays_readable_and_the_rest_goes_base64() {
+async fn payloads_carry_text_as_text_and_other_bytes_as_base64() {
     let app = App::new().await;
     for (data, is_text) in [
         (b"".as_slice(), true),
@@ -137,7 +137,7 @@ async fn text_stays_readable_and_the_rest_goes_base64() {
 }
 
 #[tokio::test]
-async fn any_media_type_comes_back_letter_for_letter() {
+async fn media_types_are_returned_unchanged() {
     let app = App::new().await;
     let id = app.create_session().await;
     let longest = format!("application/x;p={}", "x".repeat(255 - 16));
@@ -149,7 +149,7 @@ async fn any_media_type_comes_back_letter_for_letter() {
 }
 
 #[tokio::test]
-async fn too_much_is_refused_before_anything_is_written() {
+async fn oversized_data_is_rejected_before_any_write() {
     let app = App::new().await;
     let id = app.create_session().await;
     let before = app.send(READ).id(&id).await;
@@ -167,7 +167,7 @@ async fn too_much_is_refused_before_anything_is_written() {
 }
 
 #[tokio::test]
-async fn a_full_item_with_every_attribute_at_its_largest_fits() {
+async fn item_with_all_attributes_at_maximum_size_is_accepted() {
     let app = App::with_max_lifetime(315_360_000).await;
     let data = random(390_000 - 30);
     let full = app

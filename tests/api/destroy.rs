@@ -3,7 +3,7 @@
 use crate::harness::{App, CREATE_WITH_ID, DESTROY, READ, REPLACE, TOUCH, new_id};
 
 #[tokio::test]
-async fn destroy_ends_a_session_and_is_content_with_none() {
+async fn destroy_is_idempotent() {
     let app = App::new().await;
     let id = app.create_session().await;
     assert_eq!(app.send(DESTROY).id(&id).await.header_names(), ["Cache-Control"]);
@@ -13,7 +13,7 @@ async fn destroy_ends_a_session_and_is_content_with_none() {
 }
 
 #[tokio::test]
-async fn nothing_but_a_create_brings_a_destroyed_session_back() {
+async fn only_create_restores_a_destroyed_session() {
     let app = App::new().await;
     let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
@@ -34,7 +34,7 @@ async fn nothing_but_a_create_brings_a_destroyed_session_back() {
 }
 
 #[tokio::test]
-async fn destroy_heeds_if_match() {
+async fn destroy_respects_if_match() {
     let app = App::new().await;
     let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();

@@ -3,7 +3,7 @@
 use crate::harness::{App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, READ, REPLACE, TOUCH};
 
 #[tokio::test]
-async fn a_session_is_there_one_second_before_its_end_and_gone_in_it() {
+async fn sessions_expire_at_the_exact_second() {
     let app = App::new().await;
     for (seconds, is_live) in [(59, true), (60, false), (61, false)] {
         for event in [READ, HEAD, REPLACE, TOUCH] {
@@ -25,7 +25,7 @@ async fn a_session_is_there_one_second_before_its_end_and_gone_in_it() {
 }
 
 #[tokio::test]
-async fn an_expired_sessions_version_matches_no_condition() {
+async fn expired_sessions_match_no_etag_condition() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let (id, etag) = (created.header("Session-Id"), created.header("ETag"));
@@ -37,7 +37,7 @@ async fn an_expired_sessions_version_matches_no_condition() {
 }
 
 #[tokio::test]
-async fn an_expired_sessions_id_is_free_again() {
+async fn ids_of_expired_sessions_can_be_reused() {
     let app = App::new().await;
     let create = || app.send(CREATE_WITH_ID).header("session-ttl", "60");
     assert_eq!(create().await.status, 201);
@@ -52,7 +52,7 @@ async fn an_expired_sessions_id_is_free_again() {
 }
 
 #[tokio::test]
-async fn a_write_slides_by_the_lifetime_that_the_session_has() {
+async fn writes_slide_expiry_by_the_stored_ttl() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
@@ -65,7 +65,7 @@ async fn a_write_slides_by_the_lifetime_that_the_session_has() {
 }
 
 #[tokio::test]
-async fn no_use_outlives_the_absolute_end() {
+async fn activity_does_not_extend_the_absolute_lifetime() {
     let app = App::with_max_lifetime(100).await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
@@ -90,7 +90,7 @@ async fn no_use_outlives_the_absolute_end() {
 }
 
 #[tokio::test]
-async fn a_touch_does_not_give_an_end_to_a_session_that_has_none() {
+async fn touch_does_not_add_a_deadline() {
     let app = App::new().await;
     let id = app.create_session().await;
     for seconds in [0, 1, 2] {

@@ -14,7 +14,7 @@ const THROTTLE: Fault = Fail(400, "ProvisionedThroughputExceededException");
 const IN_PROGRESS: Fault = Fail(400, "TransactionInProgressException");
 
 #[tokio::test]
-async fn a_retried_write_recognises_itself() {
+async fn retried_writes_recognize_their_own_first_attempt() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     proxy.inject(&[LoseResponse]);
@@ -53,7 +53,7 @@ async fn proxy_for(fault: Fault) -> FaultProxy {
 }
 
 #[tokio::test]
-async fn one_fault_is_got_over() {
+async fn single_faults_are_retried() {
     for fault in [Disconnect, Hang, THROTTLE, Fail(500, "InternalServerError"), Fail(503, "-")] {
         let proxy = proxy_for(fault).await;
         let app = &proxy.app;
@@ -67,7 +67,7 @@ async fn one_fault_is_got_over() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_never_mistaken_for_no_session() {
+async fn store_failures_never_look_like_missing_sessions() {
     for (fault, outcome) in [
         (Disconnect, "503 store-unavailable"),
         (Hang, "503 store-unavailable"),
@@ -96,7 +96,7 @@ async fn a_store_that_fails_is_never_mistaken_for_no_session() {
 }
 
 #[tokio::test]
-async fn the_log_counts_what_was_tried_again() {
+async fn log_counts_retries() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let proxy = FaultProxy::start(Timeouts::Long).await;
     proxy.inject(&[Disconnect, THROTTLE]);
@@ -107,7 +107,7 @@ async fn the_log_counts_what_was_tried_again() {
 }
 
 #[tokio::test]
-async fn a_read_is_consistent_and_a_head_leaves_the_data_where_it_is() {
+async fn reads_are_consistent_and_head_does_not_fetch_data() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     proxy.app.send(CREATE_WITH_ID).await;
     for event in [READ, HEAD] {
@@ -120,7 +120,7 @@ async fn a_read_is_consistent_and_a_head_leaves_the_data_where_it_is() {
 }
 
 #[tokio::test]
-async fn polls_for_a_lock_are_consistent_and_leave_the_data_where_it_is() {
+async fn lock_polls_are_consistent_and_do_not_fetch_data() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
@@ -132,7 +132,7 @@ async fn polls_for_a_lock_are_consistent_and_leave_the_data_where_it_is() {
 }
 
 #[tokio::test]
-async fn who_meets_a_rotation_tries_again() {
+async fn writes_retry_on_transaction_conflict() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
@@ -145,7 +145,7 @@ async fn who_meets_a_rotation_tries_again() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_cut_off_leaves_the_session_under_one_id() {
+async fn interrupted_rotation_leaves_the_session_under_one_id() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
@@ -252,7 +252,7 @@ async fn transaction_attempts_time_out_later_than_others() {
 }
 
 #[tokio::test]
-async fn a_lock_whose_answer_was_lost_is_taken() {
+async fn lock_succeeds_when_its_response_is_lost() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
@@ -264,7 +264,7 @@ async fn a_lock_whose_answer_was_lost_is_taken() {
 }
 
 #[tokio::test]
-async fn revoke_all_looks_a_second_time_for_what_the_index_did_not_have_yet() {
+async fn revoke_all_queries_a_lagging_index_twice() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
@@ -274,7 +274,7 @@ async fn revoke_all_looks_a_second_time_for_what_the_index_did_not_have_yet() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_not_there_is_unavailable() {
+async fn unreachable_store_is_unavailable() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let app = App::connect("sessions", &format!("http://{unused}"), Timeouts::Production);
     for event in ALL {
@@ -283,7 +283,7 @@ async fn a_store_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn the_answer_is_there_before_the_functions_time_is_up() {
+async fn response_is_sent_before_the_function_times_out() {
     let proxy = FaultProxy::start(Timeouts::Production).await;
     let app = proxy.app.clone().with_time_limit(Duration::from_millis(300));
     for event in ALL {

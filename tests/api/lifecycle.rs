@@ -13,7 +13,7 @@ fn rfc3339(app: &App, seconds: u64) -> String {
 }
 
 #[tokio::test]
-async fn the_events_tell_the_life_of_a_session() {
+async fn example_events_succeed_in_order() {
     let app = App::new().await;
     assert_eq!(app.send(CREATE).await.status, 201);
     assert_eq!(app.send(CREATE_WITH_ID).await.status, 201);
@@ -27,7 +27,7 @@ async fn the_events_tell_the_life_of_a_session() {
 }
 
 #[tokio::test]
-async fn each_operation_is_one_call_and_a_refusal_that_needs_none_is_none() {
+async fn operations_take_one_call_and_invalid_requests_none() {
     let app = App::new().await;
     for (event, call) in [
         (CREATE, "PutItem"),
@@ -60,7 +60,7 @@ async fn each_operation_is_one_call_and_a_refusal_that_needs_none_is_none() {
 }
 
 #[tokio::test]
-async fn create_answers_with_the_id_and_the_lifetime() {
+async fn create_returns_id_and_lifetime() {
     let app = App::new().await;
     let response = app.send(CREATE).header("session-ttl", "60").await;
     assert_eq!(response.status, 201);
@@ -74,7 +74,7 @@ async fn create_answers_with_the_id_and_the_lifetime() {
 }
 
 #[tokio::test]
-async fn create_needs_nothing_and_has_defaults() {
+async fn create_has_defaults_for_everything() {
     let app = App::new().await;
     let bare = app.send(CREATE).without("content-length").without("content-type");
     let bare = bare.without("session-ttl").without("session-user");
@@ -98,7 +98,7 @@ async fn create_needs_nothing_and_has_defaults() {
 }
 
 #[tokio::test]
-async fn read_answers_with_all_that_is_known() {
+async fn read_returns_data_and_metadata() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
@@ -133,7 +133,7 @@ async fn read_answers_with_all_that_is_known() {
 }
 
 #[tokio::test]
-async fn a_version_that_the_caller_knows_is_not_sent_again() {
+async fn reads_respect_if_none_match() {
     let app = App::new().await;
     let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
@@ -152,7 +152,7 @@ async fn a_version_that_the_caller_knows_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn replace_changes_the_data_the_type_and_the_version() {
+async fn replace_changes_data_media_type_and_etag() {
     let app = App::new().await;
     let created = app.send(CREATE).await;
     let id = created.header("Session-Id");
@@ -172,7 +172,7 @@ async fn replace_changes_the_data_the_type_and_the_version() {
 }
 
 #[tokio::test]
-async fn replace_keeps_the_owner_unless_it_names_another() {
+async fn replace_keeps_the_user_unless_given_another() {
     let app = App::new().await;
     let id = app.create_session().await;
     app.send(REPLACE).id(&id).await;
@@ -182,7 +182,7 @@ async fn replace_keeps_the_owner_unless_it_names_another() {
 }
 
 #[tokio::test]
-async fn replace_heeds_if_match() {
+async fn replace_respects_if_match() {
     let app = App::new().await;
     let id = app.create_session().await;
     let old = app.send(READ).id(&id).await.header("ETag").to_owned();
@@ -200,7 +200,7 @@ async fn replace_heeds_if_match() {
 }
 
 #[tokio::test]
-async fn a_hundred_versions_may_match() {
+async fn if_match_accepts_100_etags() {
     let app = App::new().await;
     let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
@@ -211,7 +211,7 @@ async fn a_hundred_versions_may_match() {
 }
 
 #[tokio::test]
-async fn put_creates_under_the_callers_id_only_when_it_says_so() {
+async fn put_creates_only_with_if_none_match() {
     let app = App::new().await;
     let id = "php,style-id_".repeat(2);
     assert_eq!(app.send(REPLACE).id(&id).await.outcome(), "404 session-not-found");
@@ -226,7 +226,7 @@ async fn put_creates_under_the_callers_id_only_when_it_says_so() {
 }
 
 #[tokio::test]
-async fn touch_slides_the_expiry_and_nothing_else() {
+async fn touch_slides_only_the_expiry() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
@@ -246,7 +246,7 @@ async fn touch_slides_the_expiry_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn ids_differ_by_case() {
+async fn session_ids_are_case_sensitive() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     assert_eq!(app.send(READ).id(&EXAMPLE_ID.to_uppercase()).await.status, 404);

@@ -22,7 +22,7 @@ fn token(locked: &Response) -> String {
 }
 
 #[tokio::test]
-async fn the_lock_comes_with_the_session() {
+async fn lock_returns_the_session() {
     let app = App::new().await;
     let id = app.create_session().await;
     let read = app.send(READ).id(&id).await;
@@ -38,7 +38,7 @@ async fn the_lock_comes_with_the_session() {
 }
 
 #[tokio::test]
-async fn while_it_is_held_only_its_holder_writes() {
+async fn lock_restricts_writes_to_its_holder() {
     let app = App::new().await;
     let id = app.create_session().await;
     let held = token(&app.send(LOCK).id(&id).header("session-lock-lease", "30").await);
@@ -59,7 +59,7 @@ async fn while_it_is_held_only_its_holder_writes() {
 }
 
 #[tokio::test]
-async fn it_is_given_back_alone_or_with_a_write() {
+async fn lock_is_released_by_unlock_or_by_a_write() {
     let app = App::new().await;
     let id = app.create_session().await;
     let unlock = |token: &str| app.send(UNLOCK).id(&id).header("session-lock", token);
@@ -88,7 +88,7 @@ async fn it_is_given_back_alone_or_with_a_write() {
 }
 
 #[tokio::test]
-async fn a_lease_falls_by_itself_to_the_millisecond() {
+async fn lease_expires_by_itself() {
     let app = App::new().await;
     let id = app.create_session().await;
     let first = token(&app.send(LOCK).id(&id).header("session-lock-lease", "10").await);
@@ -117,7 +117,7 @@ async fn a_lease_falls_by_itself_to_the_millisecond() {
 }
 
 #[tokio::test]
-async fn a_rotation_takes_the_lock_along() {
+async fn rotation_moves_the_lock() {
     let app = App::new().await;
     let id = app.create_session().await;
     let held = token(&app.send(LOCK).id(&id).await);
@@ -129,7 +129,7 @@ async fn a_rotation_takes_the_lock_along() {
 }
 
 #[tokio::test]
-async fn lease_and_wait_have_their_limits() {
+async fn lease_and_wait_are_limited() {
     let app = App::new().await;
     let id = app.create_session().await;
     for (header, bad) in [
@@ -152,7 +152,7 @@ async fn lock(app: &App, id: &str, lease: &str) -> String {
 }
 
 #[tokio::test]
-async fn waiting_polls_with_reads_and_gives_up_in_time() {
+async fn waiter_polls_with_reads_and_gives_up_in_time() {
     let app = App::new().await;
     let id = app.create_session().await;
     lock(&app, &id, "60").await;
@@ -262,7 +262,7 @@ async fn waiter_gets_404_when_the_session_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_50_increments_under_the_lock_none_is_lost_though_every_fifth_holder_dies() {
+async fn locked_increments_survive_crashing_holders() {
     let app = App::new().await.with_real_clock();
     let id = app.create_session().await;
     app.send(REPLACE).id(&id).body(b"0").await;

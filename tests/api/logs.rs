@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn the_log_holds_no_id_no_user_and_no_data_at_its_loudest() {
+async fn log_contains_no_ids_users_or_data_at_any_level() {
     let (log, _guard) = Log::capture(LevelFilter::TRACE);
     let app = App::new().await;
     let generated = app.send(CREATE).body(b"data-Zecret").await;
@@ -49,7 +49,7 @@ async fn the_log_holds_no_id_no_user_and_no_data_at_its_loudest() {
 }
 
 #[tokio::test]
-async fn a_request_is_one_line_with_what_an_operator_needs() {
+async fn requests_are_logged_as_one_line() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
@@ -81,7 +81,7 @@ async fn a_request_is_one_line_with_what_an_operator_needs() {
 }
 
 #[tokio::test]
-async fn a_failure_is_one_line_that_tells_its_cause() {
+async fn failures_are_logged_as_one_line_with_their_cause() {
     let (log, _guard) = Log::capture(LevelFilter::ERROR);
     let app = App::connect("no-such-table", endpoint(), Timeouts::Long);
     app.send(READ).await;
@@ -107,7 +107,7 @@ async fn malformed_gateway_request_ids_are_not_logged() {
 }
 
 #[tokio::test]
-async fn a_new_session_is_logged_by_its_own_handle_and_not_by_the_one_that_came() {
+async fn create_logs_the_handle_of_the_new_session() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let app = App::new().await;
     let created = app.send(CREATE).id(EXAMPLE_ID).await;

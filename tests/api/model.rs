@@ -13,7 +13,7 @@ use operation::{Operation, operations};
 use state::MAX_LIFETIME;
 
 #[test]
-fn random_operations_agree_with_the_model_at_every_step() {
+fn random_operations_agree_with_the_model() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)

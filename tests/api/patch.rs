@@ -7,7 +7,7 @@ use crate::harness::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_patches_at_once_all_take_effect() {
+async fn concurrent_patches_all_take_effect() {
     let app = App::new().await;
     let id = app.create_session().await;
     let patch = |n: u32| app.send(PATCH).id(&id).body(format!(r#"{{"key{n}":{n}}}"#).as_bytes());
@@ -21,7 +21,7 @@ async fn a_hundred_patches_at_once_all_take_effect() {
 }
 
 #[tokio::test]
-async fn a_patch_is_a_read_and_a_write() {
+async fn patch_takes_one_read_and_one_write() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
@@ -39,7 +39,7 @@ async fn a_patch_is_a_read_and_a_write() {
 }
 
 #[tokio::test]
-async fn what_a_patch_does_not_touch_stays_to_the_letter() {
+async fn patch_keeps_other_members_byte_for_byte() {
     let app = App::new().await;
     let big = br#"{"z":12345678901234567890123,"a":1.10,"u":"stra\u00dfe"}"#;
     let created = app.send(CREATE).header("content-type", "application/vnd.x+json; v=1").body(big);
@@ -52,7 +52,7 @@ async fn what_a_patch_does_not_touch_stays_to_the_letter() {
 }
 
 #[tokio::test]
-async fn who_prefers_it_gets_the_merged_data() {
+async fn patch_returns_the_merged_data_if_preferred() {
     let app = App::new().await;
     let id = app.create_session().await;
     for prefer in ["return=representation", "respond-async, Return=\"Representation\"; x=1"] {
@@ -67,7 +67,7 @@ async fn who_prefers_it_gets_the_merged_data() {
 }
 
 #[tokio::test]
-async fn a_loser_that_prefers_it_gets_the_data_that_won() {
+async fn etag_conflicts_return_the_current_data_if_preferred() {
     let app = App::new().await;
     let id = app.create_session().await;
     let won = app.send(READ).id(&id).await;
@@ -89,7 +89,7 @@ async fn a_loser_that_prefers_it_gets_the_data_that_won() {
 }
 
 #[tokio::test]
-async fn a_patch_heeds_if_match() {
+async fn patch_respects_if_match() {
     let app = App::new().await;
     let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
@@ -100,7 +100,7 @@ async fn a_patch_heeds_if_match() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_patched_says_so_and_stays() {
+async fn failed_patches_change_nothing() {
     let app = App::new().await;
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(1024 * 1024));
     let random: String = (0..13_000).map(|_| new_id()).collect();

@@ -11,7 +11,7 @@ fn count(responses: &[Response], outcome: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_replaces_of_one_version_exactly_one_is_made() {
+async fn concurrent_replaces_of_one_etag_have_one_winner() {
     let app = App::new().await;
     let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
@@ -28,7 +28,7 @@ async fn of_200_replaces_of_one_version_exactly_one_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_creates_of_one_id_exactly_one_is_made() {
+async fn concurrent_creates_of_one_id_have_one_winner() {
     let app = App::new().await;
     let id = new_id();
     let create = |n: usize| app.send(CREATE_WITH_ID).id(&id).body(n.to_string().as_bytes());
@@ -40,7 +40,7 @@ async fn of_200_creates_of_one_id_exactly_one_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_update_in_flight_brings_a_destroyed_session_back() {
+async fn concurrent_writes_do_not_restore_a_destroyed_session() {
     let app = App::new().await;
     let mut total_refused = 0;
     for _ in 0..10 {
@@ -58,7 +58,7 @@ async fn no_update_in_flight_brings_a_destroyed_session_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loop_of_read_and_conditional_replace_loses_no_update() {
+async fn conditional_replace_loses_no_updates() {
     let app = App::new().await;
     let id = app.create_session().await;
     app.send(REPLACE).id(&id).body(b"0").await;

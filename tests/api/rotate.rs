@@ -14,7 +14,7 @@ fn new_id(rotated: &Response) -> String {
 }
 
 #[tokio::test]
-async fn a_session_moves_with_all_that_it_has() {
+async fn rotation_keeps_data_and_metadata() {
     let app = App::with_max_lifetime(1000).await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let old = created.header("Session-Id").to_owned();
@@ -44,7 +44,7 @@ async fn a_session_moves_with_all_that_it_has() {
 }
 
 #[tokio::test]
-async fn a_login_is_one_request() {
+async fn rotation_can_set_user_and_data() {
     let app = App::new().await;
     let created = app.send(CREATE).without("session-user").await;
     let login = app.send(ROTATE).id(created.header("Session-Id"));
@@ -58,7 +58,7 @@ async fn a_login_is_one_request() {
 }
 
 #[tokio::test]
-async fn with_a_grace_the_old_id_reads_its_old_data_and_does_nothing_else() {
+async fn old_id_is_read_only_during_grace_period() {
     let app = App::new().await;
     let created = app.send(CREATE).await;
     let old = created.header("Session-Id");
@@ -95,7 +95,7 @@ async fn with_a_grace_the_old_id_reads_its_old_data_and_does_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_grace_ends_with_the_session_that_the_old_one_became() {
+async fn grace_period_ends_when_the_successor_is_destroyed() {
     let app = App::new().await;
     let rotate =
         async |id: &str| new_id(&app.send(ROTATE).id(id).header("session-grace", "300").await);
@@ -120,7 +120,7 @@ async fn a_grace_ends_with_the_session_that_the_old_one_became() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_every_moment_the_session_is_under_one_of_the_two_ids() {
+async fn concurrent_rotations_have_one_winner() {
     let app = App::new().await;
     for _ in 0..10 {
         let old = app.create_session().await;
@@ -150,7 +150,7 @@ async fn at_every_moment_the_session_is_under_one_of_the_two_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_in_flight_goes_along_or_is_refused() {
+async fn rotation_loses_no_concurrent_replace() {
     let app = App::new().await;
     for _ in 0..10 {
         let old = app.create_session().await;
@@ -167,7 +167,7 @@ async fn a_change_in_flight_goes_along_or_is_refused() {
 }
 
 #[tokio::test]
-async fn rotate_heeds_if_match_and_its_own_headers() {
+async fn rotate_respects_if_match_and_validates_headers() {
     let app = App::new().await;
     let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();

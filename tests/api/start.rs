@@ -75,7 +75,7 @@ async fn start(program: &str, has_dynamodb: bool) -> (Vec<String>, impl Future<O
 const NEXT: &str = "GET /2018-06-01/runtime/invocation/next HTTP/1.1";
 
 #[tokio::test]
-async fn the_connection_is_made_by_a_call_that_the_role_allows_and_that_changes_nothing() {
+async fn init_connects_with_a_permitted_read_only_call() {
     for (program, action) in [
         (env!("CARGO_BIN_EXE_read"), "GetItem"),
         (env!("CARGO_BIN_EXE_write"), "GetItem"),
@@ -88,7 +88,7 @@ async fn the_connection_is_made_by_a_call_that_the_role_allows_and_that_changes_
 }
 
 #[tokio::test]
-async fn a_function_starts_without_dynamodb_and_says_so() {
+async fn function_starts_without_dynamodb_and_logs_a_warning() {
     let (requests, log) = start(env!("CARGO_BIN_EXE_read"), false).await;
     assert_eq!(requests, [NEXT]);
     let line = log.await;
@@ -98,7 +98,7 @@ async fn a_function_starts_without_dynamodb_and_says_so() {
 }
 
 #[tokio::test]
-async fn log_lines_have_the_version_of_the_function() {
+async fn log_lines_contain_the_function_version() {
     let (_, log) = start(env!("CARGO_BIN_EXE_read"), true).await;
     let line = log.await;
     assert_eq!(line["problem"], "route-not-found");

@@ -14,7 +14,7 @@ async fn list(app: &App, user: &str, current_id: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_hundred_sessions_list_newest_first_and_end_all_but_one() {
+async fn list_and_revoke_all_handle_300_sessions() {
     let app = App::new().await;
     let created = send_concurrently((0..300).map(|n| app.send(CREATE).at(n))).await;
     let ids: Vec<_> = created.iter().map(|response| response.header("Session-Id")).collect();
@@ -39,7 +39,7 @@ async fn three_hundred_sessions_list_newest_first_and_end_all_but_one() {
 }
 
 #[tokio::test]
-async fn an_entry_says_when_and_until_when() {
+async fn list_entries_have_creation_and_expiry() {
     let app = App::with_max_lifetime(100).await;
     let created = app.send(CREATE).header("session-ttl", "600").await;
     let id = created.header("Session-Id");
@@ -58,7 +58,7 @@ async fn an_entry_says_when_and_until_when() {
 }
 
 #[tokio::test]
-async fn expired_sessions_and_those_of_another_owner_are_not_listed_nor_ended() {
+async fn expired_sessions_and_sessions_of_other_users_are_excluded() {
     let app = App::new().await;
     app.send(CREATE).header("session-ttl", "60").await;
     let reassigned = app.create_session().await;
@@ -70,7 +70,7 @@ async fn expired_sessions_and_those_of_another_owner_are_not_listed_nor_ended() 
 }
 
 #[tokio::test]
-async fn a_handle_ends_a_session_of_its_user_and_reads_nothing() {
+async fn handles_only_destroy_sessions_of_their_user() {
     let app = App::new().await;
     let id = app.create_session().await;
     let handle = handle(&id);
@@ -95,7 +95,7 @@ async fn a_handle_ends_a_session_of_its_user_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn whose_sessions_are_meant_must_be_said() {
+async fn user_routes_require_session_user() {
     let app = App::new().await;
     for event in [LIST, REVOKE_ALL, REVOKE] {
         for request in [

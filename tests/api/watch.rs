@@ -71,7 +71,7 @@ impl Drop for Local {
 
 #[test]
 #[ignore = "requires cargo-lambda, which `make test` installs"]
-fn the_binaries_serve_a_session_over_http() {
+fn binaries_serve_sessions_over_http() {
     let local = Local::start();
     let created = local.send(
         local
