@@ -20,5 +20,5 @@ pub(crate) use request::{Request, send_concurrently};
 pub(crate) use response::Response;
 pub(crate) use routes::{
     ALL, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, LIST, LOCK, PATCH, READ, REPLACE,
-    REVOKE, REVOKE_ALL, ROTATE, TOUCH, UNLOCK,
+    REVOKE, REVOKE_ALL, ROTATE, Route, TOUCH, UNLOCK, routes,
 };

@@ -28,6 +28,7 @@ mod model;
 mod patch;
 mod races;
 mod rotate;
+mod routes;
 mod start;
 mod users;
 mod watch;

@@ -30,6 +30,12 @@ impl Request {
         Self { app, event, route, function: &route.function, at: 0 }
     }
 
+    /// Sends the request to this function instead of the one of its route.
+    pub(crate) fn function(mut self, function: &'static str) -> Self {
+        self.function = function;
+        self
+    }
+
     /// Sets `Session-Id`.
     pub(crate) fn id(self, id: &str) -> Self {
         self.header("session-id", id)

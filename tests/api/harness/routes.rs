@@ -11,6 +11,12 @@ pub(crate) struct Route {
     pub(crate) route: String,
     /// Lambda function that serves it.
     pub(crate) function: String,
+    /// Its event file in `events/`.
+    pub(crate) event: String,
+    /// Headers that it reads. Those in square brackets are optional.
+    pub(crate) headers: Vec<String>,
+    /// Status of the response to the event file, if the session exists.
+    pub(crate) success: u16,
     /// All statuses that are not common to all routes.
     pub(crate) statuses: Vec<u16>,
 }
