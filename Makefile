@@ -77,7 +77,7 @@ deploy: tools .tools/sam/installed ## build and deploy to your AWS account (STAC
 	@$(SAM)/python -B deploy/stack.py call
 
 destroy-stack: .tools/sam/installed ## delete the stack but for the sessions (STACK=…)
-	@$(SAM)/python -B deploy/stack.py destroy --stack-name $(STACK)
+	@$(SAM)/python -B deploy/stack.py destroy $(if $(filter command environment,$(firstword $(origin STACK))),--stack-name $(STACK))
 
 tools: .venv/installed
 

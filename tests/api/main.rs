@@ -18,6 +18,7 @@ mod bad_input;
 mod bytes;
 mod capacity;
 mod destroy;
+mod documents;
 mod expiry;
 mod faults;
 mod harness;

@@ -9,13 +9,14 @@ use ureq::Agent;
 use ureq::http::{Request, Response};
 
 /// The local API, as a process of its own. Dropping it sends `SIGTERM`.
-struct Local {
+pub(crate) struct Local {
     process: Child,
     url: String,
 }
 
 impl Local {
-    fn start() -> Self {
+    /// Starts the API over sessions that are stored in a new folder of this name.
+    pub(crate) fn start(data: &str) -> Self {
         let free_port = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().port().to_string()
@@ -24,7 +25,7 @@ impl Local {
         // Cargo builds examples in a sibling of the folder with the tests.
         let tests = std::env::current_exe().unwrap();
         let program = tests.parent().unwrap().parent().unwrap().join("examples/local");
-        let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("watch");
+        let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(data);
         let _ = std::fs::remove_dir_all(&data);
         let mut process = Command::new(program)
             .args(["--port", &port, "--dynamodb-port", &free_port()])
@@ -41,6 +42,10 @@ impl Local {
         let local = Self { process, url: format!("http://localhost:{port}") };
         assert!(ready.is_some(), "the program exited before it was ready");
         local
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     fn send(&self, request: ureq::http::request::Builder, body: &[u8]) -> Response<Vec<u8>> {
@@ -72,7 +77,7 @@ impl Drop for Local {
 #[test]
 #[ignore = "requires cargo-lambda, which `make test` installs"]
 fn binaries_serve_sessions_over_http() {
-    let local = Local::start();
+    let local = Local::start("watch");
     let created = local.send(
         local
             .request("POST", "/session")

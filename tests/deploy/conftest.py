@@ -7,12 +7,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import template as tpl  # noqa: E402
-from contract import ROUTES  # noqa: E402
+from contract import ROUTE  # noqa: E402
 from emulator import IGNORED, Emulator, Stack  # noqa: E402
 
 
 def pytest_configure(config):
-    # pytest tears down on Ctrl-C only; a polite request to end is to be no different.
+    # pytest tears down on Ctrl-C only. SIGTERM should do the same.
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -45,21 +45,20 @@ def stack(emulator):
 
 @pytest.fixture(scope="session")
 def app(stack):
-    """The credentials of an app instance that may use sessions, and end those of a user."""
+    """The credentials of an app instance that may use sessions, and list and destroy those of a user."""
     return stack.user("app", "UseSessionsPolicy", "UserSessionsPolicy")
 
 
 @pytest.fixture
 def session(stack, app):
-    """The id of a live session, of the user whom the routes of a user ask for."""
-    create = next(route for route in ROUTES if route.key == "POST /session")
-    answer = stack.request(app, create, headers={"session-user": "ada"})
-    assert answer.status == 201, f"a session could not be made: {answer}"
-    return answer.headers["session-id"]
+    """The id of a live session of the user in the events."""
+    response = stack.request(app, ROUTE["POST /session"])
+    assert response.status == 201, f"could not create a session: {response}"
+    return response.headers["session-id"]
 
 
 class Matrix:
-    """What was seen of each role: which actions it needed, was allowed and was refused."""
+    """What was observed of each role: the actions that it needed, was allowed and was refused."""
 
     def __init__(self):
         self.needs = {}
@@ -72,7 +71,7 @@ class Matrix:
         self.seen.setdefault((function, action, where), set()).add("refused" if refused else "allowed")
 
     def lines(self):
-        """A row for each action that a role needs or has, and one for all that was refused."""
+        """A row for each action that a role needs or allows, and one for all those that it was refused."""
         rows = [("role", "DynamoDB action", "on", "needed by", "allowed", "refused")]
         for function in dict.fromkeys(function for function, _, _ in self.seen):
             refused = {"the table": 0, "another table": 0}
@@ -105,7 +104,7 @@ def matrix():
     return MATRIX
 
 
-#: What the stack was deployed without.
+#: What was left out of the template before it was deployed.
 LEFT_OUT = []
 
 

@@ -1,23 +1,29 @@
-"""What the deployment promises, as tables. A new route, function or action is a row here.
+"""What the deployment promises, as tables. A new action or policy is a row here; routes are in tests/routes.json.
 
-Nothing here is read from the template: it is what the template is held against.
+Nothing here is read from the template: the template is compared with it.
 """
 
+import json
 from dataclasses import dataclass, field
+
+import template as tpl
+
+#: The headers of an event that a client sends for the API, in contrast to those of HTTP and of the signature.
+API_HEADERS = ("session-", "content-type", "if-", "prefer")
 
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the API, and a request to it that a session's owner would make."""
+    """A route of the API, with a request to it that the owner of a session would send."""
 
     key: str
     function: str
-    #: The status that the request gets on a live session.
+    #: The status of the response to that request on a live session.
     status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    #: Does the request name the session by its id?
-    names_session: bool = True
+    headers: dict[str, str]
+    body: bytes | None
+    #: Whether the request names the session by its id.
+    names_session: bool
 
     @property
     def method(self) -> str:
@@ -27,29 +33,23 @@ class Route:
         return self.key.split(" ")[1].replace("{handle}", handle)
 
 
-JSON = {"content-type": "application/json"}
-USER = {"session-user": "ada"}
+def route(row):
+    """A row of the table, with the request of its event."""
+    event = json.loads((tpl.ROOT / "events" / row["event"]).read_text())
+    headers = {name: value for name, value in event["headers"].items() if name.startswith(API_HEADERS)}
+    headers.pop("session-id", None)
+    body = event.get("body")
+    names_session = "Session-Id" in row["headers"]
+    return Route(row["route"], row["function"], row["success"], headers, body and body.encode(), names_session)
 
-ROUTES = [
-    Route("POST /session", "write", 201, JSON, b'{"cart":[]}', names_session=False),
-    Route("GET /session", "read", 200),
-    Route("HEAD /session", "read", 200),
-    Route("PUT /session", "write", 204, JSON, b'{"cart":["apple"]}'),
-    Route("DELETE /session", "destroy", 204),
-    Route("POST /session/touch", "write", 204),
-    Route("PATCH /session", "write", 204, {"content-type": "application/merge-patch+json"}, b'{"theme":"dark"}'),
-    Route("POST /session/rotate", "rotate", 200),
-    Route("POST /session/lock", "write", 200),
-    Route("DELETE /session/lock", "write", 204, {"session-lock": "AAAAAAAAAAAAAAAAAAAAAA"}),
-    Route("GET /sessions", "read", 200, USER, names_session=False),
-    Route("DELETE /sessions", "destroy", 200, USER, names_session=False),
-    Route("DELETE /sessions/{handle}", "destroy", 204, USER, names_session=False),
-]
+
+ROUTES = [route(row) for row in json.loads((tpl.ROOT / "tests" / "routes.json").read_text())]
+ROUTE = {route.key: route for route in ROUTES}
 
 
 @dataclass(frozen=True)
 class Need:
-    """An action that a function's role has, and the request that fails without it."""
+    """An action that a function's role allows, and a request that fails without it."""
 
     action: str
     #: The key of the route whose request needs the action.
@@ -59,7 +59,7 @@ class Need:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-#: For each function all that its role may do in DynamoDB, each with an operation that needs it.
+#: For each function, everything that its role allows in DynamoDB, each with a request that needs it.
 ROLES = {
     "read": [
         Need("GetItem", "GET /session"),
@@ -84,7 +84,7 @@ ROLES = {
 
 FUNCTIONS = list(ROLES)
 
-#: For each managed policy that callers attach, the routes it allows: no others.
+#: For each managed policy that callers attach, the routes that it allows, and no others.
 POLICIES = {
     "UseSessionsPolicy": [
         "POST /session",
@@ -109,6 +109,6 @@ POLICIES = {
     ],
 }
 
-#: The most of each, in milliseconds; every one must be below the next.
+#: The longest of each, in milliseconds. Each must be below the next.
 GATEWAY_TIMEOUT = 30_000
 FUNCTION_TIMEOUTS = {"read": 5_000, "write": 15_000, "rotate": 15_000, "destroy": 5_000}

@@ -1,7 +1,7 @@
-"""AWS on this machine: the emulator as a process, the stack deployed into it, and callers.
+"""AWS on this machine: the process of the emulator, the stack that is deployed into it, and callers.
 
 The emulator (ministack) checks signatures and enforces IAM policies, down to the ARN. What it lacks is
-made up for here, and what cannot be is left out of the template and listed in the tests' output.
+supplied here. What cannot be supplied is left out of the template and listed in the tests' output.
 """
 
 import base64
@@ -37,7 +37,7 @@ STACK = "session-api"
 BUCKET = "session-api-artifacts"
 #: What the emulator accepts in the template and does nothing about.
 IGNORED = [
-    "Api.Body: the tests make the routes from it, with the authorizer that it asks for",
+    "Api.Body: the tests make the routes from it, with the authorizer that the body specifies",
     "Api.DefaultRouteSettings: nothing is throttled",
     "Sessions.TimeToLiveSpecification: nothing is deleted by TTL",
     "Sessions.SSESpecification, PointInTimeRecoverySpecification: stored, without effect",
@@ -45,12 +45,12 @@ IGNORED = [
     "MetricFilters: no log line is counted, so no alarm ever goes off by itself",
     "UpdatePolicy of the aliases: an update moves an alias at once, and no order follows from it",
 ]
-#: The account's root, whom the emulator lets do everything and whose signature it does not check.
+#: The root of the account. The emulator allows it everything and does not check its signature.
 ROOT = Credentials("test", "test")
 
 
 def wait_until(what, condition, seconds=60):
-    """Polls until the condition gives something, and gives that."""
+    """Polls until the condition returns something, and returns that."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -60,13 +60,13 @@ def wait_until(what, condition, seconds=60):
 
 
 class Emulator:
-    """One process of the emulator with all it starts, and a folder that goes when it goes."""
+    """A process of the emulator with everything that it starts, and a folder that is deleted when it stops."""
 
     def __init__(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        # The name and not the address: the emulator tells its endpoints apart by the name.
+        # The name, not the address: the emulator distinguishes its endpoints by name.
         self.url = f"http://localhost:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="session-api-deploy-"))
         self.log = self.folder / "emulator.log"
@@ -80,7 +80,7 @@ class Emulator:
             "AWS_ENDPOINT_URL": self.url,
         }
         with self.log.open("wb") as log:
-            # A session of its own, so that it can be ended with the functions that it runs.
+            # Its own session, so that it can be stopped together with the functions that it runs.
             self.process = subprocess.Popen(
                 [Path(sys.executable).with_name("ministack")],
                 env=environment,
@@ -94,10 +94,10 @@ class Emulator:
     def wait_until_ready(self):
         def ready():
             if self.process.poll() is not None:
-                raise RuntimeError(f"the emulator ended:\n{self.log.read_text()[-4000:]}")
+                raise RuntimeError(f"the emulator exited:\n{self.log.read_text()[-4000:]}")
             try:
-                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5) as answer:
-                    return answer.status == 200
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5) as response:
+                    return response.status == 200
             except OSError:
                 return False
 
@@ -116,8 +116,8 @@ class Emulator:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
-        """The environment of a program that is to take the emulator for AWS."""
-        # Not the machine's own settings of AWS: a test must not reach an account.
+        """The environment of a program that calls the emulator in place of AWS."""
+        # Without the machine's own AWS settings: a test must not reach an account.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return kept | {
             "AWS_ENDPOINT_URL": self.url,
@@ -155,7 +155,7 @@ class Emulator:
             aws_access_key_id=credentials.access_key,
             aws_secret_access_key=credentials.secret_key,
             aws_session_token=credentials.token,
-            # A refusal is an answer here and not a mishap to try again.
+            # The tests expect refusals, so they must not be retried.
             config=Config(
                 retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False
             ),
@@ -182,7 +182,7 @@ def deployable(built):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -192,7 +192,7 @@ class Answer:
 
 
 class Stack:
-    """The stack as deployed, seen by those who call it."""
+    """The deployed stack, from the point of view of its callers."""
 
     def __init__(self, emulator: Emulator, built: Path):
         self.emulator = emulator
@@ -233,7 +233,7 @@ class Stack:
         )
 
     def _make_routes(self):
-        """Makes the routes that the processed template describes; gives each one's function."""
+        """Creates the routes of the processed template, and returns the function of each."""
         gateway = self.emulator.client("apigatewayv2")
         routes = {}
         for key, operation in tpl.operations(self.processed).items():
@@ -249,14 +249,14 @@ class Stack:
                 ApiId=self.api_id,
                 RouteKey=key,
                 Target=f"integrations/{integration['IntegrationId']}",
-                # What the template asks for, so that a route without an authorizer is open here too.
+                # As in the template, so that a route without an authorizer is open here too.
                 AuthorizationType="AWS_IAM" if tpl.is_iam_authorized(operation) else "NONE",
             )
             routes[key] = arn
         return routes
 
     def resolve(self, value):
-        """The value of `Ref`, `Fn::Sub` and `Fn::GetAtt` over the resources of the stack."""
+        """The value of `Ref`, `Fn::Sub` and `Fn::GetAtt` for the resources of the stack."""
         if isinstance(value, str):
             return value
         (function, argument), = value.items()
@@ -287,7 +287,7 @@ class Stack:
     # Callers
 
     def user(self, name, *policies):
-        """The credentials of a new user with these of the stack's managed policies."""
+        """The credentials of a new user with these policies of the stack."""
         iam = self.emulator.client("iam")
         iam.create_user(UserName=name)
         for policy in policies:
@@ -296,7 +296,7 @@ class Stack:
         return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
     def caller_role(self, policy):
-        """The temporary credentials of a role with this one of the stack's managed policies."""
+        """The temporary credentials of a role with this policy of the stack."""
         iam, name = self.emulator.client("iam"), f"role-with-{policy}"
         trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -306,20 +306,20 @@ class Stack:
         return self.assume(name)
 
     def as_role(self, logical):
-        """The credentials that a role of the stack has when it is assumed."""
+        """The credentials of a role of the stack."""
         return self.assume(self.resources[logical])
 
     def assume(self, name):
         arn = self.emulator.client("iam").get_role(RoleName=name)["Role"]["Arn"]
-        answer = self.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")
-        got = answer["Credentials"]
+        response = self.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")
+        got = response["Credentials"]
         return Credentials(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
 
     def call(
         self, credentials, method, path, headers=None, body=None, tamper=None, api=None
-    ) -> Answer:
-        """Calls the API from outside. Signed, unless there are no credentials."""
-        # The API's name does not resolve here; the emulator goes by the Host header.
+    ) -> Response:
+        """Sends a request to the API, signed if there are credentials."""
+        # The API's host name does not resolve here. The emulator reads the Host header.
         host = f"{api or self.api_id}.execute-api.localhost:{self.emulator.port}"
         url = f"http://{host}{path}"
         request = AWSRequest(method, url, headers=dict(headers or {}), data=body or b"")
@@ -335,14 +335,14 @@ class Stack:
             headers=dict(prepared.headers) | {"host": host},
         )
         try:
-            with urllib.request.urlopen(sent, timeout=60) as answer:
-                return Answer(answer.status, lower(answer.headers), answer.read())
+            with urllib.request.urlopen(sent, timeout=60) as response:
+                return Response(response.status, lower(response.headers), response.read())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, lower(error.headers), error.read())
+                return Response(error.code, lower(error.headers), error.read())
 
-    def request(self, credentials, route: Route, session=None, headers=None) -> Answer:
-        """The request of the table to a route, for this session."""
+    def request(self, credentials, route: Route, session=None, headers=None) -> Response:
+        """Sends the request of the route's event, for this session."""
         handle = handle_of(session) if session else "-"
         all_headers = dict(route.headers) | (headers or {})
         if session and route.names_session:
@@ -350,7 +350,7 @@ class Stack:
         return self.call(credentials, route.method, route.path(handle), all_headers, route.body)
 
     def runs(self, function: str) -> int:
-        """How many times a function was run, by its own log group."""
+        """How many times a function has run, according to its log group."""
         logs = self.emulator.client("logs")
         group = self.resources[f"{function.capitalize()}Logs"]
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
@@ -360,7 +360,7 @@ class Stack:
 
 
 def handle_of(session):
-    """The public name of a session, by its id."""
+    """The handle of a session id."""
     digest = hashlib.sha256(session.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -370,5 +370,5 @@ def lower(headers):
 
 
 def machine():
-    """This machine's processor, in Lambda's words."""
+    """The processor of this machine, as Lambda names it."""
     return {"aarch64": "arm64", "arm64": "arm64"}.get(os.uname().machine, "x86_64")

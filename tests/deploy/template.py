@@ -1,4 +1,4 @@
-"""The template as data: read with its short forms, translated as SAM translates it."""
+"""The template as data: read with its short forms, and translated by SAM."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from samtranslator.translator.transform import transform
 
-# It warns of a switch of its own that it does not find.
+# It warns about a feature toggle of its own that is missing.
 logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
 HERE = Path(__file__).resolve().parent
@@ -20,7 +20,7 @@ METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "x-amazon
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, given as the long ones."""
+    """Reads CloudFormation's short forms as the long ones."""
 
 
 def _short_form(loader, suffix, node):
@@ -43,7 +43,7 @@ def load(path):
 
 
 def of_type(document, kind):
-    """The resources of a type, by their logical names."""
+    """The resources of a type, by logical name."""
     return {
         name: resource
         for name, resource in document["Resources"].items()
@@ -52,14 +52,14 @@ def of_type(document, kind):
 
 
 class NoPolicies:
-    """SAM asks IAM for the policies that AWS manages. The template must not need any by name."""
+    """SAM asks IAM for the AWS managed policies. The template must not refer to any by name."""
 
     def load(self):
         return {}
 
 
 def translate(document):
-    """What SAM makes of the template: what CloudFormation gets to see."""
+    """The template as SAM translates it, which is what CloudFormation sees."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     document = copy.deepcopy(document)
     for function in of_type(document, "AWS::Serverless::Function").values():
@@ -69,7 +69,7 @@ def translate(document):
 
 
 def operations(processed):
-    """Each route of the processed template's HTTP APIs with its operation."""
+    """Each route of the HTTP APIs in the processed template, with its operation."""
     found = {}
     for api in of_type(processed, "AWS::ApiGatewayV2::Api").values():
         for path, item in api["Properties"]["Body"]["paths"].items():
@@ -146,8 +146,8 @@ NOTHING = object()
 
 
 def decide(translated, values):
-    """The translated template as it takes effect with these values of its parameters: references to
-    them are replaced, conditions decided, and what a condition leaves out is gone."""
+    """The translated template with these values in place of references to them, its conditions decided, and without
+    what a condition leaves out."""
     conditions = translated.get("Conditions", {})
 
     def holds(name):
@@ -167,7 +167,7 @@ def decide(translated, values):
             if name == "Fn::If":
                 return value(argument[1] if holds(argument[0]) else argument[2])
             if name == "Fn::Equals":
-                # CloudFormation compares texts.
+                # CloudFormation compares strings.
                 left, right = (str(value(one)) for one in argument)
                 return left == right
             if name == "Fn::Not":
@@ -188,11 +188,11 @@ def decide(translated, values):
 
 
 def arn_tail(key):
-    """The end of the ARN that a policy names a route by; a variable of the path is any value."""
+    """The end of a route's ARN in a policy. A variable of the path matches any value."""
     method, path = key.split(" ")
     return f"$default/{method}" + re.sub(r"\{[a-z]+\}", "*", path)
 
 
 def dashboard(properties):
-    """The body of a dashboard, with `<Name>` for what it names of the stack."""
+    """The body of a dashboard, with `<Name>` in place of references."""
     return json.loads(SUB.sub(lambda match: f"<{match[1]}>", properties["DashboardBody"]["Fn::Sub"]))

@@ -1,4 +1,4 @@
-"""Who gets in: the signature, and what each policy for callers allows."""
+"""Who may call the API: signatures, and what each policy for callers allows."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from contract import FUNCTIONS, POLICIES, ROUTES
 
 @pytest.fixture(scope="module")
 def callers(stack):
-    """A user for each policy, and one without any."""
+    """A user with each policy, and one without a policy."""
     users = {policy: stack.user(f"holder-of-{policy}", policy) for policy in POLICIES}
     return users | {"no policy": stack.user("holder-of-none")}
 
@@ -44,12 +44,12 @@ INTRUDERS = [unsigned, wrong_secret, unknown_key, changed_after_signing, no_poli
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
 @pytest.mark.parametrize("intruder", INTRUDERS, ids=lambda intruder: intruder.__name__)
-def test_an_intruder_is_refused_and_no_function_runs(stack, callers, session, route, intruder):
+def test_unauthorized_request_is_refused_before_a_function_runs(stack, callers, session, route, intruder):
     credentials, tamper = intruder(stack, callers)
     before = {function: stack.runs(function) for function in FUNCTIONS}
     headers = dict(route.headers) | {"session-id": session}
-    answer = stack.call(credentials, route.method, route.path("-"), headers, route.body, tamper)
-    assert answer.status == 403, f"{route.key} {intruder.__name__}: not refused, {answer}"
+    response = stack.call(credentials, route.method, route.path("-"), headers, route.body, tamper)
+    assert response.status == 403, f"{route.key} {intruder.__name__}: not refused, {response}"
     after = {function: stack.runs(function) for function in FUNCTIONS}
     assert after == before, f"{route.key} {intruder.__name__}: refused, but a function was run"
 
@@ -59,18 +59,18 @@ def test_an_intruder_is_refused_and_no_function_runs(stack, callers, session, ro
     list(itertools.product(POLICIES, ROUTES)),
     ids=lambda value: value if isinstance(value, str) else value.key,
 )
-def test_a_policy_allows_its_routes_and_no_other(stack, callers, session, policy, route):
+def test_policy_allows_its_routes_and_no_others(stack, callers, session, policy, route):
     before = stack.runs(route.function)
-    answer = stack.request(callers[policy], route, session)
+    response = stack.request(callers[policy], route, session)
     ran = stack.runs(route.function) - before
     if route.key in POLICIES[policy]:
-        assert (answer.status, ran) == (route.status, 1), f"{policy} must allow {route.key}: {answer}, run {ran} times"
+        assert (response.status, ran) == (route.status, 1), f"{policy} must allow {route.key}: {response}, run {ran} times"
     else:
-        assert (answer.status, ran) == (403, 0), f"{policy} must not allow {route.key}: {answer}, run {ran} times"
+        assert (response.status, ran) == (403, 0), f"{policy} must not allow {route.key}: {response}, run {ran} times"
 
 
-def test_the_policies_are_for_this_api_alone(stack, callers):
-    """The same call to another API of the account is refused, though its routes are named alike."""
+def test_policies_allow_this_api_only(stack, callers):
+    """The same request to another API of the account is refused, although its routes have the same names."""
     gateway = stack.emulator.client("apigatewayv2")
     other = gateway.create_api(Name="other", ProtocolType="HTTP")["ApiId"]
     try:
@@ -87,7 +87,7 @@ def test_the_policies_are_for_this_api_alone(stack, callers):
                 AuthorizationType="AWS_IAM",
             )
         for policy, route in itertools.product(POLICIES, ROUTES):
-            answer = stack.call(callers[policy], route.method, route.path("-"), api=other)
-            assert answer.status == 403, f"{policy} allows {route.key} of another API: {answer}"
+            response = stack.call(callers[policy], route.method, route.path("-"), api=other)
+            assert response.status == 403, f"{policy} allows {route.key} of another API: {response}"
     finally:
         gateway.delete_api(ApiId=other)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import template as tpl
+from contract import ROUTE
 from emulator import REGION
 
 DOCUMENTS = "".join((tpl.ROOT / name).read_text() for name in ("README.md", "docs/api.md"))
@@ -44,8 +45,8 @@ def php(folder):
 
 @pytest.mark.parametrize("kind", ["key", "role"])
 @pytest.mark.parametrize("example", [curl, python, node, php], ids=lambda example: example.__name__)
-def test_an_example_makes_a_session(stack, app, tmp_path, example, kind):
-    """With a user's access key, and with the temporary credentials of a role."""
+def test_example_creates_a_session(stack, app, tmp_path, example, kind):
+    """With the access key of a user, and with temporary credentials of a role."""
     program = example.__name__
     if program != "python" and not shutil.which(program):
         pytest.skip(f"{program} is not on this machine")
@@ -69,3 +70,12 @@ def test_an_example_makes_a_session(stack, app, tmp_path, example, kind):
     assert "201" in done.stdout, said
     assert re.search(r"[A-Za-z0-9_-]{43}", done.stdout), f"no session id: {said}"
     assert stack.runs("write") == before + 1
+
+
+def test_api_document_lists_every_route():
+    text = (tpl.ROOT / "docs" / "api.md").read_text()
+    table = text[text.index("## Routes"):text.index("## Headers")]
+    listed = set()
+    for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):
+        listed |= set(re.findall(r"`([A-Z]+ /[a-z/{}]+)`", row))
+    assert listed == ROUTE.keys()

@@ -6,11 +6,11 @@ from contract import ROUTES
 from emulator import handle_of
 
 
-def test_every_route_of_the_contract_is_deployed_and_no_other(stack):
-    assert set(stack.routes) == {route.key for route in ROUTES}, "routes deployed, routes promised"
+def test_exactly_the_routes_of_the_contract_are_deployed(stack):
+    assert set(stack.routes) == {route.key for route in ROUTES}, "deployed routes, routes of the contract"
 
 
-def test_the_life_of_a_session(stack, app):
+def test_session_lives_from_create_to_destroy(stack, app):
     cart, fuller = b'{"cart":["apple"]}', b'{"cart":["apple","pear"]}'
     json_type = {"content-type": "application/json"}
 
@@ -29,13 +29,13 @@ def test_the_life_of_a_session(stack, app):
     assert head.headers["etag"] == created.headers["etag"]
 
     known = stack.call(app, "GET", "/session", session | {"if-none-match": read.headers["etag"]})
-    assert (known.status, known.body) == (304, b""), f"read what is known: {known}"
+    assert (known.status, known.body) == (304, b""), f"read with a current ETag: {known}"
 
     replaced = stack.call(app, "PUT", "/session", session | json_type | {"if-match": read.headers["etag"]}, fuller)
     assert replaced.status == 204, f"replace: {replaced}"
 
     stale = stack.call(app, "PUT", "/session", session | json_type | {"if-match": read.headers["etag"]}, cart)
-    assert stale.status == 412, f"replace a version that is gone: {stale}"
+    assert stale.status == 412, f"replace with a stale ETag: {stale}"
     assert json.loads(stale.body)["type"] == "urn:session-api:etag-mismatch"
 
     touched = stack.call(app, "POST", "/session/touch", session | {"session-ttl": "1200"})
@@ -43,7 +43,7 @@ def test_the_life_of_a_session(stack, app):
 
     again = stack.call(app, "GET", "/session", session)
     assert (again.status, again.body) == (200, fuller), f"read again: {again}"
-    assert again.headers["etag"] == replaced.headers["etag"], "a touch changed the data's version"
+    assert again.headers["etag"] == replaced.headers["etag"], "a touch changed the ETag"
 
     patched = stack.call(
         app, "PATCH", "/session",
@@ -55,7 +55,7 @@ def test_the_life_of_a_session(stack, app):
     locked = stack.call(app, "POST", "/session/lock", session)
     assert (locked.status, locked.body) == (200, patched.body), f"lock: {locked}"
     outside = stack.call(app, "PUT", "/session", session | json_type, cart)
-    assert outside.status == 423, f"replace what another has locked: {outside}"
+    assert outside.status == 423, f"replace without the lock's token: {outside}"
     unlocked = stack.call(app, "DELETE", "/session/lock", session | {"session-lock": locked.headers["session-lock"]})
     assert unlocked.status == 204, f"unlock: {unlocked}"
 
@@ -82,7 +82,7 @@ def test_the_life_of_a_session(stack, app):
     assert all_but_one.status == 200, f"revoke all: {all_but_one}"
     assert json.loads(all_but_one.body)["destroyed"] >= 1
     kept = stack.call(app, "GET", "/session", session)
-    assert kept.status == 200, f"read what revoke-all keeps: {kept}"
+    assert kept.status == 200, f"read the session that revoke-all keeps: {kept}"
 
     destroyed = stack.call(app, "DELETE", "/session", session)
     assert destroyed.status == 204, f"destroy: {destroyed}"
@@ -93,8 +93,8 @@ def test_the_life_of_a_session(stack, app):
         assert json.loads(gone.body)["type"] == "urn:session-api:session-not-found"
 
 
-def test_bytes_come_back_as_they_went(stack, app):
-    """Through the gateway's base64 and back: what no embedded test can see."""
+def test_binary_data_is_returned_exactly(stack, app):
+    """Through the base64 of API Gateway, which the embedded tests cannot cover."""
     data = bytes(range(256)) * 40
     created = stack.call(app, "POST", "/session", {"content-type": "image/png"}, data)
     assert created.status == 201, f"create: {created}"
@@ -103,7 +103,7 @@ def test_bytes_come_back_as_they_went(stack, app):
     assert read.body == data
 
 
-def test_the_table_holds_neither_the_id_nor_the_data(stack, app):
+def test_table_contains_neither_session_id_nor_data(stack, app):
     created = stack.call(app, "POST", "/session", {"content-type": "text/plain"}, b"a secret of the cart")
     session = created.headers["session-id"]
     items = stack.emulator.client("dynamodb").scan(TableName=stack.table)["Items"]
@@ -112,7 +112,7 @@ def test_the_table_holds_neither_the_id_nor_the_data(stack, app):
     assert "a secret of the cart" not in repr(items), "a copy of the table would have its data"
 
 
-def test_the_log_holds_no_session_id(stack, app, session):
+def test_log_contains_no_session_id(stack, app, session):
     stack.call(app, "GET", "/session", {"session-id": session})
     logs = stack.emulator.client("logs")
     messages = []

@@ -1,4 +1,4 @@
-"""The template keeps its promises, and each check notices when one is broken."""
+"""The template keeps its promises, and each check notices a template that breaks them."""
 
 import copy
 
@@ -18,14 +18,14 @@ def design():
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
-def test_the_template_keeps_its_promise(design, promise):
+def test_template_keeps_its_promise(design, promise):
     broken = promise.check(design)
     assert not broken, f"broken promise: {promise.name}: {broken}"
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
 def test_every_promise_has_a_mutation(promise):
-    assert promise.mutations, f"nobody knows whether this can fail: {promise.name}"
+    assert promise.mutations, f"no mutation shows that this can fail: {promise.name}"
 
 
 def broken_by(design):
@@ -34,29 +34,29 @@ def broken_by(design):
 
 @pytest.fixture(scope="module")
 def broken(design):
-    """What is broken without any mutation: nothing, or other tests have failed."""
+    """What is broken without a mutation: nothing, unless other tests have failed."""
     return broken_by(design)
 
 
 @pytest.mark.parametrize(
     ("promise", "mutate"), MUTATIONS, ids=[mutate.__name__ for _, mutate in MUTATIONS]
 )
-def test_a_mutation_breaks_its_promise_and_no_other(broken, promise, mutate):
+def test_mutation_breaks_its_promise_and_no_other(broken, promise, mutate):
     if promise.name in broken:
-        pytest.skip("the promise is broken as it is, which has a failure of its own")
+        pytest.skip("the promise is already broken, which another test reports")
     mutated = copy.deepcopy(RAW)
     mutate(mutated)
     assert mutated != RAW, f"{mutate.__name__} changes nothing"
-    # What is broken as it is does not count here: one defect is to be one failure.
+    # What is already broken does not count here: one defect should be one failure.
     assert [name for name in broken_by(Design(mutated)) if name not in broken] == [promise.name]
 
 
-def test_an_attempt_longer_than_its_operation_is_noticed(broken):
+def test_attempt_longer_than_its_operation_breaks_a_promise(broken):
     design = Design(RAW)
     longer = design.client.replace("from_millis(700)", "from_millis(2_600)")
     assert longer != design.client
     assert [name for name in broken_by(Design(RAW, longer)) if name not in broken] == [
-        "each time limit is inside the next: attempt, operation, function, gateway"
+        "each time limit fits into the next: attempt, operation, function, gateway"
     ]
 
 
@@ -65,8 +65,8 @@ def anchors(text):
     return [token.value for token in tokens if isinstance(token, (yaml.AnchorToken, yaml.AliasToken))]
 
 
-def test_the_template_has_no_yaml_anchors():
-    """CloudFormation's own tools do not all take them, and SAM writes them out on a build."""
+def test_template_has_no_yaml_anchors():
+    """Not all of CloudFormation's tools accept them."""
     text = (tpl.ROOT / "template.yaml").read_text()
     assert not anchors(text)
     assert anchors(text.replace("DeletionProtectionEnabled: true", "DeletionProtectionEnabled: &yes true")) == ["yes"]

@@ -1,4 +1,4 @@
-"""What each function's role can do in DynamoDB: all that it needs, and nothing else."""
+"""What each function's role allows in DynamoDB: the actions that the function calls, and no others."""
 
 import contextlib
 import json
@@ -8,13 +8,13 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from contract import FUNCTIONS, ROLES, ROUTES
+from contract import FUNCTIONS, ROLES, ROUTE
 from emulator import STACK
 
 MODEL = botocore.session.get_session().get_service_model("dynamodb")
-#: The end of the table comes last, so that the others have one to be asked for.
+#: DeleteTable comes last, because the others need the table.
 OPERATIONS = sorted(MODEL.operation_names, key=lambda name: (name == "DeleteTable", name))
-#: These ask IAM for the actions on the items that they hold, not for one of their own name.
+#: IAM authorises these by the actions of the items that they contain, not by an action of their own name.
 BY_ITEM = {
     "TransactGetItems",
     "TransactWriteItems",
@@ -22,16 +22,15 @@ BY_ITEM = {
     "BatchExecuteStatement",
     "ExecuteTransaction",
 }
-#: No action of IAM's: it tells where to call, and whom it is asked by does not matter.
+#: Not an IAM action: anybody may ask for the endpoint.
 FREE = {"DescribeEndpoints"}
 REFUSALS = {"AccessDeniedException", "AccessDenied"}
 KEY = {"id": {"S": "nobody"}}
 ITEM = KEY | {"expires": {"N": "1"}}
-ROUTE = {route.key: route for route in ROUTES}
 
 
 def requests(table, arn, index=None):
-    """For each action of DynamoDB requests that need it, to a table: (action, operation, parameters)."""
+    """Requests that need each action of DynamoDB: (action, operation, parameters)."""
     for operation in OPERATIONS:
         if operation in FREE or operation in BY_ITEM:
             continue
@@ -62,7 +61,7 @@ def requests(table, arn, index=None):
 
 
 def parameters(operation, table, arn, index=None):
-    """Parameters that name the table, and for the rest the least that the operation takes."""
+    """Parameters that name the table, with the minimum that the operation requires."""
     by_hand = {
         "BatchGetItem": {"RequestItems": {table: {"Keys": [KEY]}}},
         "BatchWriteItem": {"RequestItems": {table: [{"PutRequest": {"Item": ITEM}}]}},
@@ -96,7 +95,7 @@ def parameters(operation, table, arn, index=None):
 
 
 def least(shape, table, arn, name=""):
-    """The least value of a shape of the API's model, with the table wherever it can be named."""
+    """The smallest value of a shape of the API's model, with the table wherever it can be named."""
     if shape.type_name == "structure":
         named = [member for member in shape.members if is_table(member)]
         return {
@@ -128,7 +127,7 @@ def is_table(member):
 
 
 def is_refused(client, operation, arguments):
-    """Whether IAM refuses the request. Any other error is an answer to somebody who may ask."""
+    """Whether IAM refuses the request. Any other error is a response to an authorised request."""
     try:
         getattr(client, botocore.xform_name(operation))(**arguments)
     except ClientError as error:
@@ -138,7 +137,7 @@ def is_refused(client, operation, arguments):
 
 @pytest.fixture(scope="module")
 def tables(stack):
-    """The stack's table and one that is none of its business: names and ARNs."""
+    """The names and ARNs of the stack's table and of a foreign table."""
     dynamodb = stack.emulator.client("dynamodb")
     dynamodb.create_table(**parameters("CreateTable", "another-table", None))
     described = {
@@ -158,7 +157,7 @@ def clients(stack):
 
 @contextlib.contextmanager
 def without(stack, function, action, index):
-    """The function's role without this one action, until the end of the block."""
+    """Takes one action away from the function's role until the end of the block."""
     iam = stack.emulator.client("iam")
     role = stack.resources[f"{function.capitalize()}Role"]
     taken = []
@@ -190,7 +189,7 @@ def without(stack, function, action, index):
 
 
 def less_one(statement, action, index):
-    """The statement without an action, where it is about the index or the table that is meant."""
+    """The statement without an action, if the statement is about that index or table; None if it becomes empty."""
     resources = statement["Resource"]
     resources = [resources] if isinstance(resources, str) else resources
     if index and not any(resource.endswith(f"/index/{index}") for resource in resources):
@@ -207,23 +206,23 @@ NEEDS = [(function, need) for function, needs in ROLES.items() for need in needs
 
 
 @pytest.mark.parametrize(("function", "need"), NEEDS, ids=[f"{f}-{n.action}-{n.index or 'table'}" for f, n in NEEDS])
-def test_an_action_is_needed(stack, app, session, matrix, function, need):
+def test_function_fails_without_an_action_of_its_role(stack, app, session, matrix, function, need):
     route = ROUTE[need.route]
     with without(stack, function, need.action, need.index):
-        answer = stack.request(app, route, session, headers=need.headers)
-        assert answer.status in (500, 503), (
-            f"{need.route} without {need.action} must fail with 500 or 503 and not answer wrongly: {answer}"
+        response = stack.request(app, route, session, headers=need.headers)
+        assert response.status in (500, 503), (
+            f"{need.route} without {need.action} must fail with 500 or 503: {response}"
         )
-        problem = json.loads(answer.body) if answer.body else {}
-        assert "session-not-found" not in problem.get("type", ""), f"{need.route}: {answer}"
-    answer = stack.request(app, route, session, headers=need.headers)
-    assert answer.status == route.status, f"{need.route} with {need.action} again: {answer}"
+        problem = json.loads(response.body) if response.body else {}
+        assert "session-not-found" not in problem.get("type", ""), f"{need.route}: {response}"
+    response = stack.request(app, route, session, headers=need.headers)
+    assert response.status == route.status, f"{need.route} with {need.action} again: {response}"
     matrix.needed(function, need.action, need.index, need.route)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_failed_request_is_counted_for_the_version_that_failed_it(stack, app, session, function):
-    """The line that it leaves is what the metric filter counts, and the version in it is the alarm's."""
+def test_failed_request_logs_the_version_that_the_alarm_watches(stack, app, session, function):
+    """The metric filter counts its log line by the version in it."""
     need = ROLES[function][0]
     with without(stack, function, need.action, need.index):
         assert stack.request(app, ROUTE[need.route], session).status == 500
@@ -240,7 +239,7 @@ def test_a_failed_request_is_counted_for_the_version_that_failed_it(stack, app, 
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_role_has_its_actions_on_its_table_and_no_other(stack, tables, clients, matrix, function):
+def test_role_allows_its_actions_on_its_table_and_no_others(stack, tables, clients, matrix, function):
     wrong, (own, other) = [], tables
     for (table, arn), index in [(own, None), (own, "user-index"), (other, None), (other, "user-index")]:
         mine = {need.action for need in ROLES[function] if need.index == index and table == stack.table}
@@ -254,8 +253,8 @@ def test_a_role_has_its_actions_on_its_table_and_no_other(stack, tables, clients
     assert not wrong, f"the role of {function}: {wrong}"
 
 
-def test_a_refusal_is_the_roles_doing(stack, tables):
-    """The same requests by somebody who may do everything are not refused, or the test above is blind."""
+def test_refusals_are_due_to_the_role(stack, tables):
+    """A role that allows everything is refused none of the requests; otherwise the test above would prove nothing."""
     iam, sts = stack.emulator.client("iam"), stack.emulator.client("sts")
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
     everything = {"Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}
@@ -266,7 +265,7 @@ def test_a_refusal_is_the_roles_doing(stack, tables):
         got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"]
     )
     client = stack.emulator.client("dynamodb", credentials)
-    # Another table than those of the tests, as it does not survive this.
+    # A table of its own, which these requests delete.
     name = "a-table-to-spoil"
     stack.emulator.client("dynamodb").create_table(**parameters("CreateTable", name, None))
     table = stack.emulator.client("dynamodb").describe_table(TableName=name)["Table"]["TableArn"]
@@ -275,14 +274,14 @@ def test_a_refusal_is_the_roles_doing(stack, tables):
         for action, operation, arguments in requests(name, table)
         if is_refused(client, operation, arguments)
     ]
-    assert not blind, f"refused to somebody who may do everything: {blind}"
+    assert not blind, f"refused to a role that allows everything: {blind}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_role_writes_to_no_log_group_of_others(stack, function):
-    """That it may write to its own is asserted of the template: the emulator does not know the ':*' at
-    the end of a log group's ARN, which AWS wants."""
+def test_role_allows_no_log_group_of_another_function(stack, function):
+    """A promise about the template covers its own log group: the emulator does not understand the ':*' that ends the
+    ARN of a log group, which AWS requires."""
     logs = stack.emulator.client("logs", stack.as_role(f"{function.capitalize()}Role"))
     for logical in [f"{name.capitalize()}Logs" for name in FUNCTIONS if name != function] + ["AccessLogs"]:
         group = {"logGroupName": stack.resources[logical], "logStreamName": "test"}
-        assert is_refused(logs, "CreateLogStream", group), f"the role of {function} may write to {logical}"
+        assert is_refused(logs, "CreateLogStream", group), f"the role of {function} allows writing to {logical}"

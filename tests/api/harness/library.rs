@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Builder;
+use aws_sdk_dynamodb::config::{Builder, Credentials, Region};
 use serde_json::Value;
 use session_api::api::{self, Api, Event, Invocation};
-use session_api::config::{Aws, Config, Limits};
+use session_api::config::{Config, Limits, http_client, sdk_config};
 use session_api::logging;
 use session_api::session::{SessionId, Timestamp, Ttl};
 use session_api::store;
@@ -32,14 +33,7 @@ impl Functions {
                 max_ttl: Ttl::from_seconds(2_592_000),
                 max_lifetime,
             },
-            aws: Aws {
-                region: "us-east-1".into(),
-                access_key_id: "local".into(),
-                secret_access_key: "local".into(),
-                session_token: None,
-                endpoint_url: Some(endpoint.into()),
-                system_roots: false,
-            },
+            aws: aws(endpoint),
             log_level: LevelFilter::INFO,
         };
         let client = Client::from_conf(configure(store::settings(&config.aws)).build());
@@ -69,6 +63,14 @@ impl Functions {
         };
         serde_json::to_value(reply).unwrap()
     }
+}
+
+/// What a function reads from its environment on Lambda.
+fn aws(endpoint: &str) -> SdkConfig {
+    let region = Region::from_static("us-east-1");
+    let credentials = Credentials::new("local", "local", None, None, "test");
+    let http_client = http_client(&region, None);
+    sdk_config(region, credentials, http_client, Some(endpoint.to_owned()))
 }
 
 /// Generates a session id.

@@ -1,0 +1,241 @@
+"""What a deployment promises: that CloudFormation can do it, gradually, and that a change takes effect."""
+
+import template as tpl
+from contract import FUNCTIONS
+
+from .design import as_list, promise, statements, title
+
+
+@promise("no resource depends on itself, so that CloudFormation can create all of them")
+def no_cycle(design):
+    if found := tpl.cycle(tpl.dependencies(design.translated)):
+        yield " -> ".join(found)
+
+
+@no_cycle.mutation
+def a_rollback_alarm_that_depends_on_the_api(raw):
+    # The deployment group of an alias depends on the alarm, the alarm on the API, the API on the alias.
+    alarm = raw["Resources"]["ReadFailuresAlarm"]["Properties"]
+    alarm["AlarmDescription"] = {"Fn::Sub": alarm["AlarmDescription"] + " ${Api}"}
+
+
+@no_cycle.mutation
+def a_log_group_that_depends_on_its_function(raw):
+    raw["Resources"]["ReadLogs"]["DependsOn"] = "ReadFunction"
+
+
+def rollback_alarms(function, version):
+    """The alarms that roll back a version of a function: on its error responses, and on its crashes."""
+    name = f"{title(function)}Function"
+    number = {"Fn::GetAtt": [version, "Version"]}
+    common = {"Statistic": "Sum", "Period": 60, "Threshold": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold"}
+    return {
+        f"{title(function)}FailuresAlarm": common | {
+            "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-failures-${{{version}.Version}}"},
+            "Namespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
+            "MetricName": f"{title(function)}Failures",
+            "Dimensions": [{"Name": "Version", "Value": number}],
+            "EvaluationPeriods": 5,
+            "DatapointsToAlarm": 2,
+        },
+        f"{title(function)}CrashesAlarm": common | {
+            "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-crashes-${{{version}.Version}}"},
+            "Namespace": "AWS/Lambda",
+            "MetricName": "Errors",
+            "Dimensions": [
+                {"Name": "FunctionName", "Value": {"Ref": name}},
+                {"Name": "Resource", "Value": {"Fn::Sub": f"${{{name}}}:live"}},
+                {"Name": "ExecutedVersion", "Value": number},
+            ],
+            "EvaluationPeriods": 1,
+        },
+    }
+
+
+#: Properties of an alarm that do not decide when it goes off; another promise covers some of them.
+NOT_COMPARED = {"AlarmDescription", "AlarmActions", "OKActions", "TreatMissingData"}
+
+
+@promise("traffic shifts gradually to a new version, and back if that version fails requests")
+def gradual_deployment(design):
+    groups = design.resources("AWS::CodeDeploy::DeploymentGroup")
+    versions = {
+        resource["Properties"]["FunctionName"]["Ref"]: name
+        for name, resource in design.resources("AWS::Lambda::Version").items()
+    }
+    for function in FUNCTIONS:
+        properties = groups.get(f"{title(function)}FunctionDeploymentGroup", {}).get("Properties", {})
+        version = versions[f"{title(function)}Function"]
+        alarms = rollback_alarms(function, version)
+        watched = [alarm["Name"] for alarm in properties.get("AlarmConfiguration", {}).get("Alarms", [])]
+        if watched != [{"Ref": name} for name in alarms]:
+            yield f"{function} is rolled back by {watched} and not by {list(alarms)}"
+        if properties.get("AutoRollbackConfiguration", {}).get("Enabled") is not True:
+            yield f"{function} is not rolled back automatically"
+        if "AllAtOnce" in tpl.text(properties.get("DeploymentConfigName", "AllAtOnce")):
+            yield f"{function} is replaced all at once"
+        # Errors of another version must not roll back this one, which may be the fix; and an alarm whose name does
+        # not change with the version would keep the state of the previous one.
+        for name, expected in alarms.items():
+            there = {key: value for key, value in design.resource(name).items() if key not in NOT_COMPARED}
+            if there != expected:
+                yield f"{name} does not watch the new version as it should: {there}"
+        counted = {
+            "LogGroupName": {"Ref": f"{title(function)}Logs"},
+            # A dimension must be a field of the pattern.
+            "FilterPattern": '{ ($.status >= 500) && ($.version = "*") }',
+            "MetricTransformations": [{
+                "MetricNamespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
+                "MetricName": f"{title(function)}Failures",
+                "MetricValue": "1",
+                "Unit": "Count",
+                "Dimensions": [{"Key": "Version", "Value": "$.version"}],
+            }],
+        }
+        if design.resource(f"{title(function)}Failures") != counted:
+            yield f"the error responses in the log of {function} are not counted"
+    # The emulator has no CodeDeploy, so no other test notices if it may not move an alias.
+    there = {
+        tpl.text(where)
+        for owner, statement in statements(design.processed)
+        if owner == "DeploymentRole" and "lambda:UpdateAlias" in as_list(statement["Action"])
+        for where in as_list(statement["Resource"])
+    }
+    promised = set()
+    for function in FUNCTIONS:
+        name = f"{title(function)}Function"
+        promised |= {tpl.text({"Fn::GetAtt": [name, "Arn"]}), tpl.text({"Fn::Sub": f"${{{name}.Arn}}:live"})}
+    if there != promised:
+        yield f"CodeDeploy may move other aliases than those of the functions: {sorted(there ^ promised)}"
+
+
+@gradual_deployment.mutation
+def an_alias_that_codedeploy_may_not_move(raw):
+    policy = raw["Resources"]["DeploymentRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    policy["Statement"][0]["Resource"].pop()
+
+
+@gradual_deployment.mutation
+def a_deployment_without_alarms(raw):
+    raw["Resources"]["WriteFunction"]["Properties"]["DeploymentPreference"].pop("Alarms")
+
+
+@gradual_deployment.mutation
+def a_rollback_on_errors_of_any_version(raw):
+    preference = raw["Resources"]["WriteFunction"]["Properties"]["DeploymentPreference"]
+    preference["Alarms"].append({"Ref": "WriteErrorsAlarm"})
+
+
+@gradual_deployment.mutation
+def a_rollback_alarm_that_outlives_its_version(raw):
+    raw["Resources"]["ReadFailuresAlarm"]["Properties"].pop("AlarmName")
+
+
+@gradual_deployment.mutation
+def a_rollback_alarm_that_never_goes_off(raw):
+    raw["Resources"]["ReadFailuresAlarm"]["Properties"]["Threshold"] = 1000
+
+
+@gradual_deployment.mutation
+def error_responses_counted_elsewhere(raw):
+    transformation, = raw["Resources"]["ReadFailures"]["Properties"]["MetricTransformations"]
+    transformation["MetricNamespace"] = "Elsewhere"
+
+
+@gradual_deployment.mutation
+def uncounted_error_responses(raw):
+    raw["Resources"]["ReadFailures"]["Properties"]["FilterPattern"] = "{ $.status >= 600 }"
+
+
+@gradual_deployment.mutation
+def all_at_once(raw):
+    raw["Parameters"]["DeploymentType"]["Default"] = "AllAtOnce"
+
+
+#: The longest that CloudFormation's names of the table are, for the longest name of a stack: it appends
+#: the logical name and 13 characters. And the id of a role.
+LONGEST = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21}
+
+
+@promise("a change to a function or to anything it refers to makes a new version")
+def new_versions(design):
+    translated = design.translated["Resources"]
+    for function in FUNCTIONS:
+        name = f"{title(function)}Function"
+        raw = design.raw["Resources"][name]["Properties"]
+        if not (design.raw["Globals"]["Function"] | raw).get("AutoPublishAliasAllProperties"):
+            yield f"the alias of {function} would keep the old version if properties change but not the code"
+        version, = (
+            one for one in translated.values()
+            if one["Type"] == "AWS::Lambda::Version" and one["Properties"]["FunctionName"] == {"Ref": name}
+        )
+        description = version["Properties"].get("Description", {}).get("Fn::Sub", "")
+        # A property of the function, not of its versions.
+        versioned = {
+            key: value for key, value in translated[name]["Properties"].items()
+            if key != "ReservedConcurrentExecutions"
+        }
+        named = [one.split(".") for one in tpl.SUB.findall(description)]
+        referred = tpl.references(versioned, design.translated["Conditions"])
+        for missing in sorted(referred - {first for first, *_ in named}):
+            yield f"the alias of {function} would keep the old version if {missing} changes"
+        # A new version whose function has not changed is refused by Lambda, and the deployment fails.
+        for needless in sorted({first for first, *_ in named} - referred):
+            yield f"a change of {needless} does not change {function}, so Lambda would refuse the new version"
+        longest = len(tpl.SUB.sub("", description)) + sum(
+            longest_value(design.raw["Parameters"].get(first), first) for first, *_ in named
+        )
+        if longest > 256:
+            yield f"the description of a version of {function} may have {longest} characters"
+
+
+def longest_value(parameter, name):
+    if parameter is None:
+        return LONGEST["Role" if name.endswith("Role") else name]
+    values = parameter.get("AllowedValues") or [parameter["MinValue"], parameter["MaxValue"]]
+    return max(len(str(value)) for value in values)
+
+
+@new_versions.mutation
+def versions_of_the_code_only(raw):
+    raw["Globals"]["Function"].pop("AutoPublishAliasAllProperties")
+
+
+@new_versions.mutation
+def versions_without_a_description(raw):
+    raw["Resources"]["WriteFunction"]["Properties"].pop("VersionDescription")
+
+
+def without(reference):
+    def mutate(raw):
+        description = raw["Resources"]["ReadFunction"]["Properties"]["VersionDescription"]
+        description["Fn::Sub"] = description["Fn::Sub"].replace(reference, "unknown")
+
+    return mutate
+
+
+@new_versions.mutation
+def a_parameter_that_has_no_effect(raw):
+    without("${LogLevel}")(raw)
+
+
+@new_versions.mutation
+def a_new_table_that_has_no_effect(raw):
+    without("${Sessions}")(raw)
+
+
+@new_versions.mutation
+def a_new_role_that_has_no_effect(raw):
+    without("${ReadRole.RoleId}")(raw)
+
+
+@new_versions.mutation
+def a_version_for_what_the_function_does_not_use(raw):
+    description = raw["Resources"]["ReadFunction"]["Properties"]["VersionDescription"]
+    description["Fn::Sub"] += " ${LogRetention}"
+
+
+@new_versions.mutation
+def a_description_that_is_too_long(raw):
+    description = raw["Resources"]["ReadFunction"]["Properties"]["VersionDescription"]
+    description["Fn::Sub"] += " and so forth" * 5

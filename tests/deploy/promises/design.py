@@ -1,0 +1,80 @@
+"""What a promise is, and what it looks at: the template as it takes effect."""
+
+import re
+from dataclasses import dataclass, field
+
+import template as tpl
+
+CLIENT = tpl.ROOT / "src" / "store" / "client.rs"
+#: Every promise, in the order in which the modules register them.
+PROMISES = []
+
+
+@dataclass
+class Promise:
+    name: str
+    #: Returns what is broken, or nothing.
+    check: object
+    #: Changes to the template, each of which must break this promise and no other.
+    mutations: list = field(default_factory=list)
+
+
+def promise(name):
+    """Registers a check. The functions that follow it with `@check.mutation` are what it must catch."""
+
+    def register(check):
+        made = Promise(name, lambda design: list(check(design)))
+        PROMISES.append(made)
+        made.mutation = lambda mutate: made.mutations.append(mutate) or mutate
+        return made
+
+    return register
+
+
+class Design:
+    """The template, translated by SAM, and the time limits of the DynamoDB client."""
+
+    def __init__(self, raw, client=None):
+        self.raw = raw
+        self.client = client or CLIENT.read_text()
+        self.translated = tpl.translate(raw)
+        self.processed = self.with_parameters()
+
+    def with_parameters(self, **given):
+        """The translated template, with its conditions decided by these parameters and the defaults."""
+        defaults = {name: parameter.get("Default") for name, parameter in self.raw["Parameters"].items()}
+        return tpl.decide(self.translated, defaults | {"AWS::Partition": "aws"} | given)
+
+    def resource(self, name, **given):
+        """The properties of a resource, or none if there is no such resource."""
+        processed = self.with_parameters(**given) if given else self.processed
+        return processed["Resources"].get(name, {}).get("Properties", {})
+
+    def resources(self, kind):
+        return tpl.of_type(self.processed, kind)
+
+    def constant(self, name):
+        """A time limit of the DynamoDB client, in milliseconds."""
+        found = re.search(rf"const {name}: Duration = Duration::from_millis\(([0-9_]+)\)", self.client)
+        return int(found[1].replace("_", ""))
+
+
+def title(function):
+    """The name of a function in the names of its resources."""
+    return function.capitalize()
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def statements(processed):
+    """Every statement of every policy for a principal: (resource's name, statement)."""
+    for name, role in tpl.of_type(processed, "AWS::IAM::Role").items():
+        for policy in role["Properties"].get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+    for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
+        for name, policy in tpl.of_type(processed, kind).items():
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                yield name, statement

@@ -1,0 +1,121 @@
+"""What the parameters and the outputs promise."""
+
+import template as tpl
+from contract import FUNCTIONS, POLICIES
+
+from .design import promise, statements, title
+
+
+@promise("reserved concurrency and tracing are off unless a parameter turns them on")
+def by_parameter(design):
+    for function in FUNCTIONS:
+        name = f"{title(function)}Function"
+        if "ReservedConcurrentExecutions" in design.resource(name):
+            yield f"{function} reserves concurrency by default"
+        if design.resource(name, ReservedConcurrency=5).get("ReservedConcurrentExecutions") != 5:
+            yield f"{function} does not reserve concurrency"
+        if design.resource(name).get("TracingConfig", {}).get("Mode", "PassThrough") != "PassThrough":
+            yield f"{function} traces by default"
+        if design.resource(name, Tracing="Active").get("TracingConfig", {}).get("Mode") != "Active":
+            yield f"{function} does not trace"
+    # In the role itself: Lambda checks the permission when it creates a function that traces.
+    tracers = {
+        name
+        for name, statement in statements(design.with_parameters(Tracing="Active"))
+        if statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    }
+    if tracers != {f"{title(function)}Role" for function in FUNCTIONS}:
+        yield f"traces may be sent by {sorted(tracers)}"
+
+
+@by_parameter.mutation
+def tracing_by_default(raw):
+    raw["Globals"]["Function"]["Tracing"] = "Active"
+    for function in FUNCTIONS:
+        description = raw["Resources"][f"{title(function)}Function"]["Properties"]["VersionDescription"]
+        description["Fn::Sub"] = description["Fn::Sub"].replace("${Tracing}", "Active")
+
+
+@by_parameter.mutation
+def a_function_that_may_not_send_traces(raw):
+    policies = raw["Resources"]["RotateRole"]["Properties"]["Policies"]
+    policies[:] = [one for one in policies if one.get("Fn::If", [""])[0] != "Traces"]
+
+
+@by_parameter.mutation
+def no_reserved_concurrency(raw):
+    raw["Globals"]["Function"].pop("ReservedConcurrentExecutions")
+
+
+@promise("the functions get their configuration from the parameters")
+def configuration(design):
+    parameters = {name: one.get("Default") for name, one in design.raw["Parameters"].items()}
+    expected = {
+        "TABLE_NAME": {"Ref": "Sessions"},
+        "DEFAULT_TTL": parameters["DefaultTtl"],
+        "MAX_TTL": parameters["MaxTtl"],
+        "MAX_LIFETIME": parameters["MaxLifetime"],
+        "RUST_LOG": parameters["LogLevel"],
+    }
+    for function in FUNCTIONS:
+        there = design.resource(f"{title(function)}Function").get("Environment", {}).get("Variables")
+        if there != expected:
+            yield f"{function} has {there}"
+
+
+@configuration.mutation
+def swapped_variables(raw):
+    variables = raw["Globals"]["Function"]["Environment"]["Variables"]
+    variables["DEFAULT_TTL"], variables["MAX_TTL"] = variables["MAX_TTL"], variables["DEFAULT_TTL"]
+
+
+@promise("every parameter has a description, a default and a constraint, and is used")
+def parameters(design):
+    for name, parameter in design.raw["Parameters"].items():
+        if len(parameter.get("Description", "")) < 20:
+            yield f"{name} has no description"
+        if "Default" not in parameter:
+            yield f"{name} has no default"
+        if not {"AllowedValues", "AllowedPattern"} & parameter.keys() and not {"MinValue", "MaxValue"} <= parameter.keys():
+            yield f"{name} accepts anything"
+        parts = [design.raw[part] for part in ("Globals", "Conditions", "Resources")]
+        if name not in tpl.references(parts, design.raw["Conditions"]):
+            yield f"{name} is not used"
+    levels = design.raw["Parameters"]["LogLevel"]["AllowedValues"]
+    # Lambda drops lines below info, and at "off" nothing would count failed requests.
+    if levels != ["error", "warn", "info"]:
+        yield f"LogLevel may be {levels}, some of which have no effect or blind the rollback alarms"
+
+
+@parameters.mutation
+def a_parameter_that_accepts_anything(raw):
+    raw["Parameters"]["KmsKeyArn"].pop("AllowedPattern")
+
+
+@parameters.mutation
+def an_unused_parameter(raw):
+    raw["Globals"]["Function"]["MemorySize"] = 256
+    for function in FUNCTIONS:
+        description = raw["Resources"][f"{title(function)}Function"]["Properties"]["VersionDescription"]
+        description["Fn::Sub"] = description["Fn::Sub"].replace("${MemorySize}", "256")
+
+
+@parameters.mutation
+def a_log_level_without_effect(raw):
+    raw["Parameters"]["LogLevel"]["AllowedValues"].append("debug")
+
+
+@promise("the outputs contain what a script needs to call the API and to find its resources")
+def outputs(design):
+    wanted = {"ApiUrl", "ApiId", "Region", "TableName", "TableArn", "DashboardUrl", "AccessLogGroup"}
+    wanted |= {f"{policy}Arn" for policy in POLICIES} | {f"{title(function)}LogGroup" for function in FUNCTIONS}
+    for name in wanted - design.raw["Outputs"].keys():
+        yield f"{name} is missing"
+    for name, output in design.raw["Outputs"].items():
+        if not output.get("Description"):
+            yield f"{name} has no description"
+
+
+@outputs.mutation
+def no_url(raw):
+    raw["Outputs"].pop("ApiUrl")
