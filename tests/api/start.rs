@@ -94,7 +94,7 @@ async fn function_starts_without_dynamodb_and_logs_a_warning() {
     let line = log.await;
     assert_eq!(line["level"], "WARN");
     assert_eq!(line["message"], "DynamoDB was not reached at init");
-    assert!(line["cause"].as_str().unwrap().contains("did not answer"), "{line}");
+    assert!(line["cause"].as_str().unwrap().contains("did not respond"), "{line}");
 }
 
 #[tokio::test]
@@ -103,4 +103,40 @@ async fn log_lines_contain_the_function_version() {
     let line = log.await;
     assert_eq!(line["problem"], "route-not-found");
     assert_eq!(line["version"], "7");
+}
+
+#[tokio::test]
+async fn init_fails_without_region_or_credentials_and_asks_no_metadata_service() {
+    let metadata = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    metadata.set_nonblocking(true).unwrap();
+    let metadata_url = format!("http://{}", metadata.local_addr().unwrap());
+    for (missing, expected) in [
+        ("AWS_REGION", "AWS_REGION is not set; it must be an AWS region, as in eu-central-1"),
+        (
+            "AWS_ACCESS_KEY_ID",
+            "AWS_ACCESS_KEY_ID is not set; it must be the id of an AWS access key",
+        ),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SECRET_ACCESS_KEY is not set; \
+             it must be the secret of the access key that AWS_ACCESS_KEY_ID names",
+        ),
+    ] {
+        let mut function = Command::new(env!("CARGO_BIN_EXE_read"));
+        let function = function
+            .env_clear()
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "Zecret")
+            .env("AWS_SESSION_TOKEN", "Zecret")
+            .env("TABLE_NAME", "sessions")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata_url)
+            .env_remove(missing);
+        let output = function.output().await.unwrap();
+        assert!(!output.status.success());
+        let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(line["message"], expected);
+        assert!(!String::from_utf8(output.stdout).unwrap().contains("Zecret"));
+    }
+    assert!(metadata.accept().is_err(), "the metadata service was called");
 }

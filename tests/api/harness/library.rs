@@ -9,7 +9,7 @@ use serde_json::Value;
 use session_api::api::{self, Api, Event, Invocation};
 use session_api::config::{Config, Limits, http_client, sdk_config};
 use session_api::logging;
-use session_api::session::{SessionId, Timestamp, Ttl};
+use session_api::session::{SessionId, Timestamp};
 use session_api::store;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -29,9 +29,9 @@ impl Functions {
         let config = Config {
             table: table.into(),
             limits: Limits {
-                default_ttl: Ttl::from_seconds(86_400),
-                max_ttl: Ttl::from_seconds(2_592_000),
-                max_lifetime,
+                default_ttl: Duration::from_secs(86_400),
+                max_ttl: Duration::from_secs(2_592_000),
+                max_lifetime: max_lifetime.map(|seconds| Duration::from_secs(seconds.into())),
             },
             aws: aws(endpoint),
             log_level: LevelFilter::INFO,
@@ -55,10 +55,10 @@ impl Functions {
         let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
         let invocation = Invocation { request_id, version: "7", time: time_limit };
         let reply = match function {
-            "read" => api.answer(api::read, event, invocation, now).await,
-            "write" => api.answer(api::write, event, invocation, now).await,
-            "rotate" => api.answer(api::rotate, event, invocation, now).await,
-            "destroy" => api.answer(api::destroy, event, invocation, now).await,
+            "read" => api.respond(api::read, event, invocation, now).await,
+            "write" => api.respond(api::write, event, invocation, now).await,
+            "rotate" => api.respond(api::rotate, event, invocation, now).await,
+            "destroy" => api.respond(api::destroy, event, invocation, now).await,
             unknown => panic!("no function {unknown}"),
         };
         serde_json::to_value(reply).unwrap()

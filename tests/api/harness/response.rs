@@ -25,6 +25,12 @@ const HEADERS: [&str; 13] = [
     "Session-User",
 ];
 
+/// Returns the name as the documents spell it. The payload has names in lower case.
+fn documented(name: String) -> String {
+    let documented = HEADERS.iter().find(|header| header.eq_ignore_ascii_case(&name));
+    documented.map_or(name, |header| (*header).to_owned())
+}
+
 /// A decoded response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Response {
@@ -38,7 +44,9 @@ pub(crate) struct Response {
 impl Response {
     /// Decodes the payload of a function.
     pub(super) fn decode(payload: &Value) -> Self {
-        let headers = serde_json::from_value(payload["headers"].clone()).unwrap();
+        let headers: BTreeMap<String, String> =
+            serde_json::from_value(payload["headers"].clone()).unwrap();
+        let headers = headers.into_iter().map(|(name, value)| (documented(name), value)).collect();
         let body = payload["body"].as_str().unwrap();
         let is_text = !payload["isBase64Encoded"].as_bool().unwrap();
         let body = if is_text { body.as_bytes().to_vec() } else { STANDARD.decode(body).unwrap() };
