@@ -1,4 +1,4 @@
-//! What whoever copies the table would hold, and what the API makes of a table that was tampered
+//! Data at rest: what a copy of the table reveals, and how the API handles items that were tampered
 //! with.
 
 use std::collections::BTreeSet;
@@ -10,9 +10,9 @@ use serde_json::json;
 use crate::harness::{App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, READ, REPLACE, TOUCH};
 
 #[tokio::test]
-async fn a_copy_of_the_table_holds_no_id_and_no_plaintext() {
+async fn table_contains_no_ids_and_no_plaintext() {
     let app = App::new().await;
-    // Too short and too random to be compressed, so that nothing but encryption hides it.
+    // Too short and too random to compress, so only encryption can hide it.
     let secret = b"5up3r-s3cr3t:8Hq2";
     let created = app.send(CREATE).body(secret).await;
     let id = created.header("Session-Id");
@@ -25,9 +25,8 @@ async fn a_copy_of_the_table_holds_no_id_and_no_plaintext() {
 }
 
 #[tokio::test]
-async fn an_item_has_the_attributes_of_the_contract_and_no_others() {
-    let app =
-        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(7200))).await;
+async fn items_have_exactly_the_documented_attributes() {
+    let app = App::with_max_lifetime(7200).await;
     app.send(CREATE_WITH_ID).header("session-ttl", "60").await;
     let item = app.items().await.remove(0);
     let mut attributes: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
@@ -36,19 +35,19 @@ async fn an_item_has_the_attributes_of_the_contract_and_no_others() {
         attributes,
         ["created", "data", "deadline", "etag", "expires", "id", "ttl", "type", "user"]
     );
-    let now = app.now();
+    let start = app.start();
     // printf events-example-id-… | openssl dgst -sha256 -binary | basenc --base64url
     assert_eq!(item["id"]["S"], "qPPzEUxsmGefgYDoLJGChiTn--fw7aewUGs7tQ9NgDE");
-    assert_eq!(item["expires"]["N"], (now.seconds() + 60).to_string());
+    assert_eq!(item["expires"]["N"], (start.as_secs() + 60).to_string());
     assert_eq!(item["ttl"]["N"], "60");
-    assert_eq!(item["created"]["N"], now.millis().to_string());
-    assert_eq!(item["deadline"]["N"], (now.seconds() + 7200).to_string());
+    assert_eq!(item["created"]["N"], start.as_millis().to_string());
+    assert_eq!(item["deadline"]["N"], (start.as_secs() + 7200).to_string());
     assert_eq!(item["type"]["S"], "application/json");
     assert_eq!(item["user"]["S"], "ada");
 }
 
 #[tokio::test]
-async fn an_item_that_was_tampered_with_is_an_error_of_ours_and_never_data() {
+async fn tampered_items_cause_internal_errors() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let good = app.items().await.remove(0);
@@ -58,7 +57,7 @@ async fn an_item_that_was_tampered_with_is_an_error_of_ours_and_never_data() {
     flipped[20] ^= 1;
     let mut future = sealed.clone();
     future[0] = 2;
-    let mut answers = BTreeSet::new();
+    let mut bodies = BTreeSet::new();
     for (attribute, value) in [
         ("data", cut(sealed.len() - 1)),
         ("data", cut(1)),
@@ -83,17 +82,17 @@ async fn an_item_that_was_tampered_with_is_an_error_of_ours_and_never_data() {
         } else {
             item[attribute] = value.clone();
         }
-        // A user that is no string cannot be written at all: the index wants one.
+        // A `user` that is not a string cannot be written at all: the index requires one.
         app.put_item(item).await;
         let read = app.send(READ).await;
         assert_eq!(read.outcome(), "500 internal", "{attribute}: {value}");
-        answers.insert(String::from_utf8(read.body).unwrap());
+        bodies.insert(String::from_utf8(read.body).unwrap());
     }
-    assert_eq!(answers.len(), 1, "the cause is for the log: {answers:?}");
+    assert_eq!(bodies.len(), 1, "the response does not reveal the cause: {bodies:?}");
 }
 
 #[tokio::test]
-async fn an_item_without_an_expiry_is_not_mistaken_for_no_session() {
+async fn items_without_expiry_do_not_count_as_absent() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let mut item = app.items().await.remove(0);
@@ -107,11 +106,11 @@ async fn an_item_without_an_expiry_is_not_mistaken_for_no_session() {
 }
 
 #[tokio::test]
-async fn two_sessions_data_cannot_be_swapped() {
+async fn data_is_bound_to_its_session() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     let mut mine = app.items().await.remove(0);
-    let other = app.session().await;
+    let other = app.create_session().await;
     let theirs = app.items().await.into_iter().find(|item| item["id"] != mine["id"]).unwrap();
     mine["data"] = theirs["data"].clone();
     app.put_item(mine).await;

@@ -1,17 +1,17 @@
-//! Bad input is answered: with the header's name and what it may hold, and before any call.
+//! Bad input: rejected before any call to DynamoDB, with a problem that names the header and its form.
 
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, PATCH, READ, REPLACE, ROTATE, TOUCH,
+    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, Log, PATCH, READ, REPLACE, ROTATE,
+    TOUCH,
 };
-use crate::logs::Log;
 
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
 
 #[tokio::test]
-async fn a_session_id_is_missing_or_malformed() {
+async fn missing_and_malformed_session_ids_are_rejected() {
     let app = App::new().await;
     for event in WITH_ID {
         let missing = app.send(event).without("session-id").await;
@@ -25,10 +25,10 @@ async fn a_session_id_is_missing_or_malformed() {
         ]);
         bad.push("two-ids-that-are-joined-by, a-comma-and-a-space");
         for id in bad {
-            let answer = app.send(event).id(id).await;
+            let response = app.send(event).id(id).await;
             let expected =
                 if id.contains('\u{7f}') { "400 invalid-header" } else { "400 invalid-session-id" };
-            assert_eq!(answer.outcome(), expected, "{id:?}");
+            assert_eq!(response.outcome(), expected, "{id:?}");
         }
     }
     for id in ["i".repeat(22), "i".repeat(128)] {
@@ -38,7 +38,7 @@ async fn a_session_id_is_missing_or_malformed() {
 }
 
 #[tokio::test]
-async fn the_other_headers_are_malformed() {
+async fn malformed_headers_are_rejected_by_name() {
     let app = App::new().await;
     let long_user = "u".repeat(257);
     let long_type = format!("a/b;{}", "c".repeat(252));
@@ -67,9 +67,9 @@ async fn the_other_headers_are_malformed() {
     ] {
         for event in events {
             for value in values {
-                let answer = app.send(event).header(header, value).await;
-                assert_eq!(answer.outcome(), "400 invalid-header", "{header}: {value:?}");
-                let body = String::from_utf8(answer.body).unwrap().to_lowercase();
+                let response = app.send(event).header(header, value).await;
+                assert_eq!(response.outcome(), "400 invalid-header", "{header}: {value:?}");
+                let body = String::from_utf8(response.body).unwrap().to_lowercase();
                 assert!(body.contains(header) || header.starts_with("x-"), "{header} in {body}");
             }
         }
@@ -78,7 +78,7 @@ async fn the_other_headers_are_malformed() {
 }
 
 #[tokio::test]
-async fn problems_name_the_request_by_a_well_formed_id_only() {
+async fn problems_repeat_only_well_formed_request_ids() {
     let app = App::new().await;
     let longest = "a".repeat(64);
     let too_long = "a".repeat(65);
@@ -95,7 +95,8 @@ async fn problems_name_the_request_by_a_well_formed_id_only() {
         ("line\nbreak", false),
     ] {
         let request = app.send(READ).id("short");
-        let refused = request.event(|event| event["requestContext"]["requestId"] = id.into()).await;
+        let refused =
+            request.edit_event(|event| event["requestContext"]["requestId"] = id.into()).await;
         let problem: Value = serde_json::from_slice(&refused.body).unwrap();
         let expected = if is_named { Value::from(id) } else { Value::Null };
         assert_eq!(problem["instance"], expected);
@@ -103,7 +104,7 @@ async fn problems_name_the_request_by_a_well_formed_id_only() {
 }
 
 #[tokio::test]
-async fn a_detail_repeats_nothing_that_was_sent() {
+async fn problem_details_do_not_repeat_input() {
     let app = App::new().await;
     for (header, value) in [
         ("session-id", "Zecret+Zecret+Zecret+Zecret"),
@@ -112,46 +113,46 @@ async fn a_detail_repeats_nothing_that_was_sent() {
         ("content-type", "Zecret"),
         ("if-match", "Zecret"),
     ] {
-        let answer = app.send(REPLACE).header(header, value).await;
-        assert_eq!(answer.status, 400);
-        assert!(!String::from_utf8(answer.body).unwrap().contains("Zecret"));
+        let response = app.send(REPLACE).header(header, value).await;
+        assert_eq!(response.status, 400);
+        assert!(!String::from_utf8(response.body).unwrap().contains("Zecret"));
     }
     let missing = app.send(READ).await;
-    assert!(!String::from_utf8(missing.body).unwrap().contains(EVENTS_ID));
+    assert!(!String::from_utf8(missing.body).unwrap().contains(EXAMPLE_ID));
 }
 
 #[tokio::test]
-async fn header_names_are_found_in_any_case() {
+async fn header_names_are_case_insensitive() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
-    let read = app.send(READ).without("session-id").header("SESSION-ID", EVENTS_ID).await;
+    let read = app.send(READ).without("session-id").header("SESSION-ID", EXAMPLE_ID).await;
     assert_eq!(read.status, 200);
 }
 
 #[tokio::test]
-async fn a_header_of_no_meaning_is_ignored() {
+async fn unknown_headers_are_ignored() {
     let app = App::new().await;
     let request = app.send(CREATE).header("x-name", "Grüße, \u{1f980}").header("x-empty", "");
     assert_eq!(request.await.status, 201);
 }
 
 #[tokio::test]
-async fn a_body_claims_base64_and_is_not() {
+async fn invalid_base64_bodies_are_rejected() {
     let app = App::new().await;
     for body in ["no base64!", "YQ=", "YQ", "Y", "YQ==YQ=="] {
         for event in [CREATE, CREATE_WITH_ID, REPLACE] {
-            let answer = app.send(event).event(|event| {
+            let response = app.send(event).edit_event(|event| {
                 event["isBase64Encoded"] = true.into();
                 event["body"] = body.into();
             });
-            assert_eq!(answer.await.outcome(), "400 invalid-body", "{body}");
+            assert_eq!(response.await.outcome(), "400 invalid-body", "{body}");
         }
     }
     assert!(app.take_calls().is_empty());
 }
 
 #[tokio::test]
-async fn content_encoding_is_refused_on_every_route() {
+async fn content_encoding_is_rejected_on_every_route() {
     let app = App::new().await;
     for event in ALL {
         for encoding in ["gzip", "br", "identity", "gzip, br", ""] {
@@ -164,8 +165,8 @@ async fn content_encoding_is_refused_on_every_route() {
             assert!(detail.contains("Content-Encoding"), "{detail}");
         }
     }
-    // Text that was compressed has the wrong length when it arrives; the encoding is the cause.
-    let mangled = app.send(CREATE).header("content-encoding", "gzip").event(|event| {
+    // A compressed text body also arrives with the wrong length. The encoding is the cause to report.
+    let mangled = app.send(CREATE).header("content-encoding", "gzip").edit_event(|event| {
         event["body"] = "\u{1f}\u{fffd}".into();
     });
     assert_eq!(mangled.await.outcome(), "415 unsupported-media-type");
@@ -173,32 +174,33 @@ async fn content_encoding_is_refused_on_every_route() {
 }
 
 #[tokio::test]
-async fn a_function_answers_no_route_but_its_own() {
+async fn functions_reject_routes_that_are_not_their_own() {
     let app = App::new().await;
     let unknown =
         ["GET /sessions/x", "GET /", "GET /session/", "GET session", "get /session", "POST"];
     let others = ["POST /session", "PUT /session", "DELETE /session", "POST /session/touch"];
     for key in unknown.into_iter().chain(others) {
-        let answer = app.send(READ).event(|event| event["routeKey"] = key.into()).await;
-        assert_eq!(answer.outcome(), "404 route-not-found", "{key}");
+        let response = app.send(READ).edit_event(|event| event["routeKey"] = key.into()).await;
+        assert_eq!(response.outcome(), "404 route-not-found", "{key}");
     }
     for event in [CREATE, DESTROY] {
-        let answer = app.send(event).event(|event| event["routeKey"] = "GET /session".into()).await;
-        assert_eq!(answer.outcome(), "404 route-not-found");
+        let response =
+            app.send(event).edit_event(|event| event["routeKey"] = "GET /session".into()).await;
+        assert_eq!(response.outcome(), "404 route-not-found");
     }
     assert!(app.take_calls().is_empty());
 }
 
 #[tokio::test]
-async fn routes_are_found_behind_stages_mappings_and_without_a_route_key() {
+async fn routing_ignores_path_prefixes_and_works_without_route_key() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
-    let mapped = app.send(READ).event(|event| event["rawPath"] = "/v1/session".into());
+    let mapped = app.send(READ).edit_event(|event| event["rawPath"] = "/v1/session".into());
     assert_eq!(mapped.await.status, 200);
-    // As `cargo lambda watch` sends it.
-    let unmatched = app.send(READ).event(|event| event["routeKey"] = "$default".into());
+    // `cargo lambda watch` sends this route key.
+    let unmatched = app.send(READ).edit_event(|event| event["routeKey"] = "$default".into());
     assert_eq!(unmatched.await.status, 200);
-    let unknown = app.send(READ).event(|event| {
+    let unknown = app.send(READ).edit_event(|event| {
         event["routeKey"] = "$default".into();
         event["rawPath"] = "/v1/session".into();
     });
@@ -206,21 +208,21 @@ async fn routes_are_found_behind_stages_mappings_and_without_a_route_key() {
 }
 
 #[tokio::test]
-async fn an_event_with_next_to_nothing_in_it_is_answered() {
+async fn minimal_events_get_a_response() {
     let app = App::new().await;
-    let bare = app.send(READ).event(|event| {
+    let bare = app.send(READ).edit_event(|event| {
         *event = serde_json::json!({ "routeKey": "GET /session" });
     });
     assert_eq!(bare.await.outcome(), "400 invalid-session-id");
 }
 
 #[tokio::test]
-async fn what_is_no_event_of_an_http_api_is_answered() {
+async fn payloads_of_other_event_sources_get_404() {
     let app = App::new().await;
     for not_an_event in ["[]", "null", "\"text\"", "1e999", r#"{"routeKey": 1}"#, "{}"] {
         let not_an_event: Value = serde_json::from_str(not_an_event).unwrap();
-        let answer = app.send(READ).event(|event| *event = not_an_event).await;
-        assert_eq!(answer.outcome(), "404 route-not-found");
+        let response = app.send(READ).edit_event(|event| *event = not_an_event).await;
+        assert_eq!(response.outcome(), "404 route-not-found");
     }
     assert!(app.take_calls().is_empty());
 }
@@ -257,7 +259,7 @@ async fn malformed_fields_of_an_event_are_bad_requests() {
         ("/cookies", "1", "201"),
     ] {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
-        let request = app.send(CREATE).without("content-length").event(|event| {
+        let request = app.send(CREATE).without("content-length").edit_event(|event| {
             let parent = event.pointer_mut(parent).unwrap();
             parent[name] = serde_json::from_str(value).unwrap();
         });
@@ -269,7 +271,8 @@ async fn malformed_fields_of_an_event_are_bad_requests() {
 async fn malformed_events_are_logged_with_route_and_request_id() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let app = App::new().await;
-    let refused = app.send(READ).event(|event| event["headers"]["x-anything"] = Value::Null).await;
+    let refused =
+        app.send(READ).edit_event(|event| event["headers"]["x-anything"] = Value::Null).await;
     assert_eq!(refused.outcome(), "400 invalid-header");
     let line = &log.lines()[0];
     assert_eq!(line["route"], "GET /session");
@@ -281,7 +284,7 @@ async fn unusual_queries_hosts_and_protocols_are_served() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
     for query in ["<", ">", " ", "a=<b> c", "%", "%zz", "\"", "\u{e9}", "a&&=&", "{}|^`\\"] {
-        let read = app.send(READ).event(|event| event["rawQueryString"] = query.into());
+        let read = app.send(READ).edit_event(|event| event["rawQueryString"] = query.into());
         assert_eq!(read.await.status, 200, "{query}");
     }
     for value in ["", " ", "<>", "a b", "[", "http://", "a:b:c", "\u{e9}", "/", "@", "\t"] {

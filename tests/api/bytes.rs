@@ -1,4 +1,4 @@
-//! Any bytes come back exactly, or nothing is written.
+//! Request and response bodies: stored bytes are returned unchanged, and invalid bodies store nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,11 +19,11 @@ fn text(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn bytes_come_back_exactly() {
+async fn data_is_returned_byte_for_byte() {
     let app = App::new().await;
     let all: Vec<u8> = (0..=255).collect();
     let mut mib = text(MIB);
-    mib[MIB - 1] = b'.'; // so that it does not end inside of a character
+    mib[MIB - 1] = b'.'; // Otherwise it would end in the middle of a character.
     let fixed: [&[u8]; 8] = [
         b"",
         b"x",
@@ -41,16 +41,16 @@ async fn bytes_come_back_exactly() {
         let id = created.header("Session-Id");
         assert!(app.send(READ).id(id).await.body == data, "created with {} bytes", data.len());
 
-        let id = app.session().await;
+        let id = app.create_session().await;
         assert_eq!(app.send(REPLACE).id(&id).body(data).await.status, 204);
         assert!(app.send(READ).id(&id).await.body == data, "replaced with {} bytes", data.len());
     }
 }
 
 #[tokio::test]
-async fn it_does_not_matter_how_the_gateway_encoded_the_body() {
+async fn base64_bodies_may_contain_text() {
     let app = App::new().await;
-    let encoded = app.send(CREATE_WITH_ID).event(|event| {
+    let encoded = app.send(CREATE_WITH_ID).edit_event(|event| {
         event["isBase64Encoded"] = true.into();
         event["body"] = STANDARD.encode("plain text").into();
         event["headers"]["content-length"] = "10".into();
@@ -62,16 +62,16 @@ async fn it_does_not_matter_how_the_gateway_encoded_the_body() {
 }
 
 #[tokio::test]
-async fn text_that_was_changed_on_the_way_is_refused() {
+async fn altered_text_bodies_are_rejected() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let before = app.items().await;
     app.take_calls();
     for (length, body) in [
-        // Latin-1, which is not UTF-8: the last byte of four became U+FFFD.
+        // Latin-1 is not UTF-8: the last of four bytes was replaced by U+FFFD.
         ("4", Some("caf\u{fffd}")),
         ("1", Some("\u{fffd}")),
-        // Characters are not bytes.
+        // The length counts bytes, not characters.
         ("3", Some("ä€🦀")),
         ("8", Some("ä€🦀")),
         ("10", Some("ä€🦀")),
@@ -84,7 +84,7 @@ async fn text_that_was_changed_on_the_way_is_refused() {
         ("99999999999999999999", Some("x")),
     ] {
         for event in [CREATE, CREATE_WITH_ID, REPLACE, PATCH, ROTATE] {
-            let request = app.send(event).id(&id).event(|event| {
+            let request = app.send(event).id(&id).edit_event(|event| {
                 event["body"] = body.into();
                 event["headers"]["content-length"] = length.into();
             });
@@ -96,7 +96,7 @@ async fn text_that_was_changed_on_the_way_is_refused() {
 }
 
 #[tokio::test]
-async fn text_is_taken_if_its_length_is_right_or_unknown() {
+async fn text_bodies_of_matching_or_unknown_length_are_accepted() {
     let app = App::new().await;
     for (length, body) in [
         (Some("9"), Some("ä€🦀")),
@@ -107,7 +107,7 @@ async fn text_is_taken_if_its_length_is_right_or_unknown() {
         (Some("0"), None),
         (None, None),
     ] {
-        let created = app.send(CREATE).event(|event| {
+        let created = app.send(CREATE).edit_event(|event| {
             event["body"] = body.into();
             event["headers"]["content-length"] = length.into();
             event["headers"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -120,13 +120,13 @@ async fn text_is_taken_if_its_length_is_right_or_unknown() {
 }
 
 #[tokio::test]
-async fn text_stays_readable_and_the_rest_goes_base64() {
+async fn payloads_carry_text_as_text_and_other_bytes_as_base64() {
     let app = App::new().await;
     for (data, is_text) in [
         (b"".as_slice(), true),
         ("{\"straße\":\t\"1\"}\r\n".as_bytes(), true),
         (b"\xff", false),
-        // Six bytes each in JSON: 1 MiB of these would not fit into Lambda's answer.
+        // JSON takes six bytes for each control character: 1 MiB of them would not fit in a response.
         (b"O:1:\"A\":1:{s:4:\"\0*\0b\";i:1;}", false),
     ] {
         let created = app.send(CREATE).body(data).await;
@@ -137,9 +137,9 @@ async fn text_stays_readable_and_the_rest_goes_base64() {
 }
 
 #[tokio::test]
-async fn any_media_type_comes_back_letter_for_letter() {
+async fn media_types_are_returned_unchanged() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let longest = format!("application/x;p={}", "x".repeat(255 - 16));
     for media_type in ["text/html; charset=\"UTF-8\"", "Application/JSON", "a/b;c", &longest] {
         let put = app.send(REPLACE).id(&id).header("content-type", media_type).await;
@@ -149,9 +149,9 @@ async fn any_media_type_comes_back_letter_for_letter() {
 }
 
 #[tokio::test]
-async fn too_much_is_refused_before_anything_is_written() {
+async fn oversized_data_is_rejected_before_any_write() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let before = app.send(READ).id(&id).await;
     for data in [text(MIB + 1), vec![0; MIB + 1], random(MIB), random(390_000)] {
         for event in [CREATE, CREATE_WITH_ID] {
@@ -167,10 +167,8 @@ async fn too_much_is_refused_before_anything_is_written() {
 }
 
 #[tokio::test]
-async fn a_full_item_with_every_attribute_at_its_largest_fits() {
-    let app =
-        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(315_360_000)))
-            .await;
+async fn item_with_all_attributes_at_maximum_size_is_accepted() {
+    let app = App::with_max_lifetime(315_360_000).await;
     let data = random(390_000 - 30);
     let full = app
         .send(CREATE)

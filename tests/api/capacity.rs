@@ -1,14 +1,14 @@
-//! The read and write units that operations consume are those of docs/deploy.md.
+//! Consumed capacity: operations consume the read and write units that docs/deploy.md states.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    App, CREATE, DESTROY, Exchange, HEAD, LIST, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK,
+    App, CREATE, DESTROY, HEAD, LIST, LOCK, Log, PATCH, READ, REPLACE, ROTATE, Request, TOUCH,
+    UNLOCK,
 };
-use crate::logs::Log;
 
-/// JSON that does not compress, so that the item is somewhat larger than this.
+/// Generates incompressible JSON, so that the item is slightly larger than `bytes`.
 fn json(bytes: usize) -> Vec<u8> {
     let mut random = vec![0; bytes];
     SystemRandom::new().fill(&mut random).unwrap();
@@ -20,12 +20,12 @@ fn json(bytes: usize) -> Vec<u8> {
 async fn operations_consume_the_documented_units() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let app = App::new().await;
-    let consumed = async |request: Exchange| {
-        let answer = request.await;
-        assert!(answer.status < 300, "{answer:?}");
-        (log.lines().last().unwrap()["capacity"].as_f64().unwrap(), answer)
+    let consumed = async |request: Request| {
+        let response = request.await;
+        assert!(response.status < 300, "{response:?}");
+        (log.lines().last().unwrap()["capacity"].as_f64().unwrap(), response)
     };
-    // Kilobytes as stored, rounded up as DynamoDB does.
+    // Size of the item in KB, rounded up as DynamoDB does.
     for (bytes, kilobytes) in [(500, 1.0), (9_000, 10.0)] {
         let data = json(bytes);
         let reads = f64::ceil(kilobytes / 4.0);
@@ -53,10 +53,10 @@ async fn operations_consume_the_documented_units() {
 
         let owned = create().header("session-user", "grace");
         let (units, created) = consumed(owned).await;
-        assert_eq!(units, kilobytes + 1.0, "create with an owner");
+        assert_eq!(units, kilobytes + 1.0, "create with a user");
         let list = app.send(LIST).without("session-id").header("session-user", "grace");
         assert_eq!(consumed(list).await.0, 0.5 + reads, "list");
         let destroy = app.send(DESTROY).id(created.header("Session-Id"));
-        assert_eq!(consumed(destroy).await.0, kilobytes + 1.0, "destroy with an owner");
+        assert_eq!(consumed(destroy).await.0, kilobytes + 1.0, "destroy with a user");
     }
 }

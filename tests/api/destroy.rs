@@ -1,11 +1,11 @@
-//! The end of a session: it stays gone.
+//! Destroying a session, which cannot be undone.
 
 use crate::harness::{App, CREATE_WITH_ID, DESTROY, READ, REPLACE, TOUCH, new_id};
 
 #[tokio::test]
-async fn destroy_ends_a_session_and_is_content_with_none() {
+async fn destroy_is_idempotent() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     assert_eq!(app.send(DESTROY).id(&id).await.header_names(), ["Cache-Control"]);
     assert!(app.items().await.is_empty());
     assert_eq!(app.send(DESTROY).id(&id).await.status, 204);
@@ -13,9 +13,9 @@ async fn destroy_ends_a_session_and_is_content_with_none() {
 }
 
 #[tokio::test]
-async fn nothing_but_a_create_brings_a_destroyed_session_back() {
+async fn only_create_restores_a_destroyed_session() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     app.send(DESTROY).id(&id).await;
     for attempt in [
@@ -34,9 +34,9 @@ async fn nothing_but_a_create_brings_a_destroyed_session_back() {
 }
 
 #[tokio::test]
-async fn destroy_heeds_if_match() {
+async fn destroy_respects_if_match() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     let destroy = |etag: &str| app.send(DESTROY).id(&id).header("if-match", etag);
     for stale in ["\"other\"", &format!("W/{etag}")] {
@@ -45,7 +45,7 @@ async fn destroy_heeds_if_match() {
     assert_eq!(app.send(READ).id(&id).await.status, 200);
     assert_eq!(destroy(&format!("\"other\", {etag}")).await.status, 204);
     assert_eq!(app.send(READ).id(&id).await.status, 404);
-    // Done already: there is nothing left that could be of another version.
+    // The session is already destroyed, so no condition can fail.
     assert_eq!(destroy(&etag).await.status, 204);
     assert_eq!(destroy("*").await.status, 204);
 }

@@ -1,172 +1,64 @@
-//! What DynamoDB and the network do to a request, had by a proxy between the two that obeys.
+//! Faults of DynamoDB and of the network: the API retries them, or reports the store as unavailable.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use session_api::store;
-use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 use tracing::level_filters::LevelFilter;
 
+use crate::harness::Fault::{Disconnect, Fail, Garbage, Hang, LoseResponse, Pass, Respond};
 use crate::harness::{
-    self, ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, LOCK, READ, REPLACE,
-    REVOKE_ALL, ROTATE, TARGET, TOUCH, count, unhurried,
+    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, Fault, FaultProxy, HEAD, LOCK, Log,
+    READ, REPLACE, REVOKE_ALL, ROTATE, TOUCH, Timeouts, count,
 };
-use crate::logs::Log;
-use crate::table;
 
-/// What happens to one request.
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    /// None: it is carried out and answered.
-    Pass,
-    /// DynamoDB answers so, without carrying it out.
-    Answer(&'static str),
-    /// It is carried out, and the connection is cut before the answer.
-    LoseAnswer,
-    /// The connection is cut before anything happens.
-    Cut,
-    /// There is never an answer.
-    Hang,
-    /// DynamoDB answers with this error.
-    Refuse(u16, &'static str),
-    /// Something answers that is no DynamoDB.
-    Garbage,
-}
-
-use Fault::{Cut, Garbage, Hang, LoseAnswer, Refuse};
-
-const THROTTLE: Fault = Refuse(400, "ProvisionedThroughputExceededException");
-const IN_PROGRESS: Fault = Refuse(400, "TransactionInProgressException");
-
-/// An app behind a proxy, whose requests the faults of `next` befall one by one.
-struct Faulty {
-    app: App,
-    next: Arc<Mutex<VecDeque<Fault>>>,
-    /// The parameters of every request so far.
-    seen: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Faulty {
-    /// With a healthy network and the same time limits as on Lambda.
-    async fn new() -> Self {
-        Self::with(|settings| settings).await
-    }
-
-    async fn with(
-        change: impl FnOnce(aws_sdk_dynamodb::config::Builder) -> aws_sdk_dynamodb::config::Builder,
-    ) -> Self {
-        let next = Arc::new(Mutex::new(VecDeque::new()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (faults, requests) = (next.clone(), seen.clone());
-        tokio::spawn(async move {
-            loop {
-                let (connection, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(connection, faults.clone(), requests.clone()));
-            }
-        });
-        let table = format!("sessions-{}", harness::new_id());
-        let name = table.clone();
-        let create = move || table::create(harness::endpoint(), &name);
-        tokio::task::spawn_blocking(create).await.unwrap().unwrap();
-        let config = harness::config(&table, &endpoint);
-        Self { app: App::over(change(store::settings(&config.aws)), config), next, seen }
-    }
-
-    /// What befalls the requests from here on.
-    fn befall(&self, faults: &[Fault]) {
-        *self.next.lock().unwrap() = faults.iter().copied().collect();
-    }
-}
-
-/// Serves one connection until it is cut, by a fault or by its client.
-async fn serve(
-    connection: TcpStream,
-    faults: Arc<Mutex<VecDeque<Fault>>>,
-    seen: Arc<Mutex<Vec<Value>>>,
-) -> Option<()> {
-    let mut connection = BufReader::new(connection);
-    loop {
-        let (head, body) = harness::read_request(&mut connection).await?;
-        let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
-        let parameters: Value = serde_json::from_slice(&body).ok()?;
-        seen.lock().unwrap().push(parameters.clone());
-        let fault = faults.lock().unwrap().pop_front();
-        let carry_out = move || table::call(harness::endpoint(), &operation, &parameters);
-        let (status, answer) = match fault {
-            Some(Cut) => return None,
-            Some(Hang) => std::future::pending().await,
-            Some(Refuse(status, error)) => {
-                (status, json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{error}"), "message": "as asked" }).to_string())
-            }
-            Some(Garbage) => (200, "<html>Welcome to the hotel's network</html>".to_owned()),
-            Some(LoseAnswer) => {
-                let _ = tokio::task::spawn_blocking(carry_out).await;
-                return None;
-            }
-            Some(Fault::Answer(answer)) => (200, answer.to_owned()),
-            None | Some(Fault::Pass) => match tokio::task::spawn_blocking(carry_out).await.ok()? {
-                Ok(answer) => (200, answer.to_string()),
-                Err(error) => (400, error),
-            },
-        };
-        let head = format!(
-            "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n",
-            answer.len()
-        );
-        connection.write_all((head + &answer).as_bytes()).await.ok()?;
-    }
-}
+const THROTTLE: Fault = Fail(400, "ProvisionedThroughputExceededException");
+const IN_PROGRESS: Fault = Fail(400, "TransactionInProgressException");
 
 #[tokio::test]
-async fn a_retried_write_recognises_itself() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
-    faulty.befall(&[LoseAnswer]);
+async fn retried_writes_recognize_their_own_first_attempt() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
+    proxy.inject(&[LoseResponse]);
     let created = app.send(CREATE).await;
     assert_eq!(created.status, 201);
     assert_eq!(app.take_calls(), ["PutItem", "PutItem"]);
     let read = app.send(READ).id(created.header("Session-Id")).await;
     assert_eq!(read.header("ETag"), created.header("ETag"));
 
-    faulty.befall(&[LoseAnswer]);
+    proxy.inject(&[LoseResponse]);
     assert_eq!(app.send(CREATE_WITH_ID).await.status, 201);
     assert_eq!(app.send(CREATE_WITH_ID).await.outcome(), "412 session-exists");
 
     let old = app.send(READ).await.header("ETag").to_owned();
-    faulty.befall(&[LoseAnswer]);
+    proxy.inject(&[LoseResponse]);
     app.take_calls();
     let replaced = app.send(REPLACE).header("if-match", &old).await;
     assert_eq!(replaced.status, 204);
     assert_eq!(app.take_calls(), ["UpdateItem", "UpdateItem"]);
     assert_eq!(app.send(READ).await.header("ETag"), replaced.header("ETag"));
 
-    faulty.befall(&[LoseAnswer]);
+    proxy.inject(&[LoseResponse]);
     assert_eq!(app.send(TOUCH).await.status, 204);
-    faulty.befall(&[LoseAnswer]);
+    proxy.inject(&[LoseResponse]);
     let etag = replaced.header("ETag");
     assert_eq!(app.send(DESTROY).header("if-match", etag).await.status, 204);
 }
 
-/// Faults that wait for a time limit want those of Lambda; the others must not meet one by accident.
-async fn faulty_for(fault: Fault) -> Faulty {
+/// Starts a proxy for this fault: `Hang` needs the time limits of production to end, and other faults
+/// must not reach a time limit by accident.
+async fn proxy_for(fault: Fault) -> FaultProxy {
     match fault {
-        Hang => Faulty::new().await,
-        _ => Faulty::with(unhurried).await,
+        Hang => FaultProxy::start(Timeouts::Production).await,
+        _ => FaultProxy::start(Timeouts::Long).await,
     }
 }
 
 #[tokio::test]
-async fn one_fault_is_got_over() {
-    for fault in [Cut, Hang, THROTTLE, Refuse(500, "InternalServerError"), Refuse(503, "-")] {
-        let faulty = faulty_for(fault).await;
-        let app = &faulty.app;
+async fn single_faults_are_retried() {
+    for fault in [Disconnect, Hang, THROTTLE, Fail(500, "InternalServerError"), Fail(503, "-")] {
+        let proxy = proxy_for(fault).await;
+        let app = &proxy.app;
         for event in [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY] {
-            faulty.befall(&[fault]);
+            proxy.inject(&[fault]);
             app.take_calls();
             assert!(app.send(event).await.status < 300, "{fault:?}");
             assert_eq!(app.take_calls().len(), 2, "{fault:?}");
@@ -175,77 +67,77 @@ async fn one_fault_is_got_over() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_never_mistaken_for_no_session() {
+async fn store_failures_never_look_like_missing_sessions() {
     for (fault, outcome) in [
-        (Cut, "503 store-unavailable"),
+        (Disconnect, "503 store-unavailable"),
         (Hang, "503 store-unavailable"),
-        (Refuse(500, "InternalServerError"), "503 store-unavailable"),
-        (Refuse(503, "ServiceUnavailable"), "503 store-unavailable"),
+        (Fail(500, "InternalServerError"), "503 store-unavailable"),
+        (Fail(503, "ServiceUnavailable"), "503 store-unavailable"),
         (THROTTLE, "503 store-throttled"),
-        (Refuse(400, "ThrottlingException"), "503 store-throttled"),
-        (Refuse(400, "RequestLimitExceeded"), "503 store-throttled"),
-        (Refuse(400, "TransactionConflictException"), "503 store-throttled"),
+        (Fail(400, "ThrottlingException"), "503 store-throttled"),
+        (Fail(400, "RequestLimitExceeded"), "503 store-throttled"),
+        (Fail(400, "TransactionConflictException"), "503 store-throttled"),
         (IN_PROGRESS, "503 store-unavailable"),
-        (Refuse(400, "AccessDeniedException"), "500 internal"),
-        (Refuse(400, "ResourceNotFoundException"), "500 internal"),
-        (Refuse(400, "ValidationException"), "500 internal"),
+        (Fail(400, "AccessDeniedException"), "500 internal"),
+        (Fail(400, "ResourceNotFoundException"), "500 internal"),
+        (Fail(400, "ValidationException"), "500 internal"),
         (Garbage, "500 internal"),
     ] {
-        let faulty = faulty_for(fault).await;
+        let proxy = proxy_for(fault).await;
         for event in ALL {
-            faulty.befall(&[fault; 10]);
-            faulty.app.take_calls();
-            assert_eq!(faulty.app.send(event).await.outcome(), outcome, "{fault:?} {event}");
+            proxy.inject(&[fault; 10]);
+            proxy.app.take_calls();
+            assert_eq!(proxy.app.send(event).await.outcome(), outcome, "{fault:?} {event}");
             if matches!(fault, Hang) {
-                assert_eq!(faulty.app.take_calls().len(), 3, "attempts before the time is up");
+                assert_eq!(proxy.app.take_calls().len(), 3, "attempts before the deadline");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn the_log_counts_what_was_tried_again() {
+async fn log_counts_retries() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
-    let faulty = Faulty::with(unhurried).await;
-    faulty.befall(&[Cut, THROTTLE]);
-    assert_eq!(faulty.app.send(CREATE).await.status, 201);
-    faulty.app.send(CREATE).await;
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    proxy.inject(&[Disconnect, THROTTLE]);
+    assert_eq!(proxy.app.send(CREATE).await.status, 201);
+    proxy.app.send(CREATE).await;
     let retries: Vec<_> = log.lines().iter().map(|line| line["retries"].as_u64()).collect();
     assert_eq!(retries, [Some(2), Some(0)]);
 }
 
 #[tokio::test]
-async fn a_read_is_consistent_and_a_head_leaves_the_data_where_it_is() {
-    let faulty = Faulty::with(unhurried).await;
-    faulty.app.send(CREATE_WITH_ID).await;
+async fn reads_are_consistent_and_head_does_not_fetch_data() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    proxy.app.send(CREATE_WITH_ID).await;
     for event in [READ, HEAD] {
-        faulty.app.send(event).await;
-        let request = faulty.seen.lock().unwrap().pop().unwrap();
-        assert_eq!(request["ConsistentRead"], true);
-        assert_eq!(request["ProjectionExpression"].is_string(), event == HEAD);
-        assert!(!request.to_string().contains("\"data\""));
+        proxy.app.send(event).await;
+        let parameters = proxy.take_parameters().pop().unwrap();
+        assert_eq!(parameters["ConsistentRead"], true);
+        assert_eq!(parameters["ProjectionExpression"].is_string(), event == HEAD);
+        assert!(!parameters.to_string().contains("\"data\""));
     }
 }
 
 #[tokio::test]
-async fn polls_for_a_lock_are_consistent_and_leave_the_data_where_it_is() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+async fn lock_polls_are_consistent_and_do_not_fetch_data() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
     app.send(LOCK).await;
     assert_eq!(app.send(LOCK).header("session-lock-wait", "1").await.status, 423);
-    let poll = faulty.seen.lock().unwrap().pop().unwrap();
+    let poll = proxy.take_parameters().pop().unwrap();
     assert_eq!(poll["ConsistentRead"], true);
     assert_eq!(poll["ProjectionExpression"], "#deadline, #expires, #lock, #lock_until, #successor");
 }
 
 #[tokio::test]
-async fn who_meets_a_rotation_tries_again() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+async fn writes_retry_on_transaction_conflict() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
     for event in [REPLACE, TOUCH, LOCK] {
-        faulty.befall(&[Refuse(400, "TransactionConflictException")]);
+        proxy.inject(&[Fail(400, "TransactionConflictException")]);
         app.take_calls();
         assert!(app.send(event).await.status < 300);
         assert_eq!(app.take_calls(), ["UpdateItem", "UpdateItem"]);
@@ -253,17 +145,17 @@ async fn who_meets_a_rotation_tries_again() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_cut_off_leaves_the_session_under_one_id() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+async fn interrupted_rotation_leaves_the_session_under_one_id() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
-    // Dead between its two calls, as far as the table can tell.
-    faulty.befall(&[Fault::Pass, Cut, Cut, Cut]);
+    // To the table, this is a function that died between its two calls.
+    proxy.inject(&[Pass, Disconnect, Disconnect, Disconnect]);
     assert_eq!(app.send(ROTATE).await.outcome(), "503 store-unavailable");
     assert_eq!(app.send(READ).await.status, 200);
     assert_eq!(app.items().await.len(), 1);
-    // Carried out, and the answer lost: the SDK asks again, and the transaction knows itself.
-    faulty.befall(&[Fault::Pass, LoseAnswer]);
+    // The transaction is committed but its response is lost: the SDK retries it with the same token.
+    proxy.inject(&[Pass, LoseResponse]);
     let rotated = app.send(ROTATE).await;
     assert_eq!(rotated.status, 200);
     assert_eq!(app.send(READ).await.outcome(), "404 session-not-found");
@@ -271,7 +163,7 @@ async fn a_rotation_that_is_cut_off_leaves_the_session_under_one_id() {
     assert_eq!(app.items().await.len(), 1);
 }
 
-/// Asserts that one session is left and that it is live under this id.
+/// Asserts that the table has one session, and that it is live under this id.
 async fn assert_only_session(app: &App, id: &str) {
     assert_eq!(app.send(READ).id(id).await.status, 200);
     assert_eq!(app.items().await.len(), 1);
@@ -279,10 +171,10 @@ async fn assert_only_session(app: &App, id: &str) {
 
 #[tokio::test]
 async fn rotation_waits_for_a_transaction_in_progress() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
-    faulty.befall(&[Fault::Pass, IN_PROGRESS]);
+    proxy.inject(&[Pass, IN_PROGRESS]);
     let started = Instant::now();
     let rotated = app.send(ROTATE).await;
     assert_eq!(rotated.status, 200);
@@ -292,11 +184,11 @@ async fn rotation_waits_for_a_transaction_in_progress() {
 
 #[tokio::test]
 async fn rotation_retries_more_than_5_seconds_after_the_first_attempt() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
     // DynamoDB recovers a stalled transaction when a retry comes 5 seconds after the first attempt.
-    faulty.befall(&[Fault::Pass, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS]);
+    proxy.inject(&[Pass, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS]);
     let started = Instant::now();
     let rotated = app.send(ROTATE).await;
     assert_eq!(rotated.status, 200);
@@ -306,26 +198,26 @@ async fn rotation_retries_more_than_5_seconds_after_the_first_attempt() {
 
 #[tokio::test]
 async fn rotation_still_in_progress_at_the_deadline_is_unavailable() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
-    faulty.befall(&[Fault::Pass, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS]);
-    let hurried = app.clone().with_time(Duration::from_secs(2));
-    assert_eq!(hurried.send(ROTATE).await.outcome(), "503 store-unavailable");
-    faulty.befall(&[]);
-    assert_only_session(app, EVENTS_ID).await;
+    proxy.inject(&[Pass, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS, IN_PROGRESS]);
+    let limited = app.clone().with_time_limit(Duration::from_secs(2));
+    assert_eq!(limited.send(ROTATE).await.outcome(), "503 store-unavailable");
+    proxy.inject(&[]);
+    assert_only_session(app, EXAMPLE_ID).await;
 }
 
 #[tokio::test]
 async fn rotation_repeats_its_token_until_it_learns_the_outcome() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
-    faulty.seen.lock().unwrap().clear();
-    faulty.befall(&[Fault::Pass, LoseAnswer, IN_PROGRESS]);
+    proxy.take_parameters();
+    proxy.inject(&[Pass, LoseResponse, IN_PROGRESS]);
     let rotated = app.send(ROTATE).await;
     assert_eq!(rotated.status, 200);
-    let [_, attempts @ ..] = &std::mem::take(&mut *faulty.seen.lock().unwrap())[..] else {
+    let [_, attempts @ ..] = &proxy.take_parameters()[..] else {
         panic!("no attempts");
     };
     assert_eq!(attempts.len(), 3);
@@ -336,21 +228,21 @@ async fn rotation_repeats_its_token_until_it_learns_the_outcome() {
 
     let id = rotated.header("Session-Id");
     assert_eq!(app.send(ROTATE).id(id).await.status, 200);
-    let next = faulty.seen.lock().unwrap().pop().unwrap();
-    assert_ne!(next["ClientRequestToken"], token, "one token for each transaction");
+    let next = proxy.take_parameters().pop().unwrap();
+    assert_ne!(next["ClientRequestToken"], token, "each transaction has its own token");
 }
 
 #[tokio::test]
 async fn transaction_attempts_time_out_later_than_others() {
-    let faulty = Faulty::new().await;
-    let app = &faulty.app;
+    let proxy = FaultProxy::start(Timeouts::Production).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
     for (faults, status, attempts, limits) in [
-        (&[Fault::Pass, Hang][..], 200, 2, 1_500..2_500),
-        (&[Fault::Pass, Hang, Hang, Hang], 503, 3, 4_500..5_500),
+        (&[Pass, Hang][..], 200, 2, 1_500..2_500),
+        (&[Pass, Hang, Hang, Hang], 503, 3, 4_500..5_500),
     ] {
-        let id = app.session().await;
-        faulty.befall(faults);
+        let id = app.create_session().await;
+        proxy.inject(faults);
         app.take_calls();
         let started = Instant::now();
         assert_eq!(app.send(ROTATE).id(&id).await.status, status);
@@ -360,11 +252,11 @@ async fn transaction_attempts_time_out_later_than_others() {
 }
 
 #[tokio::test]
-async fn a_lock_whose_answer_was_lost_is_taken() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+async fn lock_succeeds_when_its_response_is_lost() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
-    faulty.befall(&[LoseAnswer]);
+    proxy.inject(&[LoseResponse]);
     let locked = app.send(LOCK).await;
     assert_eq!(locked.body, br#"{"cart":["apple"]}"#);
     let put = app.send(REPLACE).header("session-lock", locked.header("Session-Lock"));
@@ -372,31 +264,30 @@ async fn a_lock_whose_answer_was_lost_is_taken() {
 }
 
 #[tokio::test]
-async fn revoke_all_looks_a_second_time_for_what_the_index_did_not_have_yet() {
-    let faulty = Faulty::with(unhurried).await;
-    let app = &faulty.app;
+async fn revoke_all_queries_a_lagging_index_twice() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
-    faulty.befall(&[Fault::Answer(r#"{"Items":[],"Count":0,"ScannedCount":0}"#)]);
+    proxy.inject(&[Respond(r#"{"Items":[],"Count":0,"ScannedCount":0}"#)]);
     assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
     assert_eq!(app.send(READ).await.status, 404);
 }
 
 #[tokio::test]
-async fn a_store_that_is_not_there_is_unavailable() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = harness::config("sessions", &format!("http://{nowhere}"));
-    let app = App::over(store::settings(&config.aws), config);
+async fn unreachable_store_is_unavailable() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let app = App::connect("sessions", &format!("http://{unused}"), Timeouts::Production);
     for event in ALL {
         assert_eq!(app.send(event).await.outcome(), "503 store-unavailable");
     }
 }
 
 #[tokio::test]
-async fn the_answer_is_there_before_the_functions_time_is_up() {
-    let faulty = Faulty::new().await;
-    let app = faulty.app.clone().with_time(Duration::from_millis(300));
+async fn response_is_sent_before_the_function_times_out() {
+    let proxy = FaultProxy::start(Timeouts::Production).await;
+    let app = proxy.app.clone().with_time_limit(Duration::from_millis(300));
     for event in ALL {
-        faulty.befall(&[Hang; 10]);
+        proxy.inject(&[Hang; 10]);
         assert_eq!(app.send(event).await.outcome(), "503 store-unavailable");
     }
 }

@@ -1,17 +1,19 @@
-//! What each endpoint answers when all is well, header by header and call by call.
+//! Successful requests: the headers of each endpoint's response and the calls it makes.
 
 use crate::harness::{
-    App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, READ, REPLACE, TOUCH, new_id,
+    App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, READ, REPLACE, TOUCH, new_id,
 };
-use session_api::session::Timestamp;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-/// Seconds after the app's first request, as the API writes times.
+/// Formats the time that is `seconds` after the app's start.
 fn rfc3339(app: &App, seconds: u64) -> String {
-    Timestamp::from_seconds(app.now().seconds() + seconds).to_rfc3339()
+    let timestamp = i64::try_from(app.start().as_secs() + seconds).unwrap();
+    OffsetDateTime::from_unix_timestamp(timestamp).unwrap().format(&Rfc3339).unwrap()
 }
 
 #[tokio::test]
-async fn the_events_tell_the_life_of_a_session() {
+async fn example_events_succeed_in_order() {
     let app = App::new().await;
     assert_eq!(app.send(CREATE).await.status, 201);
     assert_eq!(app.send(CREATE_WITH_ID).await.status, 201);
@@ -25,18 +27,18 @@ async fn the_events_tell_the_life_of_a_session() {
 }
 
 #[tokio::test]
-async fn each_operation_is_one_call_and_a_refusal_that_needs_none_is_none() {
+async fn operations_take_one_call_and_invalid_requests_none() {
     let app = App::new().await;
     for (event, call) in [
         (CREATE, "PutItem"),
         (CREATE_WITH_ID, "PutItem"),
-        (CREATE_WITH_ID, "PutItem"), // 412: it exists
+        (CREATE_WITH_ID, "PutItem"), // 412 session-exists
         (READ, "GetItem"),
         (HEAD, "GetItem"),
         (REPLACE, "UpdateItem"),
         (TOUCH, "UpdateItem"),
         (DESTROY, "DeleteItem"),
-        (DESTROY, "DeleteItem"), // 204: there was none
+        (DESTROY, "DeleteItem"), // 204, although already destroyed
         (READ, "GetItem"),       // 404
         (REPLACE, "UpdateItem"), // 404
         (TOUCH, "UpdateItem"),   // 404
@@ -53,30 +55,30 @@ async fn each_operation_is_one_call_and_a_refusal_that_needs_none_is_none() {
     for event in [CREATE, CREATE_WITH_ID, REPLACE] {
         assert_eq!(app.send(event).body(&vec![b'a'; 1024 * 1024 + 1]).await.status, 413);
     }
-    assert_eq!(app.send(READ).event(|e| e["routeKey"] = "GET /".into()).await.status, 404);
+    assert_eq!(app.send(READ).edit_event(|e| e["routeKey"] = "GET /".into()).await.status, 404);
     assert!(app.take_calls().is_empty());
 }
 
 #[tokio::test]
-async fn create_answers_with_the_id_and_the_lifetime() {
+async fn create_returns_id_and_lifetime() {
     let app = App::new().await;
-    let answer = app.send(CREATE).header("session-ttl", "60").await;
-    assert_eq!(answer.status, 201);
+    let response = app.send(CREATE).header("session-ttl", "60").await;
+    assert_eq!(response.status, 201);
     assert_eq!(
-        answer.header_names(),
+        response.header_names(),
         ["Cache-Control", "ETag", "Session-Expires", "Session-Id", "Session-TTL"]
     );
-    assert_eq!(answer.header("Session-Id").len(), 43);
-    assert_eq!(answer.header("Session-TTL"), "60");
-    assert_eq!(answer.header("Session-Expires"), rfc3339(&app, 60));
+    assert_eq!(response.header("Session-Id").len(), 43);
+    assert_eq!(response.header("Session-TTL"), "60");
+    assert_eq!(response.header("Session-Expires"), rfc3339(&app, 60));
 }
 
 #[tokio::test]
-async fn create_needs_nothing_and_has_defaults() {
+async fn create_has_defaults_for_everything() {
     let app = App::new().await;
     let bare = app.send(CREATE).without("content-length").without("content-type");
     let bare = bare.without("session-ttl").without("session-user");
-    let created = bare.event(|e| drop(e.as_object_mut().unwrap().remove("body"))).await;
+    let created = bare.edit_event(|e| drop(e.as_object_mut().unwrap().remove("body"))).await;
     assert_eq!(created.status, 201);
     assert_eq!(created.header("Session-TTL"), "86400");
     let read = app.send(READ).id(created.header("Session-Id")).await;
@@ -96,11 +98,11 @@ async fn create_needs_nothing_and_has_defaults() {
 }
 
 #[tokio::test]
-async fn read_answers_with_all_that_is_known() {
+async fn read_returns_data_and_metadata() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
-    let read = app.send(READ).id(id).after(10).await;
+    let read = app.send(READ).id(id).at(10).await;
     assert_eq!(read.status, 200);
     assert!(read.is_text);
     assert_eq!(
@@ -122,7 +124,7 @@ async fn read_answers_with_all_that_is_known() {
     assert_eq!(read.header("Session-Expires"), rfc3339(&app, 60));
     assert_eq!(read.header("Session-TTL"), "50");
 
-    let head = app.send(HEAD).id(id).after(10).await;
+    let head = app.send(HEAD).id(id).at(10).await;
     assert_eq!(head.status, 200);
     assert_eq!(head.header_names(), read.header_names());
     for name in read.header_names() {
@@ -131,26 +133,26 @@ async fn read_answers_with_all_that_is_known() {
 }
 
 #[tokio::test]
-async fn a_version_that_the_caller_knows_is_not_sent_again() {
+async fn reads_respect_if_none_match() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     for event in [READ, HEAD] {
         for known in [&etag, "*", &format!("W/{etag}"), &format!("\"other\", {etag}")] {
-            let answer = app.send(event).id(&id).header("if-none-match", known).await;
-            assert_eq!(answer.status, 304, "{known}");
-            assert_eq!(answer.header("ETag"), etag);
-            assert_eq!(answer.header("Session-TTL"), "3600");
+            let response = app.send(event).id(&id).header("if-none-match", known).await;
+            assert_eq!(response.status, 304, "{known}");
+            assert_eq!(response.header("ETag"), etag);
+            assert_eq!(response.header("Session-TTL"), "3600");
         }
-        let answer = app.send(event).id(&id).header("if-none-match", "\"other\"").await;
-        assert_eq!(answer.status, 200);
+        let response = app.send(event).id(&id).header("if-none-match", "\"other\"").await;
+        assert_eq!(response.status, 200);
     }
     let missing = app.send(READ).id(&new_id()).header("if-none-match", "*").await;
     assert_eq!(missing.outcome(), "404 session-not-found");
 }
 
 #[tokio::test]
-async fn replace_changes_the_data_the_type_and_the_version() {
+async fn replace_changes_data_media_type_and_etag() {
     let app = App::new().await;
     let created = app.send(CREATE).await;
     let id = created.header("Session-Id");
@@ -170,9 +172,9 @@ async fn replace_changes_the_data_the_type_and_the_version() {
 }
 
 #[tokio::test]
-async fn replace_keeps_the_owner_unless_it_names_another() {
+async fn replace_keeps_the_user_unless_given_another() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     app.send(REPLACE).id(&id).await;
     assert_eq!(app.send(READ).id(&id).await.header("Session-User"), "ada");
     app.send(REPLACE).id(&id).header("session-user", "grace").await;
@@ -180,9 +182,9 @@ async fn replace_keeps_the_owner_unless_it_names_another() {
 }
 
 #[tokio::test]
-async fn replace_heeds_if_match() {
+async fn replace_respects_if_match() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let old = app.send(READ).id(&id).await.header("ETag").to_owned();
     let put = |etag: &str| app.send(REPLACE).id(&id).header("if-match", etag);
     let new = put(&format!("\"other\", {old}")).await;
@@ -198,9 +200,9 @@ async fn replace_heeds_if_match() {
 }
 
 #[tokio::test]
-async fn a_hundred_versions_may_match() {
+async fn if_match_accepts_100_etags() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     let list = |last: &str| format!("{}{last}", "\"other\", ".repeat(99));
     let put = |etags: &str| app.send(REPLACE).id(&id).header("if-match", etags);
@@ -209,7 +211,7 @@ async fn a_hundred_versions_may_match() {
 }
 
 #[tokio::test]
-async fn put_creates_under_the_callers_id_only_when_it_says_so() {
+async fn put_creates_only_with_if_none_match() {
     let app = App::new().await;
     let id = "php,style-id_".repeat(2);
     assert_eq!(app.send(REPLACE).id(&id).await.outcome(), "404 session-not-found");
@@ -224,28 +226,28 @@ async fn put_creates_under_the_callers_id_only_when_it_says_so() {
 }
 
 #[tokio::test]
-async fn touch_slides_the_expiry_and_nothing_else() {
+async fn touch_slides_only_the_expiry() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
-    let touched = app.send(TOUCH).id(id).after(50).await;
+    let touched = app.send(TOUCH).id(id).at(50).await;
     assert_eq!(touched.status, 204);
     assert_eq!(touched.header_names(), ["Cache-Control", "Session-Expires", "Session-TTL"]);
     assert_eq!(touched.header("Session-TTL"), "60");
     assert_eq!(touched.header("Session-Expires"), rfc3339(&app, 110));
-    let read = app.send(READ).id(id).after(100).await;
+    let read = app.send(READ).id(id).at(100).await;
     assert_eq!(read.header("Session-TTL"), "10");
     assert_eq!(read.header("ETag"), created.header("ETag"));
 
-    let longer = app.send(TOUCH).id(id).header("session-ttl", "600").after(100).await;
+    let longer = app.send(TOUCH).id(id).header("session-ttl", "600").at(100).await;
     assert_eq!(longer.header("Session-TTL"), "600");
-    let again = app.send(TOUCH).id(id).after(200).await;
+    let again = app.send(TOUCH).id(id).at(200).await;
     assert_eq!(again.header("Session-Expires"), rfc3339(&app, 800));
 }
 
 #[tokio::test]
-async fn ids_differ_by_case() {
+async fn session_ids_are_case_sensitive() {
     let app = App::new().await;
     app.send(CREATE_WITH_ID).await;
-    assert_eq!(app.send(READ).id(&EVENTS_ID.to_uppercase()).await.status, 404);
+    assert_eq!(app.send(READ).id(&EXAMPLE_ID.to_uppercase()).await.status, 404);
 }

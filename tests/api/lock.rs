@@ -1,4 +1,5 @@
-//! The lock: one request at a time per session, also when holders die.
+//! Session locks: at most one request at a time holds a session's lock, and a lease frees it if the
+//! holder crashes.
 
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
@@ -11,19 +12,19 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    Answer, App, CREATE, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK, count, new_id,
+    App, CREATE, DESTROY, LOCK, Log, PATCH, READ, REPLACE, ROTATE, Response, TOUCH, UNLOCK, count,
+    new_id,
 };
-use crate::logs::Log;
 
-fn token(locked: &Answer) -> String {
+fn token(locked: &Response) -> String {
     assert_eq!(locked.status, 200, "{locked:?}");
     locked.header("Session-Lock").to_owned()
 }
 
 #[tokio::test]
-async fn the_lock_comes_with_the_session() {
+async fn lock_returns_the_session() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let read = app.send(READ).id(&id).await;
     app.take_calls();
     let locked = app.send(LOCK).id(&id).await;
@@ -37,14 +38,14 @@ async fn the_lock_comes_with_the_session() {
 }
 
 #[tokio::test]
-async fn while_it_is_held_only_its_holder_writes() {
+async fn lock_restricts_writes_to_its_holder() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let held = token(&app.send(LOCK).id(&id).header("session-lock-lease", "30").await);
     let other = "AAAAAAAAAAAAAAAAAAAAAA";
     for event in [REPLACE, PATCH, ROTATE] {
         for request in [app.send(event), app.send(event).header("session-lock", other)] {
-            let refused = request.id(&id).after(10).await;
+            let refused = request.id(&id).at(10).await;
             assert_eq!(refused.outcome(), "423 session-locked");
             assert_eq!(refused.header("Retry-After"), "20");
         }
@@ -58,14 +59,14 @@ async fn while_it_is_held_only_its_holder_writes() {
 }
 
 #[tokio::test]
-async fn it_is_given_back_alone_or_with_a_write() {
+async fn lock_is_released_by_unlock_or_by_a_write() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let unlock = |token: &str| app.send(UNLOCK).id(&id).header("session-lock", token);
     let held = token(&app.send(LOCK).id(&id).await);
     assert_eq!(unlock("AAAAAAAAAAAAAAAAAAAAAA").await.outcome(), "412 not-lock-holder");
     assert_eq!(unlock(&held).await.header_names(), ["Cache-Control"]);
-    assert_eq!(unlock(&held).await.status, 204, "nobody holds it");
+    assert_eq!(unlock(&held).await.status, 204, "the lock is free");
     assert_eq!(app.send(UNLOCK).id(&new_id()).await.outcome(), "404 session-not-found");
     for event in [REPLACE, PATCH] {
         let held = token(&app.send(LOCK).id(&id).await);
@@ -87,30 +88,38 @@ async fn it_is_given_back_alone_or_with_a_write() {
 }
 
 #[tokio::test]
-async fn a_lease_falls_by_itself_to_the_millisecond() {
+async fn lease_expires_by_itself() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let first = token(&app.send(LOCK).id(&id).header("session-lock-lease", "10").await);
-    assert_eq!(app.send(REPLACE).id(&id).after(9).await.outcome(), "423 session-locked");
-    assert_eq!(app.send(REPLACE).id(&id).after(11).await.status, 204);
-    let late =
-        |seconds: i64| app.send(REPLACE).id(&id).header("session-lock", &first).after(seconds);
-    assert_eq!(late(11).await.status, 204, "nobody else has taken it");
-    let second = token(&app.send(LOCK).id(&id).after(11).await);
-    assert_eq!(late(12).await.outcome(), "423 session-locked", "fenced off");
-    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).after(12);
+    assert_eq!(app.send(REPLACE).id(&id).at(9).await.outcome(), "423 session-locked");
+    assert_eq!(app.send(REPLACE).id(&id).at(11).await.status, 204);
+    let write_late =
+        |seconds: u64| app.send(REPLACE).id(&id).header("session-lock", &first).at(seconds);
+    assert_eq!(write_late(11).await.status, 204, "no other request has taken the lock");
+    let second = token(&app.send(LOCK).id(&id).at(11).await);
+    assert_eq!(
+        write_late(12).await.outcome(),
+        "423 session-locked",
+        "another request holds the lock"
+    );
+    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).at(12);
     assert_eq!(unlock.await.outcome(), "412 not-lock-holder");
-    assert_eq!(late(22).await.outcome(), "412 not-lock-holder", "fenced off for good");
-    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).after(22);
-    assert_eq!(unlock.await.status, 204, "nobody holds it any more");
-    let put = app.send(REPLACE).id(&id).header("session-lock", &second).after(22);
+    assert_eq!(
+        write_late(22).await.outcome(),
+        "412 not-lock-holder",
+        "another request has held the lock since"
+    );
+    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).at(22);
+    assert_eq!(unlock.await.status, 204, "the lock is free");
+    let put = app.send(REPLACE).id(&id).header("session-lock", &second).at(22);
     assert_eq!(put.await.status, 204);
 }
 
 #[tokio::test]
-async fn a_rotation_takes_the_lock_along() {
+async fn rotation_moves_the_lock() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let held = token(&app.send(LOCK).id(&id).await);
     assert_eq!(app.send(ROTATE).id(&id).await.outcome(), "423 session-locked");
     let rotated = app.send(ROTATE).id(&id).header("session-lock", &held).await;
@@ -120,22 +129,22 @@ async fn a_rotation_takes_the_lock_along() {
 }
 
 #[tokio::test]
-async fn lease_and_wait_have_their_limits() {
+async fn lease_and_wait_are_limited() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     for (header, bad) in [
         ("session-lock-lease", ["0", "61", "", "1.5"]),
         ("session-lock-wait", ["-1", "11", "", "x"]),
     ] {
         for value in bad {
-            let answer = app.send(LOCK).id(&id).header(header, value).await;
-            assert_eq!(answer.outcome(), "400 invalid-header", "{header}: {value}");
+            let response = app.send(LOCK).id(&id).header(header, value).await;
+            assert_eq!(response.outcome(), "400 invalid-header", "{header}: {value}");
         }
     }
     assert_eq!(app.send(LOCK).id(&id).header("session-lock-lease", "60").await.status, 200);
 }
 
-/// Takes the lock of a session and returns the token.
+/// Locks a session and returns the token. Clears the recorded calls.
 async fn lock(app: &App, id: &str, lease: &str) -> String {
     let locked = app.send(LOCK).id(id).header("session-lock-lease", lease).await;
     app.take_calls();
@@ -143,27 +152,27 @@ async fn lock(app: &App, id: &str, lease: &str) -> String {
 }
 
 #[tokio::test]
-async fn waiting_polls_with_reads_and_gives_up_in_time() {
+async fn waiter_polls_with_reads_and_gives_up_in_time() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     lock(&app, &id, "60").await;
     let started = Instant::now();
     let waited = app.send(LOCK).id(&id).header("session-lock-wait", "10").await;
     assert_eq!(started.elapsed().as_secs(), 10);
     assert_eq!(waited.outcome(), "423 session-locked");
-    assert_eq!(waited.header("Retry-After"), "50", "counted from the end of the wait");
+    assert_eq!(waited.header("Retry-After"), "50", "`Retry-After` counts from the response");
     let calls = app.take_calls();
     assert_eq!(count(&calls, "UpdateItem"), 1);
-    // Four until the back-off reaches half a second, then one every 250 to 500 ms.
+    // Four polls until the backoff reaches half a second, then one every 250 to 500 ms.
     let polls = count(&calls, "GetItem");
     assert!((15..=45).contains(&polls), "{polls} polls in 10 s");
     assert_eq!(calls.len(), 1 + polls);
 }
 
-/// On-demand prices: a million write units cost $0.625, a million read units $0.125.
+/// On-demand prices: $0.625 per million write units, $0.125 per million read units.
 const READ_UNITS_PER_WRITE_UNIT: f64 = 5.0;
 
-/// Size of an item as DynamoDB bills it, except that numbers are counted by their digits.
+/// Size of an item as DynamoDB bills it, except that each digit of a number counts as one byte.
 fn size(item: &Value) -> usize {
     let size = |(name, value): (&String, &Value)| {
         let binary = value["B"].as_str().map(|encoded| STANDARD.decode(encoded).unwrap().len());
@@ -189,7 +198,7 @@ async fn waiting_costs_at_most_a_tenth_of_conditional_writes() {
     let calls = app.take_calls();
     let reads = log.lines()[0]["capacity"].as_f64().unwrap();
     assert!(reads > 0.0, "the polls are metered");
-    // DynamoDB bills a refused write at the item's size, and no engine reports that.
+    // DynamoDB bills a refused write by the item's size, but no engine reports it.
     let write = size(&app.items().await[0]).div_ceil(1024) as f64 * READ_UNITS_PER_WRITE_UNIT;
     let cost = reads + count(&calls, "UpdateItem") as f64 * write;
     let as_writes = calls.len() as f64 * write;
@@ -199,7 +208,7 @@ async fn waiting_costs_at_most_a_tenth_of_conditional_writes() {
 #[tokio::test]
 async fn waiter_gets_the_lock_soon_after_its_release() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let held = lock(&app, &id, "60").await;
     let waiting = app.send(LOCK).id(&id).header("session-lock-wait", "10");
     let release = async {
@@ -219,7 +228,7 @@ async fn waiter_gets_the_lock_soon_after_its_release() {
 #[tokio::test]
 async fn waiter_gets_the_lock_when_the_lease_expires() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let held = lock(&app, &id, "2").await;
     let started = Instant::now();
     let locked = app.send(LOCK).id(&id).header("session-lock-wait", "10").await;
@@ -234,7 +243,7 @@ async fn waiter_gets_the_lock_when_the_lease_expires() {
 async fn waiter_gets_404_when_the_session_is_gone() {
     let app = App::new().await;
     for event in [DESTROY, ROTATE] {
-        let id = app.session().await;
+        let id = app.create_session().await;
         let held = lock(&app, &id, "60").await;
         let waiting = app.send(LOCK).id(&id).header("session-lock-wait", "10");
         let end = async {
@@ -244,14 +253,18 @@ async fn waiter_gets_404_when_the_session_is_gone() {
         };
         let (waited, ()) = join(waiting.into_future(), end).await;
         assert_eq!(waited.outcome(), "404 session-not-found");
-        assert_eq!(count(&app.take_calls(), "UpdateItem"), 1, "the first attempt");
+        assert_eq!(
+            count(&app.take_calls(), "UpdateItem"),
+            1,
+            "only the first attempt to lock is a write"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_50_increments_under_the_lock_none_is_lost_though_every_fifth_holder_dies() {
-    let app = App::new().await.by_the_clock();
-    let id = app.session().await;
+async fn locked_increments_survive_crashing_holders() {
+    let app = App::new().await.with_real_clock();
+    let id = app.create_session().await;
     app.send(REPLACE).id(&id).body(b"0").await;
     let client = |n: u32, app: App, id: String| async move {
         loop {
@@ -263,13 +276,13 @@ async fn of_50_increments_under_the_lock_none_is_lost_though_every_fifth_holder_
             let held = token(&locked);
             let count: u32 = std::str::from_utf8(&locked.body).unwrap().parse().unwrap();
             if n.is_multiple_of(5) {
-                return; // dead, without a word
+                return; // It crashes: the lock is not released.
             }
             let put = app.send(REPLACE).id(&id).header("session-lock", &held);
             let put = put.header("session-lock-release", "true");
             match put.body((count + 1).to_string().as_bytes()).await.outcome().as_str() {
                 "204" => return,
-                // Its lease ran out, and another took the lock: nothing was written, so once more.
+                // The lease expired and another request took the lock. Nothing was written: retry.
                 "423 session-locked" | "412 not-lock-holder" => {}
                 outcome => panic!("{outcome}"),
             }

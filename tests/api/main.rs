@@ -1,5 +1,5 @@
-//! The API from the payload that Lambda gets to the one that it gives, over a real DynamoDB engine:
-//! the embedded one, or that of `DYNAMODB_ENDPOINT`.
+//! Tests of the API, from the payload of an invocation to the payload of its response, over a real
+//! DynamoDB engine: the embedded one, or the one at `DYNAMODB_ENDPOINT`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -18,6 +18,7 @@ mod bad_input;
 mod bytes;
 mod capacity;
 mod destroy;
+mod documents;
 mod expiry;
 mod faults;
 mod harness;
@@ -28,6 +29,7 @@ mod model;
 mod patch;
 mod races;
 mod rotate;
+mod routes;
 mod start;
 mod users;
 mod watch;

@@ -1,16 +1,18 @@
-//! Merge patches: of those that run at the same time none is lost.
+//! Merge patches, which all take effect even if they run concurrently.
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, CREATE, PATCH, READ, REPLACE, at_once, new_id};
+use crate::harness::{
+    App, CREATE, DESTROY, PATCH, READ, REPLACE, ROTATE, new_id, send_concurrently,
+};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_patches_at_once_all_take_effect() {
+async fn concurrent_patches_all_take_effect() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let patch = |n: u32| app.send(PATCH).id(&id).body(format!(r#"{{"key{n}":{n}}}"#).as_bytes());
-    for answer in at_once((0..100).map(patch)).await {
-        assert_eq!(answer.outcome(), "204");
+    for response in send_concurrently((0..100).map(patch)).await {
+        assert_eq!(response.outcome(), "204");
     }
     let read: Value = serde_json::from_slice(&app.send(READ).id(&id).await.body).unwrap();
     let mut expected = json!({ "cart": ["apple"] });
@@ -19,25 +21,25 @@ async fn a_hundred_patches_at_once_all_take_effect() {
 }
 
 #[tokio::test]
-async fn a_patch_is_a_read_and_a_write() {
+async fn patch_takes_one_read_and_one_write() {
     let app = App::new().await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
     app.take_calls();
-    let patched = app.send(PATCH).id(id).body(br#"{"cart":null,"a":{"b":1}}"#).after(50).await;
+    let patched = app.send(PATCH).id(id).body(br#"{"cart":null,"a":{"b":1}}"#).at(50).await;
     assert_eq!(patched.status, 204);
     assert_eq!(patched.header_names(), ["Cache-Control", "ETag"]);
     assert_eq!(app.take_calls(), ["GetItem", "UpdateItem"]);
-    let read = app.send(READ).id(id).after(109).await;
+    let read = app.send(READ).id(id).at(109).await;
     assert_eq!(read.body, br#"{"a":{"b":1}}"#);
     assert_eq!(read.header("ETag"), patched.header("ETag"));
-    assert_eq!(read.header("Session-TTL"), "1", "it slides the expiry");
+    assert_eq!(read.header("Session-TTL"), "1", "a patch slides the expiry");
     assert_eq!(read.header("Session-User"), "ada");
     assert_eq!(read.header("Content-Type"), "application/json");
 }
 
 #[tokio::test]
-async fn what_a_patch_does_not_touch_stays_to_the_letter() {
+async fn patch_keeps_other_members_byte_for_byte() {
     let app = App::new().await;
     let big = br#"{"z":12345678901234567890123,"a":1.10,"u":"stra\u00dfe"}"#;
     let created = app.send(CREATE).header("content-type", "application/vnd.x+json; v=1").body(big);
@@ -50,9 +52,9 @@ async fn what_a_patch_does_not_touch_stays_to_the_letter() {
 }
 
 #[tokio::test]
-async fn who_prefers_it_gets_the_merged_data() {
+async fn patch_returns_the_merged_data_if_preferred() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     for prefer in ["return=representation", "respond-async, Return=\"Representation\"; x=1"] {
         let patched = app.send(PATCH).id(&id).header("prefer", prefer).await;
         assert_eq!(patched.status, 200);
@@ -65,16 +67,16 @@ async fn who_prefers_it_gets_the_merged_data() {
 }
 
 #[tokio::test]
-async fn a_loser_that_prefers_it_gets_the_data_that_won() {
+async fn etag_conflicts_return_the_current_data_if_preferred() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let won = app.send(READ).id(&id).await;
     for (event, condition) in [
         (PATCH, ("if-match", "\"stale\"")),
         (REPLACE, ("if-match", "\"stale\"")),
         (REPLACE, ("if-none-match", "*")),
-        (crate::harness::ROTATE, ("if-match", "\"stale\"")),
-        (crate::harness::DESTROY, ("if-match", "\"stale\"")),
+        (ROTATE, ("if-match", "\"stale\"")),
+        (DESTROY, ("if-match", "\"stale\"")),
     ] {
         let request = app.send(event).id(&id).header(condition.0, condition.1);
         let lost = request.header("prefer", "return=representation").await;
@@ -87,9 +89,9 @@ async fn a_loser_that_prefers_it_gets_the_data_that_won() {
 }
 
 #[tokio::test]
-async fn a_patch_heeds_if_match() {
+async fn patch_respects_if_match() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     let patch = |etag: &str| app.send(PATCH).id(&id).header("if-match", etag);
     assert_eq!(patch(&etag).await.status, 204);
@@ -98,7 +100,7 @@ async fn a_patch_heeds_if_match() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_patched_says_so_and_stays() {
+async fn failed_patches_change_nothing() {
     let app = App::new().await;
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(1024 * 1024));
     let random: String = (0..13_000).map(|_| new_id()).collect();
@@ -125,13 +127,13 @@ async fn what_cannot_be_patched_says_so_and_stays() {
         let id = created.header("Session-Id");
         let before = app.send(READ).id(id).await;
         let patched = app.send(PATCH).id(id).header("content-type", patch_kind);
-        let answer = patched.body(patch.as_bytes()).await;
-        assert_eq!(answer.outcome(), outcome, "{kind}, {patch_kind}");
-        assert_eq!(answer.header_names().contains(&"Accept-Patch"), answer.status == 415);
+        let response = patched.body(patch.as_bytes()).await;
+        assert_eq!(response.outcome(), outcome, "{kind}, {patch_kind}");
+        assert_eq!(response.header_names().contains(&"Accept-Patch"), response.status == 415);
         assert_eq!(app.send(READ).id(id).await, before);
     }
     let deep = "[".repeat(100_000);
-    let id = app.session().await;
+    let id = app.create_session().await;
     assert_eq!(app.send(PATCH).id(&id).body(deep.as_bytes()).await.outcome(), "400 invalid-patch");
     assert_eq!(app.send(PATCH).id(&new_id()).await.outcome(), "404 session-not-found");
 }

@@ -1,64 +1,66 @@
-//! Races are run, not argued.
+//! Races: concurrent requests against one session.
 
 use futures_util::future::join_all;
 
-use crate::harness::{Answer, App, CREATE_WITH_ID, DESTROY, READ, REPLACE, TOUCH, at_once, new_id};
+use crate::harness::{
+    App, CREATE_WITH_ID, DESTROY, READ, REPLACE, Response, TOUCH, new_id, send_concurrently,
+};
 
-fn count(answers: &[Answer], outcome: &str) -> usize {
-    answers.iter().filter(|answer| answer.outcome() == outcome).count()
+fn count(responses: &[Response], outcome: &str) -> usize {
+    responses.iter().filter(|response| response.outcome() == outcome).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_replaces_of_one_version_exactly_one_is_made() {
+async fn concurrent_replaces_of_one_etag_have_one_winner() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     let put = |n: usize| {
         app.send(REPLACE).id(&id).header("if-match", &etag).body(n.to_string().as_bytes())
     };
-    let answers = at_once((0..200).map(put)).await;
-    assert_eq!(count(&answers, "204"), 1);
-    assert_eq!(count(&answers, "412 etag-mismatch"), 199);
-    let winner = answers.iter().position(|answer| answer.status == 204).unwrap();
+    let responses = send_concurrently((0..200).map(put)).await;
+    assert_eq!(count(&responses, "204"), 1);
+    assert_eq!(count(&responses, "412 etag-mismatch"), 199);
+    let winner = responses.iter().position(|response| response.status == 204).unwrap();
     let read = app.send(READ).id(&id).await;
     assert_eq!(read.body, winner.to_string().as_bytes());
-    assert_eq!(read.header("ETag"), answers[winner].header("ETag"));
+    assert_eq!(read.header("ETag"), responses[winner].header("ETag"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_creates_of_one_id_exactly_one_is_made() {
+async fn concurrent_creates_of_one_id_have_one_winner() {
     let app = App::new().await;
     let id = new_id();
     let create = |n: usize| app.send(CREATE_WITH_ID).id(&id).body(n.to_string().as_bytes());
-    let answers = at_once((0..200).map(create)).await;
-    assert_eq!(count(&answers, "201"), 1);
-    assert_eq!(count(&answers, "412 session-exists"), 199);
-    let winner = answers.iter().position(|answer| answer.status == 201).unwrap();
+    let responses = send_concurrently((0..200).map(create)).await;
+    assert_eq!(count(&responses, "201"), 1);
+    assert_eq!(count(&responses, "412 session-exists"), 199);
+    let winner = responses.iter().position(|response| response.status == 201).unwrap();
     assert_eq!(app.send(READ).id(&id).await.body, winner.to_string().as_bytes());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_update_in_flight_brings_a_destroyed_session_back() {
+async fn concurrent_writes_do_not_restore_a_destroyed_session() {
     let app = App::new().await;
-    let mut late = 0;
+    let mut total_refused = 0;
     for _ in 0..10 {
-        let id = app.session().await;
+        let id = app.create_session().await;
         let requests = (0..40)
             .map(|n| app.send(if n == 20 { DESTROY } else { [REPLACE, TOUCH][n % 2] }).id(&id));
-        let answers = at_once(requests).await;
-        let refused = count(&answers, "404 session-not-found");
-        assert_eq!(count(&answers, "204") + refused, 40);
-        late += refused;
+        let responses = send_concurrently(requests).await;
+        let refused = count(&responses, "404 session-not-found");
+        assert_eq!(count(&responses, "204") + refused, 40);
+        total_refused += refused;
         assert_eq!(app.send(READ).id(&id).await.outcome(), "404 session-not-found");
     }
-    assert!(late > 0, "some were in flight during the logout");
+    assert!(total_refused > 0, "some requests arrived after the destroy");
     assert!(app.items().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loop_of_read_and_conditional_replace_loses_no_update() {
+async fn conditional_replace_loses_no_updates() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     app.send(REPLACE).id(&id).body(b"0").await;
     let client = |app: App, id: String| async move {
         loop {

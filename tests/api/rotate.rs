@@ -1,27 +1,26 @@
-//! The move to a new id: never under both, never under neither.
+//! Rotation: moves a session to a new id atomically.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::harness::{
-    Answer, App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE,
-    REVOKE_ALL, ROTATE, TOUCH, UNLOCK, at_once,
+    App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE_ALL,
+    ROTATE, Response, TOUCH, UNLOCK, send_concurrently,
 };
 
-fn new_id(rotated: &Answer) -> String {
+fn new_id(rotated: &Response) -> String {
     assert_eq!(rotated.status, 200, "{rotated:?}");
     rotated.header("Session-Id").to_owned()
 }
 
 #[tokio::test]
-async fn a_session_moves_with_all_that_it_has() {
-    let app =
-        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(1000))).await;
+async fn rotation_keeps_data_and_metadata() {
+    let app = App::with_max_lifetime(1000).await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let old = created.header("Session-Id").to_owned();
     let before = app.send(READ).id(&old).await;
     app.take_calls();
-    let rotated = app.send(ROTATE).id(&old).after(50).await;
+    let rotated = app.send(ROTATE).id(&old).at(50).await;
     assert_eq!(app.take_calls(), ["GetItem", "TransactWriteItems"]);
     let new = new_id(&rotated);
     assert_ne!(new, old);
@@ -30,22 +29,22 @@ async fn a_session_moves_with_all_that_it_has() {
         ["Cache-Control", "ETag", "Session-Expires", "Session-Id", "Session-TTL"]
     );
     assert_eq!(rotated.header("Session-TTL"), "60");
-    let after = app.send(READ).id(&new).after(50).await;
+    let after = app.send(READ).id(&new).at(50).await;
     assert_eq!(after.body, before.body);
     for name in ["Content-Type", "ETag", "Session-Created", "Session-User", "Session-TTL"] {
         assert_eq!(after.header(name), before.header(name), "{name}");
     }
-    assert_eq!(app.send(READ).id(&old).after(50).await.outcome(), "404 session-not-found");
+    assert_eq!(app.send(READ).id(&old).at(50).await.outcome(), "404 session-not-found");
     assert_eq!(app.items().await.len(), 1);
 
-    let ids = [new_id(&app.send(ROTATE).id(&new).header("session-ttl", "2000").after(100).await)];
-    let last = app.send(READ).id(&ids[0]).after(999).await;
-    assert_eq!(last.header("Session-TTL"), "1", "the absolute end goes along");
-    assert_eq!(app.send(READ).id(&ids[0]).after(1000).await.status, 404);
+    let newest = new_id(&app.send(ROTATE).id(&new).header("session-ttl", "2000").at(100).await);
+    let last = app.send(READ).id(&newest).at(999).await;
+    assert_eq!(last.header("Session-TTL"), "1", "the absolute lifetime is kept");
+    assert_eq!(app.send(READ).id(&newest).at(1000).await.status, 404);
 }
 
 #[tokio::test]
-async fn a_login_is_one_request() {
+async fn rotation_can_set_user_and_data() {
     let app = App::new().await;
     let created = app.send(CREATE).without("session-user").await;
     let login = app.send(ROTATE).id(created.header("Session-Id"));
@@ -59,17 +58,17 @@ async fn a_login_is_one_request() {
 }
 
 #[tokio::test]
-async fn with_a_grace_the_old_id_reads_its_old_data_and_does_nothing_else() {
+async fn old_id_is_read_only_during_grace_period() {
     let app = App::new().await;
     let created = app.send(CREATE).await;
     let old = created.header("Session-Id");
     let rotated = app.send(ROTATE).id(old).header("session-grace", "30").body(b"new").await;
     let new = new_id(&rotated);
     app.take_calls();
-    let read = app.send(READ).id(old).after(29).await;
+    let read = app.send(READ).id(old).at(29).await;
     assert_eq!(read.body, br#"{"cart":["apple"]}"#);
     assert_eq!(app.take_calls(), ["GetItem", "GetItem"]);
-    assert_eq!(app.send(HEAD).id(old).after(29).await.header("ETag"), created.header("ETag"));
+    assert_eq!(app.send(HEAD).id(old).at(29).await.header("ETag"), created.header("ETag"));
     let token = "AAAAAAAAAAAAAAAAAAAAAA";
     for (event, ttl) in [
         (REPLACE, ""),
@@ -81,26 +80,26 @@ async fn with_a_grace_the_old_id_reads_its_old_data_and_does_nothing_else() {
         (UNLOCK, ""),
         (DESTROY, ""),
     ] {
-        let request = app.send(event).id(old).header("session-lock", token).after(1);
+        let request = app.send(event).id(old).header("session-lock", token).at(1);
         let request = if event == UNLOCK { request } else { request.without("session-lock") };
         let request = if ttl.is_empty() { request } else { request.header("session-ttl", ttl) };
         assert_eq!(request.await.outcome(), "404 session-not-found", "{event}");
     }
-    assert_eq!(app.send(CREATE_WITH_ID).id(old).after(29).await.outcome(), "412 session-exists");
-    assert_eq!(app.send(READ).id(old).after(30).await.outcome(), "404 session-not-found");
-    assert_eq!(app.send(READ).id(&new).after(30).await.body, b"new");
+    assert_eq!(app.send(CREATE_WITH_ID).id(old).at(29).await.outcome(), "412 session-exists");
+    assert_eq!(app.send(READ).id(old).at(30).await.outcome(), "404 session-not-found");
+    assert_eq!(app.send(READ).id(&new).at(30).await.body, b"new");
 
-    let listed = app.send(LIST).without("session-id").after(1).await;
+    let listed = app.send(LIST).without("session-id").at(1).await;
     let listed: serde_json::Value = serde_json::from_slice(&listed.body).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1, "the old id is not listed");
 }
 
 #[tokio::test]
-async fn a_grace_ends_with_the_session_that_the_old_one_became() {
+async fn grace_period_ends_when_the_successor_is_destroyed() {
     let app = App::new().await;
     let rotate =
         async |id: &str| new_id(&app.send(ROTATE).id(id).header("session-grace", "300").await);
-    let first = app.session().await;
+    let first = app.create_session().await;
     let second = rotate(&first).await;
     let third = rotate(&second).await;
     for id in [&first, &second, &third] {
@@ -111,7 +110,7 @@ async fn a_grace_ends_with_the_session_that_the_old_one_became() {
         assert_eq!(app.send(READ).id(id).await.outcome(), "404 session-not-found");
         assert_eq!(app.send(HEAD).id(id).await.status, 404);
     }
-    let first = app.session().await;
+    let first = app.create_session().await;
     let second = rotate(&first).await;
     assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
     assert_eq!(app.send(READ).id(&first).await.status, 404);
@@ -121,10 +120,10 @@ async fn a_grace_ends_with_the_session_that_the_old_one_became() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_every_moment_the_session_is_under_one_of_the_two_ids() {
+async fn concurrent_rotations_have_one_winner() {
     let app = App::new().await;
     for _ in 0..10 {
-        let old = app.session().await;
+        let old = app.create_session().await;
         let stop = Arc::new(AtomicBool::new(false));
         let reader = |app: App, id: String, stop: Arc<AtomicBool>| async move {
             let mut seen = Vec::new();
@@ -135,15 +134,15 @@ async fn at_every_moment_the_session_is_under_one_of_the_two_ids() {
         };
         let readers: Vec<_> =
             (0..4).map(|_| tokio::spawn(reader(app.clone(), old.clone(), stop.clone()))).collect();
-        let answers = at_once((0..5).map(|_| app.send(ROTATE).id(&old))).await;
-        let moved: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
-        assert_eq!(moved.len(), 1, "one rotation wins: {answers:?}");
-        assert!(answers.iter().all(|answer| [200, 404].contains(&answer.status)));
-        assert_eq!(app.send(READ).id(&new_id(moved[0])).await.status, 200);
+        let responses = send_concurrently((0..5).map(|_| app.send(ROTATE).id(&old))).await;
+        let winners: Vec<_> = responses.iter().filter(|response| response.status == 200).collect();
+        assert_eq!(winners.len(), 1, "one rotation wins: {responses:?}");
+        assert!(responses.iter().all(|response| [200, 404].contains(&response.status)));
+        assert_eq!(app.send(READ).id(&new_id(winners[0])).await.status, 200);
         stop.store(true, Ordering::Relaxed);
         for reader in readers {
             let seen = reader.await.unwrap();
-            assert!(seen.is_sorted(), "once gone, the old id stays gone: {seen:?}");
+            assert!(seen.is_sorted(), "the old id does not come back: {seen:?}");
             assert!(seen.iter().all(|status| [200, 404].contains(status)));
         }
         assert_eq!(app.send(READ).id(&old).await.status, 404);
@@ -151,26 +150,26 @@ async fn at_every_moment_the_session_is_under_one_of_the_two_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_in_flight_goes_along_or_is_refused() {
+async fn rotation_loses_no_concurrent_replace() {
     let app = App::new().await;
     for _ in 0..10 {
-        let old = app.session().await;
+        let old = app.create_session().await;
         let put = |n: u32| app.send(REPLACE).id(&old).body(n.to_string().as_bytes());
         let requests = (0..20).map(|n| if n == 10 { app.send(ROTATE).id(&old) } else { put(n) });
-        let answers = at_once(requests).await;
-        let read = app.send(READ).id(&new_id(&answers[10])).await;
-        assert!(answers.iter().all(|answer| [200, 204, 404].contains(&answer.status)));
-        let versions: Vec<_> =
-            answers.iter().filter(|a| a.status == 204).map(|a| a.header("ETag")).collect();
+        let responses = send_concurrently(requests).await;
+        let read = app.send(READ).id(&new_id(&responses[10])).await;
+        assert!(responses.iter().all(|response| [200, 204, 404].contains(&response.status)));
+        let etags: Vec<_> =
+            responses.iter().filter(|r| r.status == 204).map(|r| r.header("ETag")).collect();
         let is_original = read.body == br#"{"cart":["apple"]}"#;
-        assert!(is_original && versions.is_empty() || versions.contains(&read.header("ETag")));
+        assert!(is_original && etags.is_empty() || etags.contains(&read.header("ETag")));
     }
 }
 
 #[tokio::test]
-async fn rotate_heeds_if_match_and_its_own_headers() {
+async fn rotate_respects_if_match_and_validates_headers() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let etag = app.send(READ).id(&id).await.header("ETag").to_owned();
     let rotate = || app.send(ROTATE).id(&id);
     assert_eq!(rotate().header("if-match", "\"stale\"").await.outcome(), "412 etag-mismatch");

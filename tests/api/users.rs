@@ -1,25 +1,23 @@
-//! The sessions of a user: listed, and ended one by one or all at once.
+//! The sessions of a user: listing them, and destroying one or all.
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, CREATE, LIST, READ, REPLACE, REVOKE, REVOKE_ALL, at_once, new_id};
+use crate::harness::{
+    App, CREATE, LIST, READ, REPLACE, REVOKE, REVOKE_ALL, handle, new_id, send_concurrently,
+};
 
-async fn list(app: &App, user: &str, own: &str) -> Vec<Value> {
-    let answer = app.send(LIST).header("session-user", user).id(own).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("Content-Type"), "application/json");
-    serde_json::from_slice(&answer.body).unwrap()
-}
-
-fn handle(id: &str) -> String {
-    session_api::session::SessionId::parse(id).unwrap().handle().as_str().to_owned()
+async fn list(app: &App, user: &str, current_id: &str) -> Vec<Value> {
+    let response = app.send(LIST).header("session-user", user).id(current_id).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("Content-Type"), "application/json");
+    serde_json::from_slice(&response.body).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_hundred_sessions_list_newest_first_and_end_all_but_one() {
+async fn list_and_revoke_all_handle_300_sessions() {
     let app = App::new().await;
-    let created = at_once((0..300).map(|n| app.send(CREATE).after(n))).await;
-    let ids: Vec<_> = created.iter().map(|answer| answer.header("Session-Id")).collect();
+    let created = send_concurrently((0..300).map(|n| app.send(CREATE).at(n))).await;
+    let ids: Vec<_> = created.iter().map(|response| response.header("Session-Id")).collect();
     let other = app.send(CREATE).header("session-user", "grace").await;
     let own = ids[7];
     let listed = list(&app, "ada", own).await;
@@ -41,9 +39,8 @@ async fn three_hundred_sessions_list_newest_first_and_end_all_but_one() {
 }
 
 #[tokio::test]
-async fn an_entry_says_when_and_until_when() {
-    let app =
-        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(100))).await;
+async fn list_entries_have_creation_and_expiry() {
+    let app = App::with_max_lifetime(100).await;
     let created = app.send(CREATE).header("session-ttl", "600").await;
     let id = created.header("Session-Id");
     let read = app.send(READ).id(id).await;
@@ -61,31 +58,35 @@ async fn an_entry_says_when_and_until_when() {
 }
 
 #[tokio::test]
-async fn expired_sessions_and_those_of_another_owner_are_not_listed_nor_ended() {
+async fn expired_sessions_and_sessions_of_other_users_are_excluded() {
     let app = App::new().await;
     app.send(CREATE).header("session-ttl", "60").await;
-    let moved = app.session().await;
-    app.send(REPLACE).id(&moved).header("session-user", "grace").await;
-    let answer = app.send(LIST).after(60).await;
-    assert_eq!(answer.body, b"[]");
-    assert_eq!(app.send(REVOKE_ALL).after(60).await.body, br#"{"destroyed":0}"#);
-    assert_eq!(app.send(READ).id(&moved).await.status, 200);
+    let reassigned = app.create_session().await;
+    app.send(REPLACE).id(&reassigned).header("session-user", "grace").await;
+    let response = app.send(LIST).at(60).await;
+    assert_eq!(response.body, b"[]");
+    assert_eq!(app.send(REVOKE_ALL).at(60).await.body, br#"{"destroyed":0}"#);
+    assert_eq!(app.send(READ).id(&reassigned).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_handle_ends_a_session_of_its_user_and_reads_nothing() {
+async fn handles_only_destroy_sessions_of_their_user() {
     let app = App::new().await;
-    let id = app.session().await;
+    let id = app.create_session().await;
     let handle = handle(&id);
     let revoke =
         |user: &str, handle: &str| app.send(REVOKE).header("session-user", user).handle(handle);
     assert_eq!(app.send(READ).id(&handle).await.outcome(), "404 session-not-found");
     assert_eq!(revoke("grace", &handle).await.outcome(), "404 session-not-found");
-    assert_eq!(revoke("ada", &id).await.outcome(), "404 session-not-found", "an id is no handle");
+    assert_eq!(
+        revoke("ada", &id).await.outcome(),
+        "404 session-not-found",
+        "a session id is not a handle"
+    );
     app.take_calls();
     assert_eq!(revoke("ada", "short").await.outcome(), "404 session-not-found");
     assert!(app.take_calls().is_empty());
-    assert_eq!(revoke("ada", &handle).after(3600).await.outcome(), "404 session-not-found");
+    assert_eq!(revoke("ada", &handle).at(3600).await.outcome(), "404 session-not-found");
     assert_eq!(app.send(READ).id(&id).await.status, 200);
     assert_eq!(revoke("ada", &handle).await.status, 204);
     assert_eq!(app.take_calls(), ["DeleteItem", "GetItem", "DeleteItem"]);
@@ -94,7 +95,7 @@ async fn a_handle_ends_a_session_of_its_user_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn whose_sessions_are_meant_must_be_said() {
+async fn user_routes_require_session_user() {
     let app = App::new().await;
     for event in [LIST, REVOKE_ALL, REVOKE] {
         for request in [

@@ -1,4 +1,4 @@
-//! End to end: `make run`'s program, with the real binaries behind `cargo lambda watch`, over HTTP.
+//! End to end over HTTP: the program of `make run`, with the real binaries behind `cargo lambda watch`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -8,23 +8,24 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Request, Response};
 
-/// The local API as a process of its own, stopped as by `kill`.
-struct Local {
+/// The local API, as a process of its own. Dropping it sends `SIGTERM`.
+pub(crate) struct Local {
     process: Child,
     url: String,
 }
 
 impl Local {
-    fn start() -> Self {
+    /// Starts the API over sessions that are stored in a new folder of this name.
+    pub(crate) fn start(data: &str) -> Self {
         let free_port = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().port().to_string()
         };
         let port = free_port();
-        // Cargo builds examples beside the tests' own folder.
+        // Cargo builds examples in a sibling of the folder with the tests.
         let tests = std::env::current_exe().unwrap();
         let program = tests.parent().unwrap().parent().unwrap().join("examples/local");
-        let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("watch");
+        let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(data);
         let _ = std::fs::remove_dir_all(&data);
         let mut process = Command::new(program)
             .args(["--port", &port, "--dynamodb-port", &free_port()])
@@ -36,11 +37,15 @@ impl Local {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.by_ref().map(Result::unwrap).find(|line| line.contains("is ready at"));
-        // Whatever the functions print must go on being read, or they would wait for it.
+        // The output must be read to the end, or the functions would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let local = Self { process, url: format!("http://localhost:{port}") };
-        assert!(ready.is_some(), "it ended before it was ready");
+        assert!(ready.is_some(), "the program exited before it was ready");
         local
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     fn send(&self, request: ureq::http::request::Builder, body: &[u8]) -> Response<Vec<u8>> {
@@ -50,9 +55,9 @@ impl Local {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        let mut answer = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
-        let body = answer.body_mut().read_to_vec().unwrap();
-        answer.map(|_| body)
+        let mut response = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
+        let body = response.body_mut().read_to_vec().unwrap();
+        response.map(|_| body)
     }
 
     fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
@@ -63,16 +68,16 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         let pid = self.process.id();
-        // The shell's own `kill`: the program of that name is not on every machine.
+        // `kill` is a builtin of the shell. Not every machine has it as a program.
         let _ = Command::new("sh").args(["-c", &format!("kill {pid}")]).status();
         let _ = self.process.wait();
     }
 }
 
 #[test]
-#[ignore = "takes cargo-lambda: make test installs it and runs this too"]
-fn the_binaries_serve_a_session_over_http() {
-    let local = Local::start();
+#[ignore = "requires cargo-lambda, which `make test` installs"]
+fn binaries_serve_sessions_over_http() {
+    let local = Local::start("watch");
     let created = local.send(
         local
             .request("POST", "/session")

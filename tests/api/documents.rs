@@ -1,0 +1,136 @@
+//! The commands in the documents produce the output that the documents show.
+
+use std::process::{Command, Stdio};
+
+use crate::watch::Local;
+
+/// A command of a document, and the output that the document shows for it.
+#[derive(Debug, PartialEq)]
+struct Example {
+    command: String,
+    output: String,
+}
+
+/// Reads the `console` blocks of a Markdown document. A command starts with `$` and continues on the
+/// next line after a backslash, a pipe or an open parenthesis.
+fn examples(markdown: &str) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let mut indent = None;
+    for line in markdown.lines() {
+        let text = line.trim_start();
+        if text == "```console" {
+            indent = Some(line.len() - text.len());
+            continue;
+        }
+        let Some(spaces) = indent else { continue };
+        if text == "```" {
+            indent = None;
+            continue;
+        }
+        let line = line.get(spaces..).unwrap_or_default();
+        match (line.strip_prefix("$ "), examples.last_mut()) {
+            (Some(command), _) => {
+                examples.push(Example { command: command.to_owned(), output: String::new() });
+            }
+            (None, Some(Example { command, output }))
+                if output.is_empty() && command.ends_with(['\\', '|', '(']) =>
+            {
+                command.push('\n');
+                command.push_str(line);
+            }
+            (None, Some(Example { output, .. })) => {
+                output.push_str(line);
+                output.push('\n');
+            }
+            (None, None) => panic!("output without a command: {line}"),
+        }
+    }
+    examples
+}
+
+/// Replaces what differs in each run: times, ETags, handles and ids of requests.
+fn normalized(output: &str) -> String {
+    let words = output.trim().split_inclusive(|c: char| c.is_whitespace() || "\",".contains(c));
+    let word = |word: &str| {
+        let bare = word.trim_end_matches(|c: char| c.is_whitespace() || "\",".contains(c));
+        let end = &word[bare.len()..];
+        let is_id = |length| {
+            bare.len() == length
+                && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        let is_time = bare.len() == 20 && bare.ends_with('Z') && bare.contains('T');
+        if is_id(22) || is_id(43) || is_id(36) || is_time {
+            format!("…{end}")
+        } else {
+            word.to_owned()
+        }
+    };
+    let text: String = words.map(word).collect();
+    let lines = text.lines().map(str::trim_end);
+    lines
+        .map(|line| if line.starts_with("date: ") { "date: …" } else { line })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Runs the commands of a document in one shell, and compares what they print.
+fn check(markdown: &str, url: &str, before: &str) {
+    let is_run = |example: &&Example| {
+        // Commands for a person's own machine and account.
+        !["make", "rustup", "aws", "PATH", "cargo"]
+            .iter()
+            .any(|word| example.command.starts_with(word))
+    };
+    let all = examples(markdown);
+    let examples: Vec<_> = all.iter().filter(is_run).collect();
+    assert!(examples.len() > 3, "the document has {} examples", examples.len());
+    let mark = "---- next ----";
+    let mut script = before.to_owned();
+    for example in &examples {
+        script.push_str(&format!("echo '{mark}'\n{}\necho\n", example.command));
+    }
+    let script = script.replace("http://localhost:9000", url);
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents");
+    std::fs::create_dir_all(&folder).unwrap();
+    let run = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(run.stdout).unwrap();
+    let outputs: Vec<_> = printed.split(mark).skip(1).collect();
+    assert_eq!(outputs.len(), examples.len(), "{printed}");
+    for (example, output) in examples.iter().zip(outputs) {
+        assert_eq!(normalized(output), normalized(&example.output), "{}", example.command);
+    }
+}
+
+#[test]
+#[ignore = "requires cargo-lambda: make test installs it and runs this too"]
+fn documented_commands_print_the_documented_output() {
+    let local = Local::start("documents");
+    check(include_str!("../../README.md"), local.url(), "");
+    let create = "API=http://localhost:9000\nID=$(curl -s -i $API/session -H 'Content-Type: application/json' \
+                  -d '{\"cart\":[\"apple\"]}' | tr -d '\\r' | sed -n 's/^session-id: //p')\n";
+    check(include_str!("../../docs/api.md"), local.url(), create);
+}
+
+#[test]
+fn console_blocks_are_read_as_commands_and_output() {
+    let markdown = "text\n\n   ```console\n   $ a \\\n       b\n   one\n\n   two\n   $ c\n   ```\n```sh\n$ d\n```\n";
+    let example = |command: &str, output: &str| Example {
+        command: command.to_owned(),
+        output: output.to_owned(),
+    };
+    assert_eq!(examples(markdown), [example("a \\\n    b", "one\n\ntwo\n"), example("c", "")]);
+}
+
+#[test]
+fn times_and_ids_do_not_count() {
+    let shown =
+        "etag: \"DlMCnEC2caXwpcDfNrDXCw\"\ndate: Wed, 25 Nov 2026 02:57:20 GMT\nsession-ttl: 60";
+    let printed = "etag: \"AAAAAAAAAAAAAAAAAAAAAA\"\r\ndate: Thu, 26 Nov 2026 02:57:20 GMT\nsession-ttl: 60\n";
+    assert_eq!(normalized(shown), normalized(printed));
+    assert_ne!(normalized(shown), normalized(&printed.replace("60", "61")));
+}

@@ -1,0 +1,177 @@
+//! The API over a table of its own.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use serde_json::{Value, json};
+
+use super::engine;
+use super::library::Functions;
+use super::request::Request;
+use super::routes::CREATE;
+
+/// Time limits of the DynamoDB client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Timeouts {
+    /// The client's own, as on Lambda.
+    Production,
+    /// Long enough for a debug build that shares two cores with an engine. For tests that are not
+    /// about the duration of an attempt.
+    Long,
+}
+
+impl Timeouts {
+    fn apply(self, settings: Builder) -> Builder {
+        match self {
+            Self::Production => settings,
+            Self::Long => {
+                let long = Duration::from_secs(60);
+                let limits =
+                    TimeoutConfig::builder().connect_timeout(long).operation_attempt_timeout(long);
+                // Settings that are not mentioned here keep their values.
+                settings.timeout_config(limits.disable_operation_timeout().build())
+            }
+        }
+    }
+}
+
+/// The API over a table of its own. By default, its clock stands still.
+#[derive(Clone)]
+pub(crate) struct App {
+    functions: Arc<Functions>,
+    table: String,
+    calls: CallRecorder,
+    start: Duration,
+    time_limit: Duration,
+    has_real_clock: bool,
+}
+
+impl App {
+    /// Creates a table, and an app over it with the default limits.
+    pub(crate) async fn new() -> Self {
+        Self::create(None).await
+    }
+
+    /// Creates a table, and an app over it that limits the absolute lifetime of sessions.
+    pub(crate) async fn with_max_lifetime(seconds: u32) -> Self {
+        Self::create(Some(seconds)).await
+    }
+
+    /// Builds an app over the table of this name, which need not exist.
+    pub(crate) fn connect(table: &str, endpoint: &str, timeouts: Timeouts) -> Self {
+        Self::build(table, endpoint, timeouts, None)
+    }
+
+    async fn create(max_lifetime: Option<u32>) -> Self {
+        let table = engine::create_table().await;
+        Self::build(&table, engine::endpoint(), Timeouts::Long, max_lifetime)
+    }
+
+    fn build(table: &str, endpoint: &str, timeouts: Timeouts, max_lifetime: Option<u32>) -> Self {
+        let calls = CallRecorder::default();
+        // By default, all clients of a process share one retry quota.
+        let retries = RetryPartition::custom("test").build();
+        let configure =
+            |settings| timeouts.apply(settings).interceptor(calls.clone()).retry_partition(retries);
+        Self {
+            functions: Arc::new(Functions::new(table, endpoint, max_lifetime, configure)),
+            table: table.to_owned(),
+            calls: calls.clone(),
+            // A whole second, so that expiry, which has a resolution of one second, is exact.
+            start: Duration::from_secs(since_epoch().as_secs()),
+            time_limit: Duration::from_secs(300),
+            has_real_clock: false,
+        }
+    }
+
+    /// Limits the time for each request, as Lambda does.
+    pub(crate) fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Uses the system clock instead of one that stands still.
+    pub(crate) fn with_real_clock(mut self) -> Self {
+        self.has_real_clock = true;
+        self
+    }
+
+    /// Time at which requests arrive by default, since the Unix epoch.
+    pub(crate) fn start(&self) -> Duration {
+        self.start
+    }
+
+    /// Prepares a request from an event file. It is sent when it is awaited.
+    pub(crate) fn send(&self, event: &str) -> Request {
+        Request::new(self.clone(), event)
+    }
+
+    /// Creates a session and returns its id.
+    pub(crate) async fn create_session(&self) -> String {
+        let created = self.send(CREATE).await;
+        assert_eq!(created.status, 201);
+        created.header("Session-Id").to_owned()
+    }
+
+    /// Invokes a function, `seconds` after the clock's time. Returns the payload of the response.
+    pub(super) async fn invoke(&self, function: &str, event: &Value, seconds: u64) -> Value {
+        let now = if self.has_real_clock { since_epoch() } else { self.start };
+        let now = now + Duration::from_secs(seconds);
+        self.functions.invoke(function, event, self.time_limit, now).await
+    }
+
+    /// Returns the DynamoDB operations sent since the last call of this method, retries included.
+    pub(crate) fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.0.lock().unwrap())
+    }
+
+    /// Returns all items of the table, as stored.
+    pub(crate) async fn items(&self) -> Vec<Value> {
+        let parameters = json!({ "TableName": self.table });
+        let scanned = engine::call("Scan".into(), parameters).await.unwrap();
+        scanned["Items"].as_array().unwrap().clone()
+    }
+
+    /// Writes an item directly to the table, bypassing the API.
+    pub(crate) async fn put_item(&self, item: Value) {
+        let parameters = json!({ "TableName": self.table, "Item": item });
+        engine::call("PutItem".into(), parameters).await.unwrap();
+    }
+}
+
+/// Time since the Unix epoch.
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
+}
+
+/// Counts the calls of one operation.
+pub(crate) fn count(calls: &[String], operation: &str) -> usize {
+    calls.iter().filter(|call| *call == operation).count()
+}
+
+/// Records the operations that a client sends, retries included.
+#[derive(Debug, Clone, Default)]
+struct CallRecorder(Arc<Mutex<Vec<String>>>);
+
+impl Intercept for CallRecorder {
+    fn name(&self) -> &'static str {
+        "CallRecorder"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        self.0.lock().unwrap().push(operation.to_owned());
+        Ok(())
+    }
+}

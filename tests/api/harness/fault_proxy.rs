@@ -1,0 +1,109 @@
+//! A proxy in front of DynamoDB that injects faults, for tests of what the network and DynamoDB can
+//! do to a call.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::app::{App, Timeouts};
+use super::engine;
+use super::http::{TARGET, read_request};
+
+/// What the proxy does with one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// Forwards it and returns the response: no fault.
+    Pass,
+    /// Responds with this body and does not forward the call.
+    Respond(&'static str),
+    /// Forwards the call, then closes the connection instead of responding.
+    LoseResponse,
+    /// Closes the connection and does not forward the call.
+    Disconnect,
+    /// Never responds, and does not forward the call.
+    Hang,
+    /// Responds with this status and DynamoDB error, and does not forward the call.
+    Fail(u16, &'static str),
+    /// Responds with HTML, as a captive portal does.
+    Garbage,
+}
+
+/// An app whose calls to DynamoDB go through a proxy.
+pub(crate) struct FaultProxy {
+    pub(crate) app: App,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    calls: Arc<Mutex<Vec<Value>>>,
+}
+
+impl FaultProxy {
+    /// Starts a proxy that forwards every call, until faults are injected.
+    pub(crate) async fn start(timeouts: Timeouts) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let faults = Arc::new(Mutex::new(VecDeque::new()));
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        tokio::spawn({
+            let (faults, calls) = (faults.clone(), calls.clone());
+            async move {
+                loop {
+                    let (connection, _) = listener.accept().await.unwrap();
+                    tokio::spawn(serve(connection, faults.clone(), calls.clone()));
+                }
+            }
+        });
+        let table = engine::create_table().await;
+        Self { app: App::connect(&table, &endpoint, timeouts), faults, calls }
+    }
+
+    /// Applies these faults to the next calls, one each, in place of any that are left.
+    pub(crate) fn inject(&self, faults: &[Fault]) {
+        *self.faults.lock().unwrap() = faults.iter().copied().collect();
+    }
+
+    /// Returns the parameters of the calls received since the last call of this method.
+    pub(crate) fn take_parameters(&self) -> Vec<Value> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+/// Serves one connection until a fault or the client closes it.
+async fn serve(
+    connection: TcpStream,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    calls: Arc<Mutex<Vec<Value>>>,
+) -> Option<()> {
+    let mut connection = BufReader::new(connection);
+    loop {
+        let (head, body) = read_request(&mut connection).await?;
+        let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
+        let parameters: Value = serde_json::from_slice(&body).ok()?;
+        calls.lock().unwrap().push(parameters.clone());
+        let fault = faults.lock().unwrap().pop_front().unwrap_or(Fault::Pass);
+        let (status, body) = match fault {
+            Fault::Pass => match engine::call(operation, parameters).await {
+                Ok(body) => (200, body.to_string()),
+                Err(body) => (400, body),
+            },
+            Fault::Respond(body) => (200, body.to_owned()),
+            Fault::LoseResponse => {
+                let _ = engine::call(operation, parameters).await;
+                return None;
+            }
+            Fault::Disconnect => return None,
+            Fault::Hang => std::future::pending().await,
+            Fault::Fail(status, error) => {
+                let error = format!("com.amazonaws.dynamodb.v20120810#{error}");
+                (status, json!({ "__type": error, "message": "injected" }).to_string())
+            }
+            Fault::Garbage => (200, "<html>Welcome to the hotel's network</html>".to_owned()),
+        };
+        let head = format!(
+            "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all((head + &body).as_bytes()).await.ok()?;
+    }
+}

@@ -1,0 +1,95 @@
+//! The library under test. No other file of these tests uses its items.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{Builder, Credentials, Region};
+use serde_json::Value;
+use session_api::api::{self, Api, Event, Invocation};
+use session_api::config::{Config, Limits, http_client, sdk_config};
+use session_api::logging;
+use session_api::session::{SessionId, Timestamp};
+use session_api::store;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The Lambda functions, sharing one configuration.
+pub(super) struct Functions(Api);
+
+impl Functions {
+    /// Builds the functions over `table` with the default limits, except for `max_lifetime`.
+    /// `configure` changes the settings of the DynamoDB client.
+    pub(super) fn new(
+        table: &str,
+        endpoint: &str,
+        max_lifetime: Option<u32>,
+        configure: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        let config = Config {
+            table: table.into(),
+            limits: Limits {
+                default_ttl: Duration::from_secs(86_400),
+                max_ttl: Duration::from_secs(2_592_000),
+                max_lifetime: max_lifetime.map(|seconds| Duration::from_secs(seconds.into())),
+            },
+            aws: aws(endpoint),
+            log_level: LevelFilter::INFO,
+        };
+        let client = Client::from_conf(configure(store::settings(&config.aws)).build());
+        Self(Api::new(client, &config))
+    }
+
+    /// Invokes a function with an event that arrives at `now`, the time since the Unix epoch.
+    /// Returns the payload that Lambda would return.
+    pub(super) async fn invoke(
+        &self,
+        function: &str,
+        event: &Value,
+        time_limit: Duration,
+        now: Duration,
+    ) -> Value {
+        let Self(api) = self;
+        let event = Event::read(&serde_json::value::to_raw_value(event).unwrap());
+        let now = Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap());
+        let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+        let invocation = Invocation { request_id, version: "7", time: time_limit };
+        let reply = match function {
+            "read" => api.respond(api::read, event, invocation, now).await,
+            "write" => api.respond(api::write, event, invocation, now).await,
+            "rotate" => api.respond(api::rotate, event, invocation, now).await,
+            "destroy" => api.respond(api::destroy, event, invocation, now).await,
+            unknown => panic!("no function {unknown}"),
+        };
+        serde_json::to_value(reply).unwrap()
+    }
+}
+
+/// What a function reads from its environment on Lambda.
+fn aws(endpoint: &str) -> SdkConfig {
+    let region = Region::from_static("us-east-1");
+    let credentials = Credentials::new("local", "local", None, None, "test");
+    let http_client = http_client(&region, None);
+    sdk_config(region, credentials, http_client, Some(endpoint.to_owned()))
+}
+
+/// Generates a session id.
+pub(crate) fn new_id() -> String {
+    SessionId::generate().unwrap().expose().to_owned()
+}
+
+/// Handle of the session with this id.
+pub(crate) fn handle(id: &str) -> String {
+    SessionId::parse(id).unwrap().handle().as_str().to_owned()
+}
+
+/// Subscriber that logs as the functions do.
+pub(super) fn log_subscriber<W>(
+    level: LevelFilter,
+    writer: W,
+) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    logging::subscriber(level, writer)
+}

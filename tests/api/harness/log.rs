@@ -1,0 +1,59 @@
+//! Captures what the functions log.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use serde_json::Value;
+use tracing::Dispatch;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::library::log_subscriber;
+
+/// The log of the current thread.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Captures what this thread logs until the guard is dropped.
+    pub(crate) fn capture(level: LevelFilter) -> (Self, DefaultGuard) {
+        // While a process has a single subscriber, `tracing` caches whether a line is enabled for
+        // all threads, as decided by the first thread that reaches it, and the threads of other
+        // tests have no subscriber. With a second one, which is never dropped, each thread decides
+        // for itself.
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(log_subscriber(LevelFilter::OFF, io::sink)));
+        let log = Self::default();
+        let guard = tracing::subscriber::set_default(log_subscriber(level, log.clone()));
+        (log, guard)
+    }
+
+    /// Returns everything logged so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Returns the lines logged so far.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,119 @@
+//! Requests: the event of an API Gateway HTTP API, changed where a test needs it.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::app::App;
+use super::response::Response;
+use super::routes::{Route, routes};
+
+/// A request that is sent when it is awaited.
+///
+/// The event file decides which function it is sent to, whatever is changed afterwards.
+pub(crate) struct Request {
+    app: App,
+    event: Value,
+    route: &'static Route,
+    function: &'static str,
+    at: u64,
+}
+
+impl Request {
+    pub(super) fn new(app: App, event: &str) -> Self {
+        let event: Value = serde_json::from_str(event).unwrap();
+        let route = routes().iter().find(|route| event["routeKey"] == *route.route).unwrap();
+        Self { app, event, route, function: &route.function, at: 0 }
+    }
+
+    /// Sends the request to this function instead of the one of its route.
+    pub(crate) fn function(mut self, function: &'static str) -> Self {
+        self.function = function;
+        self
+    }
+
+    /// Sets `Session-Id`.
+    pub(crate) fn id(self, id: &str) -> Self {
+        self.header("session-id", id)
+    }
+
+    /// Sets a header.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.event["headers"][name] = value.into();
+        self
+    }
+
+    /// Removes a header.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.event["headers"].as_object_mut().unwrap().remove(name);
+        self
+    }
+
+    /// Sets the body as API Gateway passes it on: UTF-8 as text, other bytes as base64.
+    pub(crate) fn body(mut self, body: &[u8]) -> Self {
+        if let Some(length) = self.event["headers"].get_mut("content-length") {
+            *length = body.len().to_string().into();
+        }
+        let text = std::str::from_utf8(body);
+        self.event["isBase64Encoded"] = text.is_err().into();
+        self.event["body"] = text.map_or_else(|_| STANDARD.encode(body), str::to_owned).into();
+        self
+    }
+
+    /// Sets the arrival, in seconds after the time of the app's clock.
+    pub(crate) fn at(mut self, seconds: u64) -> Self {
+        self.at = seconds;
+        self
+    }
+
+    /// Sets the handle in the path.
+    pub(crate) fn handle(self, handle: &str) -> Self {
+        let path = format!("/sessions/{handle}");
+        self.edit_event(|event| {
+            event["rawPath"] = path.clone().into();
+            event["requestContext"]["http"]["path"] = path.into();
+        })
+    }
+
+    /// Changes the event itself.
+    pub(crate) fn edit_event(mut self, edit: impl FnOnce(&mut Value)) -> Self {
+        edit(&mut self.event);
+        self
+    }
+
+    async fn send(self) -> Response {
+        let Self { app, event, route, function, at } = self;
+        let request_id = event["requestContext"]["requestId"].as_str();
+        let payload = app.invoke(function, &event, at).await;
+        let response = Response::decode(&payload);
+        response.check(route, request_id.filter(|id| is_request_id(id)));
+        response
+    }
+}
+
+impl IntoFuture for Request {
+    type Output = Response;
+    type IntoFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// Whether a problem may repeat this id of a request.
+fn is_request_id(id: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_=-".contains(c);
+    (1..=64).contains(&id.len()) && id.chars().all(is_allowed)
+}
+
+/// Sends requests concurrently, on all threads of the runtime. Returns the responses in order.
+pub(crate) async fn send_concurrently(
+    requests: impl IntoIterator<Item = Request>,
+) -> Vec<Response> {
+    let tasks: Vec<_> = requests.into_iter().map(|r| tokio::spawn(r.into_future())).collect();
+    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}

@@ -1,0 +1,120 @@
+//! Responses: decoded as API Gateway does, and checked for what holds for all of them.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::routes::Route;
+
+/// Every header that a response may have.
+const HEADERS: [&str; 13] = [
+    "Accept-Encoding",
+    "Accept-Patch",
+    "Cache-Control",
+    "Content-Type",
+    "ETag",
+    "Preference-Applied",
+    "Retry-After",
+    "Session-Created",
+    "Session-Expires",
+    "Session-Id",
+    "Session-Lock",
+    "Session-TTL",
+    "Session-User",
+];
+
+/// Returns the name as the documents spell it. The payload has names in lower case.
+fn documented(name: String) -> String {
+    let documented = HEADERS.iter().find(|header| header.eq_ignore_ascii_case(&name));
+    documented.map_or(name, |header| (*header).to_owned())
+}
+
+/// A decoded response.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    /// Whether the payload carried the body as text, not as base64.
+    pub(crate) is_text: bool,
+    headers: BTreeMap<String, String>,
+}
+
+impl Response {
+    /// Decodes the payload of a function.
+    pub(super) fn decode(payload: &Value) -> Self {
+        let headers: BTreeMap<String, String> =
+            serde_json::from_value(payload["headers"].clone()).unwrap();
+        let headers = headers.into_iter().map(|(name, value)| (documented(name), value)).collect();
+        let body = payload["body"].as_str().unwrap();
+        let is_text = !payload["isBase64Encoded"].as_bool().unwrap();
+        let body = if is_text { body.as_bytes().to_vec() } else { STANDARD.decode(body).unwrap() };
+        let status = u16::try_from(payload["statusCode"].as_u64().unwrap()).unwrap();
+        Self { status, body, is_text, headers }
+    }
+
+    /// Checks what holds for every response of a route. `instance` is the request id that a problem
+    /// must repeat.
+    pub(super) fn check(&self, route: &Route, instance: Option<&str>) {
+        assert!(self.has_documented_status(route), "{} must not return {self:?}", route.route);
+        for name in self.headers.keys() {
+            assert!(HEADERS.contains(&name.as_str()), "{name}");
+        }
+        assert_eq!(self.header("Cache-Control"), "no-store");
+        let is_temporary = matches!(self.status, 423 | 503);
+        assert_eq!(self.headers.contains_key("Retry-After"), is_temporary, "{self:?}");
+        let is_head = route.route.starts_with("HEAD ");
+        if matches!(self.status, 201 | 204 | 304) || is_head && self.status < 400 {
+            assert!(self.body.is_empty(), "{self:?}");
+        }
+        // A `412` carries the current data instead of a problem if the request prefers that.
+        if self.status >= 400 && !self.headers.contains_key("Preference-Applied") {
+            self.check_problem(instance);
+        }
+    }
+
+    /// Whether the table of routes allows the status, or every route does: a request can be
+    /// malformed, unknown to the function or encoded, and the store can fail.
+    fn has_documented_status(&self, route: &Route) -> bool {
+        let is_common = match self.status {
+            400 | 500 | 503 => true,
+            404 => self.problem() == "route-not-found",
+            415 => self.headers.contains_key("Accept-Encoding"),
+            _ => false,
+        };
+        is_common || route.statuses.contains(&self.status)
+    }
+
+    fn check_problem(&self, instance: Option<&str>) {
+        assert_eq!(self.header("Content-Type"), "application/problem+json");
+        let problem: Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(problem["status"], self.status);
+        assert_eq!(problem.get("instance").map(|id| id.as_str().unwrap()), instance);
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    }
+
+    /// Value of a header that must be there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+
+    /// Names of all headers, sorted.
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        self.headers.keys().map(String::as_str).collect()
+    }
+
+    /// Code of the problem, or an empty string if the body is not a problem.
+    pub(crate) fn problem(&self) -> String {
+        let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let code = problem["type"].as_str().and_then(|t| t.strip_prefix("urn:session-api:"));
+        code.unwrap_or_default().to_owned()
+    }
+
+    /// Status and problem code, as in `404 session-not-found`.
+    pub(crate) fn outcome(&self) -> String {
+        let problem = if self.status < 400 { String::new() } else { self.problem() };
+        format!("{} {problem}", self.status).trim_end().to_owned()
+    }
+}
