@@ -18,7 +18,7 @@ mod touch;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use crate::config::{Config, Limits};
 use crate::logging;

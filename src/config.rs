@@ -1,114 +1,98 @@
-//! What the environment says, read once at init.
+//! Configuration of a function, read from the environment once at init.
 //!
-//! A bad or missing value stops the function there, with one line that names the variable, what it
-//! holds and what it may hold: a session store that half works is worse than one that does not start.
+//! An invalid or missing value stops the function there with one line that names the variable, its
+//! value and the valid values: a session store that works in part is worse than one that does not
+//! start.
+
+mod aws;
+mod error;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use aws_config::SdkConfig;
 use tracing::level_filters::LevelFilter;
 
 use crate::session::Ttl;
 
-/// The configuration of a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+pub use aws::{http_client, sdk_config};
+pub use error::ConfigError;
+
+/// Configuration of a function.
+#[derive(Clone)]
 pub struct Config {
-    /// `TABLE_NAME`: the DynamoDB table.
+    /// `TABLE_NAME`: name of the DynamoDB table.
     pub table: String,
-    /// How long sessions may live.
+    /// Limits on the lifetimes of sessions.
     pub limits: Limits,
-    /// Where DynamoDB is and who calls it.
-    pub aws: Aws,
-    /// `RUST_LOG`: how much this crate logs; what it depends on logs errors only, whatever this says,
-    /// because nobody here can vouch for what is in their lines.
+    /// Region, credentials and endpoint of DynamoDB, from the variables of the AWS SDKs.
+    pub aws: SdkConfig,
+    /// `RUST_LOG`: lowest level at which this crate logs. Its dependencies log errors only, whatever
+    /// the level, because their log lines are not reviewed for secrets.
     pub log_level: LevelFilter,
 }
 
-/// How long sessions may live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// `DEFAULT_TTL`: the idle lifetime of a session that asks for none.
-    pub default_ttl: Ttl,
-    /// `MAX_TTL`: the longest idle lifetime that a session may ask for.
-    pub max_ttl: Ttl,
-    /// `MAX_LIFETIME`: seconds from its creation after which a session ends whatever happens.
-    pub max_lifetime: Option<u32>,
-}
-
-/// Where DynamoDB is and who calls it, from the variables that every AWS SDK reads and Lambda sets.
-/// There is no further chain of providers, and no file is read: on Lambda these are all there is.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Aws {
-    /// `AWS_REGION`.
-    pub region: String,
-    /// `AWS_ACCESS_KEY_ID`.
-    pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`.
-    pub secret_access_key: String,
-    /// `AWS_SESSION_TOKEN`.
-    pub session_token: Option<String>,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`, or else `AWS_ENDPOINT_URL`: a DynamoDB that is not AWS's own.
-    pub endpoint_url: Option<String>,
-    /// Whether to trust the system's certificate authorities, or those that `SSL_CERT_FILE` names,
-    /// in place of Amazon's alone: where that variable is set, and in the partitions of AWS that
-    /// are apart from the rest.
-    pub system_roots: bool,
-}
-
-impl fmt::Debug for Aws {
+impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aws")
-            .field("region", &self.region)
-            .field("endpoint_url", &self.endpoint_url)
-            .field("system_roots", &self.system_roots)
+        // The SDK's configuration could print credentials.
+        f.debug_struct("Config")
+            .field("table", &self.table)
+            .field("limits", &self.limits)
+            .field("region", &self.aws.region())
+            .field("log_level", &self.log_level)
             .finish_non_exhaustive()
     }
 }
 
-/// The longest of each that is taken, in seconds: ten years of 365 days. More is a mistake in units.
+/// Limits on the lifetimes of sessions, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `DEFAULT_TTL`: idle lifetime of a session whose creator names none.
+    pub default_ttl: Ttl,
+    /// `MAX_TTL`: longest idle lifetime that a request may ask for.
+    pub max_ttl: Ttl,
+    /// `MAX_LIFETIME`: seconds from the creation of a session to its absolute end; `None` for no
+    /// absolute end.
+    pub max_lifetime: Option<u32>,
+}
+
+/// Longest lifetime, in seconds: ten years of 365 days. More is a mistake in units.
 const TEN_YEARS: u32 = 315_360_000;
 
-/// Levels that `RUST_LOG` may name; nothing is logged below `info`. The parser of `LevelFilter` also
-/// accepts numbers and an empty string.
+/// Levels that `RUST_LOG` may name. Nothing is logged below `info`. The parser of `LevelFilter` would
+/// also accept numbers and an empty string.
 const LEVELS: [LevelFilter; 4] =
     [LevelFilter::OFF, LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO];
 
-/// A variable that does not hold what it should.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    variable: &'static str,
-    holds: Option<String>,
-    expected: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { variable, holds, expected } = self;
-        match holds {
-            Some(value) => write!(f, "{variable} is {value:?}; it must be {expected}"),
-            None => write!(f, "{variable} is not set; it must be {expected}"),
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 impl Config {
-    /// Reads the function's own environment.
+    /// Reads the configuration from the process's environment.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first variable that is missing or wrong.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
+    /// [`ConfigError`] for the first variable that is missing or invalid.
+    pub async fn from_env() -> Result<Self, ConfigError> {
+        let lookup =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let Settings { table, limits, log_level } = Settings::from_lookup(lookup)?;
+        Ok(Self { table, limits, log_level, aws: aws::load(lookup).await? })
     }
+}
 
+/// Part of the configuration that is this project's own.
+#[derive(Debug, PartialEq, Eq)]
+struct Settings {
+    table: String,
+    limits: Limits,
+    log_level: LevelFilter,
+}
+
+impl Settings {
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let error = |variable, holds, expected| ConfigError { variable, holds, expected };
+        let error = |variable, value, expected| ConfigError { variable, value, expected };
         let seconds = |variable, default, range: RangeInclusive<u32>| match lookup(variable) {
             None => Ok(default),
             Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| {
-                let (least, most) = (range.start(), range.end());
-                let expected = format!("a whole number of seconds from {least} to {most}");
+                let (min, max) = (range.start(), range.end());
+                let expected = format!("a whole number of seconds from {min} to {max}");
                 error(variable, Some(text), expected)
             }),
         };
@@ -117,7 +101,6 @@ impl Config {
             let expected = "the name of the DynamoDB table that holds the sessions";
             error("TABLE_NAME", lookup("TABLE_NAME"), expected.to_owned())
         })?;
-        let aws = Aws::from_lookup(&lookup)?;
         let max_ttl = seconds("MAX_TTL", 2_592_000, 1..=TEN_YEARS)?;
         let default_ttl = seconds("DEFAULT_TTL", max_ttl.min(86_400), 1..=max_ttl)?;
         let max_lifetime = seconds("MAX_LIFETIME", 0, 0..=TEN_YEARS)?;
@@ -130,39 +113,12 @@ impl Config {
                 })?
             }
         };
-        Ok(Self {
-            table,
-            limits: Limits {
-                default_ttl: Ttl::from_seconds(default_ttl),
-                max_ttl: Ttl::from_seconds(max_ttl),
-                max_lifetime: (max_lifetime > 0).then_some(max_lifetime),
-            },
-            aws,
-            log_level,
-        })
-    }
-}
-
-impl Aws {
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let optional = |variable| lookup(variable).filter(|value| !value.is_empty());
-        let required = |variable, expected: &str| {
-            // Where it is there, it is empty, so that no secret is told.
-            let holds = lookup(variable);
-            let error = || ConfigError { variable, holds, expected: expected.to_owned() };
-            optional(variable).ok_or_else(error)
+        let limits = Limits {
+            default_ttl: Ttl::from_seconds(default_ttl),
+            max_ttl: Ttl::from_seconds(max_ttl),
+            max_lifetime: (max_lifetime > 0).then_some(max_lifetime),
         };
-        let region = required("AWS_REGION", "an AWS region, as in eu-central-1")?;
-        let apart = ["cn-", "us-iso", "eu-isoe"].iter().any(|start| region.starts_with(start));
-        Ok(Self {
-            access_key_id: required("AWS_ACCESS_KEY_ID", "the id of an AWS access key")?,
-            secret_access_key: required("AWS_SECRET_ACCESS_KEY", "the secret of that key")?,
-            session_token: optional("AWS_SESSION_TOKEN"),
-            endpoint_url: optional("AWS_ENDPOINT_URL_DYNAMODB")
-                .or_else(|| optional("AWS_ENDPOINT_URL")),
-            system_roots: apart || optional("SSL_CERT_FILE").is_some(),
-            region,
-        })
+        Ok(Self { table, limits, log_level })
     }
 }
 
@@ -170,86 +126,72 @@ impl Aws {
 mod tests {
     use super::*;
 
-    /// What Lambda sets by itself.
-    const LAMBDA: [(&str, &str); 3] = [
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-    ];
-
-    fn config(variables: &[(&str, &str)]) -> Result<Config, String> {
+    fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let value = |name: &str| {
-            let mut all = variables.iter().chain(&LAMBDA);
-            all.find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
         };
-        Config::from_lookup(value).map_err(|e| e.to_string())
+        Settings::from_lookup(value).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_table_is_all_that_has_to_be_said() {
-        let config = config(&[("TABLE_NAME", "sessions")]).unwrap();
+    fn only_the_table_is_required() {
         assert_eq!(
-            config,
-            Config {
+            settings(&[("TABLE_NAME", "sessions")]).unwrap(),
+            Settings {
                 table: "sessions".into(),
                 limits: Limits {
                     default_ttl: Ttl::from_seconds(86_400),
                     max_ttl: Ttl::from_seconds(2_592_000),
                     max_lifetime: None,
                 },
-                aws: Aws {
-                    region: "eu-central-1".into(),
-                    access_key_id: "key".into(),
-                    secret_access_key: "secret".into(),
-                    session_token: None,
-                    endpoint_url: None,
-                    system_roots: false,
-                },
                 log_level: LevelFilter::INFO,
             }
         );
-        assert!(!format!("{config:?}").contains("secret"));
     }
 
     #[test]
-    fn what_is_set_is_taken() {
-        let config = config(&[
+    fn variables_override_the_defaults() {
+        let settings = settings(&[
             ("TABLE_NAME", "t"),
             ("DEFAULT_TTL", "60"),
             ("MAX_TTL", "120"),
             ("MAX_LIFETIME", "3600"),
             ("RUST_LOG", "warn"),
         ]);
-        let config = config.unwrap();
-        assert_eq!(config.limits.default_ttl.seconds(), 60);
-        assert_eq!(config.limits.max_ttl.seconds(), 120);
-        assert_eq!(config.limits.max_lifetime, Some(3600));
-        assert_eq!(config.log_level, LevelFilter::WARN);
+        let settings = settings.unwrap();
+        assert_eq!(settings.limits.default_ttl.seconds(), 60);
+        assert_eq!(settings.limits.max_ttl.seconds(), 120);
+        assert_eq!(settings.limits.max_lifetime, Some(3600));
+        assert_eq!(settings.log_level, LevelFilter::WARN);
     }
 
     #[test]
-    fn dynamodb_is_found_by_the_variables_of_the_sdk() {
-        let aws = |name, value| config(&[("TABLE_NAME", "t"), (name, value)]).unwrap().aws;
-        let local = "http://localhost:8000";
-        assert_eq!(aws("AWS_ENDPOINT_URL", local).endpoint_url.as_deref(), Some(local));
-        assert_eq!(aws("AWS_ENDPOINT_URL_DYNAMODB", local).endpoint_url.as_deref(), Some(local));
-        assert_eq!(aws("AWS_ENDPOINT_URL_DYNAMODB", "").endpoint_url, None);
-        assert_eq!(aws("AWS_SESSION_TOKEN", "token").session_token.as_deref(), Some("token"));
-        assert!(aws("SSL_CERT_FILE", "/etc/ssl/ca.pem").system_roots);
-        assert!(aws("AWS_REGION", "cn-north-1").system_roots);
-        assert_eq!(
-            config(&[("TABLE_NAME", "t"), ("AWS_REGION", "")]).unwrap_err(),
-            "AWS_REGION is \"\"; it must be an AWS region, as in eu-central-1"
-        );
+    fn credentials_are_not_printed() {
+        use aws_sdk_dynamodb::config::{Credentials, Region};
+
+        let region = Region::from_static("eu-central-1");
+        let key = Credentials::new("key-id", "secret", Some("token".into()), None, "test");
+        let config = Config {
+            table: "sessions".into(),
+            limits: settings(&[("TABLE_NAME", "sessions")]).unwrap().limits,
+            aws: sdk_config(region.clone(), key, http_client(&region, None), None),
+            log_level: LevelFilter::INFO,
+        };
+        let printed = format!("{config:?}");
+        assert!(printed.contains("eu-central-1"), "{printed}");
+        for secret in ["key-id", "secret", "token"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_it_holds_and_may_hold() {
-        let error = |name, value| config(&[("TABLE_NAME", "t"), (name, value)]).unwrap_err();
+    fn errors_name_the_variable_its_value_and_the_valid_values() {
+        let error = |name, value| settings(&[("TABLE_NAME", "t"), (name, value)]).unwrap_err();
         let table = "it must be the name of the DynamoDB table that holds the sessions";
-        assert_eq!(config(&[]).unwrap_err(), format!("TABLE_NAME is not set; {table}"));
+        assert_eq!(settings(&[]).unwrap_err(), format!("TABLE_NAME is not set; {table}"));
         assert_eq!(
-            config(&[("TABLE_NAME", "")]).unwrap_err(),
+            settings(&[("TABLE_NAME", "")]).unwrap_err(),
             format!("TABLE_NAME is \"\"; {table}")
         );
         assert_eq!(

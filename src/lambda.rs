@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_http::{Error, LambdaEvent, lambda_runtime, service_fn};
 use serde_json::value::RawValue;
 use tracing::level_filters::LevelFilter;
 
@@ -28,7 +28,7 @@ pub async fn run<F>(function: F, first_call: FirstCall) -> ExitCode
 where
     F: AsyncFn(Route, &Call) -> Result<Response, Problem>,
 {
-    let config = Config::from_env();
+    let config = Config::from_env().await;
     let level = config.as_ref().map_or(LevelFilter::ERROR, |config| config.log_level);
     let logs = logging::subscriber(level, std::io::stdout);
     // Nothing has set another one: this is the process's first act.

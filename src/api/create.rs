@@ -1,6 +1,6 @@
 //! `POST /session`: a new session under a new id.
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::headers::SESSION_ID;
 use super::{Call, Problem, Response};

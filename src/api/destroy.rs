@@ -1,6 +1,6 @@
 //! `DELETE /session`: the end of a session.
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::{Call, Problem, Response};
 

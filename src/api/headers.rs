@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use http::HeaderMap;
+use lambda_http::http::HeaderMap;
 
 use super::problem::Problem;
 use crate::config::Limits;
@@ -298,7 +298,7 @@ fn entity_tags(list: &str) -> Option<Vec<(bool, &str)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use lambda_http::http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     const LIMITS: Limits = Limits {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::headers::SESSION_LOCK;
 use super::{Call, Problem, Response};

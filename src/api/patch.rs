@@ -1,6 +1,6 @@
 //! `PATCH /session`: a merge patch (RFC 7396). Patches that run at the same time all take effect.
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::headers::{CONTENT_TYPE, PREFERENCE_APPLIED};

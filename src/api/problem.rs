@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 use serde::Serialize;
 
 use super::headers::{ACCEPT_ENCODING, ACCEPT_PATCH, CONTENT_TYPE, MERGE_PATCH, RETRY_AFTER};

@@ -1,6 +1,6 @@
 //! `GET /session` and `HEAD /session`: the data, or only what is known of it.
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::headers::Versions;
 use super::{Call, Problem, Response};

@@ -1,7 +1,7 @@
 //! `PUT /session`: new data in the place of a session's, or with `If-None-Match: *` a new session
 //! under the caller's id.
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::create::{create, created};
 use super::{Call, Problem, Response};

@@ -1,6 +1,6 @@
 //! An answer of the API, before it becomes a Lambda payload.
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::headers::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, SESSION_CREATED, SESSION_EXPIRES, SESSION_ID, SESSION_TTL,

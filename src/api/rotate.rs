@@ -1,7 +1,7 @@
 //! `POST /session/rotate`: the session under a new id. With a body and `Session-User` it is all that
 //! a login needs, in one request (OWASP ASVS 5.0, 7.2.4).
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::headers::SESSION_ID;
 use super::{Call, Problem, Response};

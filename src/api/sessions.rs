@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 use serde::Serialize;
 
 use super::headers::CONTENT_TYPE;

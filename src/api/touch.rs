@@ -1,6 +1,6 @@
 //! `POST /session/touch`: a longer life without a change.
 
-use http::StatusCode;
+use lambda_http::http::StatusCode;
 
 use super::{Call, Problem, Response};
 

@@ -1,24 +1,18 @@
-//! The DynamoDB client: wired by hand, so that a cold start pays for nothing that it does not need.
+//! The DynamoDB client: time limits, and which errors it retries.
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
 use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Builder, Config, Credentials, Region, SharedHttpClient,
-    StalledStreamProtectionConfig,
-};
+use aws_sdk_dynamodb::config::{Builder, Config, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-
-use crate::config::Aws;
 
 /// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that
 /// takes longer than this is lost.
@@ -36,28 +30,14 @@ const TRANSACTION_OPERATION_TIMEOUT: Duration = Duration::from_millis(5_000);
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
-/// The roots that sign DynamoDB's certificates, <https://www.amazontrust.com/repository/>: parsing
-/// these five takes a fraction of what the system's 140 take at every cold start.
-const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
-
-/// A client with the time limits and the retries that the API promises. It makes no call yet.
-pub fn client(aws: &Aws) -> Client {
+/// Returns a client with the API's time limits and retries. It makes no call yet.
+pub fn client(aws: &SdkConfig) -> Client {
     Client::from_conf(settings(aws).build())
 }
 
-/// The settings of [`client`], for a caller that has something to add to them.
-pub fn settings(aws: &Aws) -> Builder {
-    let mut settings = Builder::new()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(aws.region.clone()))
-        .credentials_provider(Credentials::new(
-            aws.access_key_id.clone(),
-            aws.secret_access_key.clone(),
-            aws.session_token.clone(),
-            None,
-            "environment",
-        ))
-        .http_client(http_client(aws))
+/// Returns the settings of [`client`], for a caller that adds to them.
+pub fn settings(aws: &SdkConfig) -> Builder {
+    Builder::from(aws)
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(MAX_ATTEMPTS)
@@ -70,10 +50,8 @@ pub fn settings(aws: &Aws) -> Builder {
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
         )
-        // Attempts have a time limit, which leaves nothing for this protection to do.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    settings.set_endpoint_url(aws.endpoint_url.clone());
-    settings
+        // Attempts have a time limit, which makes this protection redundant.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 /// Overrides a client's settings for a transaction: the time limits are longer, unless the client has
@@ -136,20 +114,6 @@ fn is_canceled_by_conflict(error: &TransactWriteItemsError) -> bool {
         .cancellation_reasons()
         .iter()
         .any(|reason| reason.code() == Some("TransactionConflict"))
-}
-
-fn http_client(aws: &Aws) -> SharedHttpClient {
-    let trust = if aws.system_roots {
-        TrustStore::default()
-    } else {
-        TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
-    };
-    // It checks nothing, and so never fails.
-    let tls = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::rustls(CryptoMode::Ring))
-        .tls_context(tls)
-        .build_https()
 }
 
 #[cfg(test)]

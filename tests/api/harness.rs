@@ -6,10 +6,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::config::{
+    Builder, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
+};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::{Client, Config as ClientConfig};
 use base64::Engine as _;
@@ -17,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use session_api::api::{self, Api, Event, Invocation};
-use session_api::config::{Aws, Config, Limits};
+use session_api::config::{Config, Limits, http_client, sdk_config};
 use session_api::session::{Timestamp, Ttl};
 use session_api::store;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
@@ -114,15 +117,11 @@ pub(crate) async fn read_request(
 }
 
 /// What the functions would find in their environment.
-pub(crate) fn aws(endpoint: &str) -> Aws {
-    Aws {
-        region: "us-east-1".into(),
-        access_key_id: "local".into(),
-        secret_access_key: "local".into(),
-        session_token: None,
-        endpoint_url: Some(endpoint.into()),
-        system_roots: false,
-    }
+pub(crate) fn aws(endpoint: &str) -> SdkConfig {
+    let region = Region::from_static("us-east-1");
+    let credentials = Credentials::new("local", "local", None, None, "test");
+    let http_client = http_client(&region, None);
+    sdk_config(region, credentials, http_client, Some(endpoint.to_owned()))
 }
 
 /// A configuration with the contract's defaults.

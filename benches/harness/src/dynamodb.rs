@@ -1,5 +1,5 @@
-//! DynamoDB as the functions meet it: an engine, embedded, and TLS in front of it with a certificate
-//! under an intermediate authority, as DynamoDB's own is.
+//! DynamoDB for the functions: an embedded engine behind a TLS proxy. As with AWS, an intermediate
+//! authority issues the server's certificate.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,67 +20,68 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::table;
 
-/// The sessions' table, as `template.yaml` defines it.
+/// Name of the sessions table, which `template.yaml` defines.
 pub(crate) const TABLE: &str = "sessions";
 
-/// A DynamoDB that runs for as long as this process.
+/// A running DynamoDB, which lasts as long as this process.
 pub(crate) struct DynamoDb {
-    plain: String,
-    /// Its URL over TLS.
-    pub(crate) url: String,
-    /// The authority to trust, in PEM.
-    authority: String,
+    http_url: String,
+    /// Endpoint of the TLS proxy.
+    pub(crate) https_url: String,
+    /// Certificate of the root authority, in PEM.
+    root_pem: String,
 }
 
 impl DynamoDb {
-    /// Starts it and makes the table.
+    /// Starts the engine and the TLS proxy, and creates the table.
     pub(crate) async fn start() -> Result<Self> {
         let engine = TcpListener::bind("127.0.0.1:0").await?;
         let engine_address = engine.local_addr()?;
         let database = dynoxide::Database::memory()?;
         tokio::spawn(async move { dynoxide::server::serve_on(engine, database).await });
 
-        let (authority, tls) = certificates()?;
-        let terminator = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("https://localhost:{}", terminator.local_addr()?.port());
-        tokio::spawn(terminate(terminator, TlsAcceptor::from(Arc::new(tls)), engine_address));
+        let (root_pem, tls) = certificates()?;
+        let proxy = TcpListener::bind("127.0.0.1:0").await?;
+        let https_url = format!("https://localhost:{}", proxy.local_addr()?.port());
+        tokio::spawn(terminate_tls(proxy, TlsAcceptor::from(Arc::new(tls)), engine_address));
 
-        let this = Self { plain: format!("http://{engine_address}"), url, authority };
-        let endpoint = this.plain.clone();
+        let dynamodb = Self { http_url: format!("http://{engine_address}"), https_url, root_pem };
+        let endpoint = dynamodb.http_url.clone();
         tokio::task::spawn_blocking(move || table::create(&endpoint, TABLE))
             .await?
             .map_err(|error| anyhow!(error))?;
-        Ok(this)
+        Ok(dynamodb)
     }
 
-    /// Calls an operation by its name, without TLS.
+    /// Calls an operation by name, without TLS.
     pub(crate) async fn call(&self, operation: &'static str, parameters: Value) -> Result<Value> {
-        let endpoint = self.plain.clone();
-        let called =
+        let endpoint = self.http_url.clone();
+        let call =
             tokio::task::spawn_blocking(move || table::call(&endpoint, operation, &parameters));
-        called.await?.map_err(|error| anyhow!("{operation}: {error}"))
+        call.await?.map_err(|error| anyhow!("{operation}: {error}"))
     }
 
-    /// Writes a file of authorities to trust: this one's beside those in the given file, so that a
-    /// function has as many to read here as on Lambda.
-    pub(crate) fn trust(&self, beside: Option<&Path>, file: PathBuf) -> Result<PathBuf> {
-        let others = match beside {
+    /// Writes a CA bundle: the authorities in `base`, followed by this server's root. With `base`,
+    /// a function parses as many certificates here as on Lambda.
+    pub(crate) fn write_ca_bundle(&self, base: Option<&Path>, file: PathBuf) -> Result<PathBuf> {
+        let authorities = match base {
             Some(path) => fs::read_to_string(path)
                 .with_context(|| format!("cannot read {}", path.display()))?,
             None => String::new(),
         };
-        fs::write(&file, format!("{others}\n{}", self.authority))?;
+        fs::write(&file, format!("{authorities}\n{}", self.root_pem))?;
         Ok(file)
     }
 }
 
-/// Takes TLS off each connection and passes on what is in it.
-async fn terminate(listener: TcpListener, tls: TlsAcceptor, engine: SocketAddr) {
+/// Terminates TLS on each connection and forwards the plaintext to the engine.
+async fn terminate_tls(listener: TcpListener, tls: TlsAcceptor, engine: SocketAddr) {
     while let Ok((client, _)) = listener.accept().await {
         let tls = tls.clone();
         tokio::spawn(async move {
             client.set_nodelay(true)?;
-            // Both at once: DynamoDB has nothing to connect to behind its TLS.
+            // Connect during the handshake, so that this hop, which AWS does not have, adds no
+            // time.
             let (mut client, mut engine) =
                 tokio::try_join!(tls.accept(client), TcpStream::connect(engine))?;
             engine.set_nodelay(true)?;
@@ -90,9 +91,9 @@ async fn terminate(listener: TcpListener, tls: TlsAcceptor, engine: SocketAddr) 
     }
 }
 
-/// A root to trust, in PEM, and a server's side of TLS for `localhost` under it: RSA authorities and
-/// the cipher that AWS prefers. The server's own key is of P-256, so that the time that RSA takes to
-/// sign, all of it the server's, does not count as a function's.
+/// Generates a root certificate, in PEM, and a TLS configuration for `localhost` that chains to it.
+/// It has RSA authorities and prefers the cipher that AWS prefers. The server's own key is P-256:
+/// with RSA, the server's slow signatures would add to the functions' time.
 fn certificates() -> Result<(String, ServerConfig)> {
     let authority = |name: &str| {
         let mut params = CertificateParams::default();
@@ -103,7 +104,7 @@ fn certificates() -> Result<(String, ServerConfig)> {
     let rsa_key = || KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
     let root_key = rsa_key()?;
     let root = authority("session-api bench root");
-    let pem = root.self_signed(&root_key)?.pem();
+    let root_pem = root.self_signed(&root_key)?.pem();
     let root = Issuer::new(root, root_key);
 
     let intermediate_key = rsa_key()?;
@@ -122,5 +123,5 @@ fn certificates() -> Result<(String, ServerConfig)> {
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     tls.ignore_client_order = true;
-    Ok((pem, tls))
+    Ok((root_pem, tls))
 }

@@ -1,5 +1,6 @@
-//! A function as Lambda runs it: a process of its own, which this harness serves the
-//! [Lambda Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) to.
+//! Runs a function as Lambda does: as a process that receives events from a
+//! [Lambda Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), which this
+//! harness serves.
 
 use std::fs;
 use std::process::Stdio;
@@ -24,146 +25,157 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::quota::Quota;
 
-/// How long a function may take for anything before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for init, for a response and for a log line.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a function said to the Runtime API, and when it arrived.
-enum Said {
-    /// It waits for the next event, which ends its init the first time.
+/// A call of a function to the Runtime API, with its time of arrival.
+enum RuntimeCall {
+    /// Request for the next event. The first one ends init.
     Next(Instant),
-    /// It answered an event.
-    Answer(Instant, Bytes),
-    /// It failed.
+    /// Response to an event.
+    Response(Instant, Bytes),
+    /// Failure of an invocation or of init.
     Error(Bytes),
 }
 
 struct RuntimeApi {
-    said: UnboundedSender<Said>,
+    calls: UnboundedSender<RuntimeCall>,
     events: Mutex<UnboundedReceiver<Bytes>>,
 }
 
-/// A running function, which waits for an event.
+/// A running function that is waiting for an event.
 pub(crate) struct Function {
     child: Child,
     cpu_clock: ClockId,
     events: UnboundedSender<Bytes>,
-    said: UnboundedReceiver<Said>,
-    lines: UnboundedReceiver<String>,
+    calls: UnboundedReceiver<RuntimeCall>,
+    log_lines: UnboundedReceiver<String>,
     server: tokio::task::JoinHandle<()>,
-    /// From the spawn of the process to its first call for an event.
+    /// Time from the start of the process to its first request for an event.
     pub(crate) init: Duration,
     _quota: Option<Quota>,
 }
 
-/// An answer of a function in the form that API Gateway expects.
-pub(crate) struct Answer {
-    /// From the event's way out to the whole answer's arrival.
-    pub(crate) took: Duration,
+/// A function's response, in the format that API Gateway expects.
+pub(crate) struct InvocationResponse {
+    /// Time from sending the event to receiving the complete response.
+    pub(crate) duration: Duration,
     payload: Bytes,
 }
 
-impl Answer {
-    /// The body, of an answer with this HTTP status.
-    pub(crate) fn body(&self, expected: u64) -> Result<String> {
-        let reply: Value = serde_json::from_slice(&self.payload)?;
-        let status = reply.get("statusCode").and_then(Value::as_u64).context("no statusCode")?;
-        let body = reply.get("body").and_then(Value::as_str).unwrap_or_default();
-        ensure!(status == expected, "answered {status} in place of {expected}: {body}");
+impl InvocationResponse {
+    /// Returns the body, or an error if the HTTP status is not the expected one.
+    pub(crate) fn body(&self, expected_status: u64) -> Result<String> {
+        let response: Value = serde_json::from_slice(&self.payload)?;
+        let status = response.get("statusCode").and_then(Value::as_u64);
+        let status = status.context("the response has no statusCode")?;
+        let body = response.get("body").and_then(Value::as_str).unwrap_or_default();
+        ensure!(status == expected_status, "status {status} instead of {expected_status}: {body}");
         Ok(body.to_owned())
     }
 }
 
 impl Function {
-    /// Starts the function, and imposes the quota at the end of its init, as Lambda does.
+    /// Starts the function, and enforces the quota from the end of init, as Lambda does.
     pub(crate) async fn start(command: &mut Command, quota: Option<Quota>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (says, mut said) = unbounded_channel();
-        let (events, queue) = unbounded_channel();
-        let api = Arc::new(RuntimeApi { said: says, events: Mutex::new(queue) });
+        let (call_sender, mut calls) = unbounded_channel();
+        let (events, event_queue) = unbounded_channel();
+        let api = Arc::new(RuntimeApi { calls: call_sender, events: Mutex::new(event_queue) });
         let server = tokio::spawn(serve(listener, api));
 
         command.env("AWS_LAMBDA_RUNTIME_API", address.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let started = Instant::now();
+        let started_at = Instant::now();
         let mut child = command
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{:?} does not start", command.as_std().get_program()))?;
-        let process = child.id().context("the function ended at once")?;
+            .with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
+        let process = child.id().context("the function exited immediately")?;
         if let Some(quota) = &quota {
-            quota.admit(process)?;
+            quota.add_process(process)?;
         }
-        let (sends, mut lines) = unbounded_channel();
-        forward(child.stdout.take(), sends.clone());
-        forward(child.stderr.take(), sends);
+        let (line_sender, mut log_lines) = unbounded_channel();
+        forward_lines(child.stdout.take(), line_sender.clone());
+        forward_lines(child.stderr.take(), line_sender);
 
-        let next = tokio::select! {
-            heard = tokio::time::timeout(PATIENCE, said.recv()) => heard.ok().flatten(),
+        let first_call = tokio::select! {
+            call = tokio::time::timeout(TIMEOUT, calls.recv()) => call.ok().flatten(),
             _ = child.wait() => None,
         };
-        let Some(Said::Next(at)) = next else {
-            bail!("{:?} failed at init:\n{}", command.as_std(), remaining(&mut lines).await);
+        let Some(RuntimeCall::Next(ready_at)) = first_call else {
+            let output = unread_output(&mut log_lines).await;
+            bail!("init of {:?} failed:\n{output}", command.as_std());
         };
         if let Some(quota) = &quota {
-            quota.impose()?;
+            quota.enforce()?;
         }
         Ok(Self {
             cpu_clock: clock_getcpuclockid(Pid::from_raw(process.try_into()?))?,
-            init: at - started,
+            init: ready_at - started_at,
             child,
             events,
-            said,
-            lines,
+            calls,
+            log_lines,
             server,
             _quota: quota,
         })
     }
 
-    /// Sends an event and waits until the function has answered and asks for the next.
-    pub(crate) async fn invoke(&mut self, event: &Bytes) -> Result<Answer> {
-        while self.lines.try_recv().is_ok() {}
-        let sent = Instant::now();
+    /// Sends an event, and waits for the response and the request for the next event.
+    pub(crate) async fn invoke(&mut self, event: &Bytes) -> Result<InvocationResponse> {
+        while self.log_lines.try_recv().is_ok() {}
+        let sent_at = Instant::now();
         self.events.send(event.clone())?;
-        let answer = match self.hear().await? {
-            Said::Answer(at, payload) => Answer { took: at - sent, payload },
-            Said::Next(_) => bail!("the function asked for the next event before it answered"),
-            Said::Error(error) => bail!("the function failed: {}", String::from_utf8_lossy(&error)),
+        let response = match self.next_call().await? {
+            RuntimeCall::Response(received_at, payload) => {
+                InvocationResponse { duration: received_at - sent_at, payload }
+            }
+            RuntimeCall::Next(_) => {
+                bail!("the function requested the next event before it responded")
+            }
+            RuntimeCall::Error(error) => {
+                bail!("the invocation failed: {}", String::from_utf8_lossy(&error))
+            }
         };
-        match self.hear().await? {
-            Said::Next(_) => Ok(answer),
-            _ => bail!("the function answered twice"),
+        match self.next_call().await? {
+            RuntimeCall::Next(_) => Ok(response),
+            _ => bail!("the function responded twice"),
         }
     }
 
-    async fn hear(&mut self) -> Result<Said> {
-        match tokio::time::timeout(PATIENCE, self.said.recv()).await {
-            Ok(Some(said)) => Ok(said),
-            _ => bail!("the function says nothing:\n{}", remaining(&mut self.lines).await),
+    async fn next_call(&mut self) -> Result<RuntimeCall> {
+        match tokio::time::timeout(TIMEOUT, self.calls.recv()).await {
+            Ok(Some(call)) => Ok(call),
+            _ => {
+                let output = unread_output(&mut self.log_lines).await;
+                bail!("the function stopped calling the Runtime API:\n{output}")
+            }
         }
     }
 
-    /// The line that the last request left in the log.
+    /// Returns the first line that the function logged for the last event.
     pub(crate) async fn log_line(&mut self) -> Result<String> {
-        let line = tokio::time::timeout(PATIENCE, self.lines.recv()).await?;
-        line.context("the function's log has ended")
+        let line = tokio::time::timeout(TIMEOUT, self.log_lines.recv()).await?;
+        line.context("the function closed its log")
     }
 
-    /// CPU time of the process since its start, user and system, of all its threads.
-    pub(crate) fn cpu(&self) -> Result<Duration> {
+    /// Returns the CPU time of the process so far: user and system time of all threads.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
         Ok(clock_gettime(self.cpu_clock)?.into())
     }
 
-    /// The most memory that it ever had, in KiB.
-    pub(crate) fn peak_memory(&self) -> Result<u64> {
-        let process = self.child.id().context("the function has ended")?;
+    /// Returns the peak resident memory of the process, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> Result<u64> {
+        let process = self.child.id().context("the function has exited")?;
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-        Ok(kib.context("the kernel does not tell VmHWM")?.parse()?)
+        Ok(kib.context("the kernel does not report VmHWM")?.parse()?)
     }
 
-    /// Ends it.
+    /// Kills the process.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.server.abort();
         Ok(self.child.kill().await?)
@@ -173,7 +185,7 @@ impl Function {
 async fn serve(listener: TcpListener, api: Arc<RuntimeApi>) {
     let router = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
         .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
         .route("/2018-06-01/runtime/init/error", post(error))
         .with_state(api);
@@ -181,13 +193,13 @@ async fn serve(listener: TcpListener, api: Arc<RuntimeApi>) {
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    // It ends with the task; until then it only ever fails to accept, and tries again.
+    // Runs until the task is aborted: axum retries when it fails to accept a connection.
     let _ = axum::serve(listener, router).await;
 }
 
 async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
     let mut events = api.events.lock().await;
-    let _ = api.said.send(Said::Next(Instant::now()));
+    let _ = api.calls.send(RuntimeCall::Next(Instant::now()));
     let Some(event) = events.recv().await else {
         return StatusCode::GONE.into_response();
     };
@@ -204,34 +216,38 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
     (headers, event).into_response()
 }
 
-async fn answer(State(api): State<Arc<RuntimeApi>>, payload: Bytes) -> StatusCode {
-    let _ = api.said.send(Said::Answer(Instant::now(), payload));
+async fn response(State(api): State<Arc<RuntimeApi>>, payload: Bytes) -> StatusCode {
+    let _ = api.calls.send(RuntimeCall::Response(Instant::now(), payload));
     StatusCode::ACCEPTED
 }
 
 async fn error(State(api): State<Arc<RuntimeApi>>, payload: Bytes) -> StatusCode {
-    let _ = api.said.send(Said::Error(payload));
+    let _ = api.calls.send(RuntimeCall::Error(payload));
     StatusCode::ACCEPTED
 }
 
-/// Passes on what the function prints, line by line, so that it never waits for a reader.
-fn forward(output: Option<impl AsyncRead + Unpin + Send + 'static>, to: UnboundedSender<String>) {
+/// Reads a function's output line by line into a channel, so that the function never blocks on a
+/// full pipe.
+fn forward_lines(
+    output: Option<impl AsyncRead + Unpin + Send + 'static>,
+    sender: UnboundedSender<String>,
+) {
     let Some(output) = output else { return };
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            if to.send(line).is_err() {
+            if sender.send(line).is_err() {
                 break;
             }
         }
     });
 }
 
-/// What the function printed and nobody read yet.
-async fn remaining(lines: &mut UnboundedReceiver<String>) -> String {
+/// Returns the function's output that has not been read yet.
+async fn unread_output(log_lines: &mut UnboundedReceiver<String>) -> String {
     let mut text = String::new();
     let quiet = Duration::from_millis(200);
-    while let Ok(Some(line)) = tokio::time::timeout(quiet, lines.recv()).await {
+    while let Ok(Some(line)) = tokio::time::timeout(quiet, log_lines.recv()).await {
         text.push_str(&line);
         text.push('\n');
     }

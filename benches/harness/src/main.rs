@@ -1,5 +1,6 @@
-//! Measures the session API beside the floor and its peers, as Lambda runs them. `make bench` builds
-//! everything and starts it.
+//! Benchmark of the session API against minimal functions (the floor) and equivalent functions in
+//! Node and Python (the peers), under the conditions of Lambda. `make bench` builds everything and
+//! runs it.
 
 mod chart;
 mod cost;
@@ -24,31 +25,32 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use dynamodb::DynamoDb;
-use measure::{Effort, SIZES};
+use measure::{FUNCTION_SIZES, Sampling};
 use program::Programs;
 use quota::Quota;
 use report::{Results, Zip};
 use subject::Subject;
 
-/// Measures the session API beside the floor and its peers, as Lambda runs them.
+/// Benchmarks the session API against minimal functions and against functions in Node and Python,
+/// under the conditions of Lambda.
 #[derive(Parser)]
 struct Options {
-    /// Folder of the session API's functions, as `cargo lambda build` leaves them
+    /// Directory of the session API's functions, as built by `cargo lambda build`
     #[arg(long, default_value = "target/lambda", value_name = "DIR")]
     functions: PathBuf,
-    /// Folder of the functions of the floor
+    /// Directory of the built functions of `benches/floor`
     #[arg(long, default_value = "target/bench/floor", value_name = "DIR")]
     floor: PathBuf,
-    /// Folder of the peers, as `benches/peers/install` leaves them
+    /// Directory of the peers, as installed by `benches/peers/install`
     #[arg(long, default_value = ".tools/peers", value_name = "DIR")]
     peers: PathBuf,
-    /// Folder that the results go to
+    /// Directory to write the results to
     #[arg(long, default_value = "target/bench/results", value_name = "DIR")]
     results: PathBuf,
-    /// Measure only the functions whose names contain this
+    /// Measure only functions whose name contains this text
     #[arg(long, default_value = "", value_name = "TEXT")]
     only: String,
-    /// Cold starts of each function, for each size of function
+    /// Cold starts of each function, per function size
     #[arg(long, default_value_t = 10, value_name = "N")]
     starts: usize,
     /// Warm requests to each function
@@ -57,16 +59,16 @@ struct Options {
 }
 
 const FUNCTIONS: [&str; 4] = ["read", "write", "rotate", "destroy"];
-/// Rounds that the warm requests are made in.
+/// Number of rounds that the warm requests are divided into.
 const ROUNDS: usize = 50;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut options = Options::parse();
-    for folder in [&mut options.functions, &mut options.floor] {
-        *folder = folder
+    for directory in [&mut options.functions, &mut options.floor] {
+        *directory = directory
             .canonicalize()
-            .with_context(|| format!("nothing is built in {}", folder.display()))?;
+            .with_context(|| format!("no built functions in {}", directory.display()))?;
     }
     let mut missing = Vec::new();
     options.peers = std::path::absolute(&options.peers)?;
@@ -74,12 +76,13 @@ async fn main() -> Result<()> {
         .iter()
         .all(|part| options.peers.join(part).exists());
     if !has_peers {
-        missing.push("the peers: benches/peers/install did not come to its end".to_owned());
+        missing.push("the peers: benches/peers/install did not complete".to_owned());
     }
     let sizes: &[_] = match Quota::new(1.0, "probe") {
-        Ok(_) => &SIZES,
+        Ok(_) => &FUNCTION_SIZES,
         Err(error) => {
-            missing.push(format!("a CPU's share: {error:#}; it takes root"));
+            missing
+                .push(format!("the effect of Lambda's CPU limit, which requires root: {error:#}"));
             &[]
         }
     };
@@ -91,44 +94,45 @@ async fn main() -> Result<()> {
     subject::prepare(&programs, &dynamodb).await?;
     let mut subjects = Subject::all(&programs, has_peers)?;
     subjects.retain(|subject| subject.name.contains(&options.only));
-    let requests = options.requests.div_ceil(ROUNDS);
-    let effort = Effort { starts: options.starts, rounds: ROUNDS, requests };
-    let functions = measure::measure(&subjects, sizes, &effort).await?;
-    println!("What it costs");
+    let requests_per_round = options.requests.div_ceil(ROUNDS);
+    let sampling = Sampling { starts: options.starts, rounds: ROUNDS, requests_per_round };
+    let functions = measure::measure(&subjects, sizes, &sampling).await?;
+    println!("Consumed capacity");
     let costs = cost::measure(&programs, &dynamodb).await?;
-    let zips = zips(&options.functions)?;
+    let zips = zip_sizes(&options.functions)?;
 
     let results = Results {
         date: OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?,
-        machine: machine()?,
+        machine: describe_machine()?,
         targets: Results::targets(&functions, &costs, &zips),
         functions,
         costs,
         zips,
         missing,
     };
-    let tables = results.tables()?;
-    println!("\n{tables}");
+    let markdown = results.to_markdown()?;
+    println!("\n{markdown}");
     let file = |name| options.results.join(name);
-    fs::write(file("results.md"), &tables)?;
+    fs::write(file("results.md"), &markdown)?;
     fs::write(file("results.json"), serde_json::to_string_pretty(&results)? + "\n")?;
     fs::write(file("chart.svg"), chart::draw(&results)?)?;
-    println!("Written to {}: results.md, results.json, chart.svg", options.results.display());
+    println!("Wrote results.md, results.json and chart.svg to {}", options.results.display());
     Ok(())
 }
 
-/// What of each function goes up to Lambda.
-fn zips(functions: &Path) -> Result<Vec<Zip>> {
+/// Returns the size of each function's deployment package.
+fn zip_sizes(functions: &Path) -> Result<Vec<Zip>> {
     let zip = |function| {
         let path = functions.join(function).join("bootstrap.zip");
-        let file = fs::metadata(&path).with_context(|| format!("no {}", path.display()))?;
+        let file =
+            fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Zip { function, bytes: file.len() })
     };
     FUNCTIONS.into_iter().map(zip).collect()
 }
 
-/// What this was measured on.
-fn machine() -> Result<String> {
+/// Describes the machine that runs the benchmark.
+fn describe_machine() -> Result<String> {
     let info = fs::read_to_string("/proc/cpuinfo")?;
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or(std::env::consts::ARCH, |(_, model)| model);

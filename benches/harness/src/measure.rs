@@ -1,4 +1,4 @@
-//! How long a function takes, and what of the machine.
+//! Latency, CPU time and memory of each function.
 
 use std::time::Duration;
 
@@ -9,123 +9,130 @@ use crate::function::Function;
 use crate::quota::{PERIOD, Quota};
 use crate::subject::Subject;
 
-/// A size of function, and the share of a CPU that Lambda gives it.
+/// A memory size of a function, and the CPU share that Lambda allots to it.
 #[derive(Clone, Copy)]
-pub(crate) struct Size {
+pub(crate) struct FunctionSize {
     pub(crate) memory_mb: u32,
     pub(crate) cpus: f64,
 }
 
-/// The smallest function, and the one that the template makes by default.
-pub(crate) const SIZES: [Size; 2] =
-    [Size { memory_mb: 128, cpus: 0.07 }, Size { memory_mb: 256, cpus: 0.15 }];
+/// The smallest size that Lambda has, and the template's default.
+pub(crate) const FUNCTION_SIZES: [FunctionSize; 2] =
+    [FunctionSize { memory_mb: 128, cpus: 0.07 }, FunctionSize { memory_mb: 256, cpus: 0.15 }];
 
-/// What was measured of one function. Times are medians unless they say otherwise.
+/// Measurements of one function. Times are medians unless stated otherwise.
 #[derive(Serialize)]
-pub(crate) struct Figures {
+pub(crate) struct Measurements {
     pub(crate) name: &'static str,
-    /// From the spawn of the process to its first call for an event, without a quota.
+    /// Time from the start of the process to its first request for an event, without a quota.
     pub(crate) init_ms: f64,
-    /// The CPU time of init: the rest of it is spent waiting for DynamoDB.
+    /// CPU time of init. The rest of init is spent waiting for DynamoDB.
     pub(crate) init_cpu_ms: f64,
-    /// The first request after init, without a quota.
+    /// Duration of the first request after init, without a quota.
     pub(crate) first_ms: f64,
     pub(crate) warm_p50_ms: f64,
     pub(crate) warm_p99_ms: f64,
-    /// User and system time of the process per request, of all its threads.
+    /// CPU time per warm request: user and system time of all threads.
     pub(crate) cpu_us: f64,
     pub(crate) peak_memory_kib: u64,
     pub(crate) binary_bytes: Option<u64>,
-    /// As Lambda runs it; empty where this machine lets nobody set a quota.
+    /// Measurements with Lambda's CPU quota. Empty if this process cannot set one.
     pub(crate) throttled: Vec<Throttled>,
 }
 
-/// The same under a share of a CPU, after an init without one.
+/// Measurements with a CPU quota, which applies from the end of init.
 #[derive(Serialize)]
 pub(crate) struct Throttled {
     pub(crate) memory_mb: u32,
     pub(crate) cpus: f64,
     pub(crate) init_ms: f64,
     pub(crate) first_ms: f64,
-    /// Init and first request together: a cold start as a caller feels it.
+    /// Init and first request together: a cold start as seen by a caller.
     pub(crate) cold_ms: f64,
-    /// Of requests that come one by one, each with the whole of a period's share before it.
+    /// Latency of requests that are far enough apart for each to start with an unused quota.
     pub(crate) warm_p50_ms: f64,
 }
 
-/// How much is measured.
-pub(crate) struct Effort {
-    /// Cold starts of each function, for each size and without a quota.
+/// Number of samples to take.
+pub(crate) struct Sampling {
+    /// Cold starts of each function, both without a quota and for each function size.
     pub(crate) starts: usize,
-    /// Rounds of warm requests. The functions take turns, so that a moment in which the machine was
-    /// busy with something else is nobody's alone.
+    /// Rounds of warm requests. The functions take turns, so that other load on the machine affects
+    /// all of them.
     pub(crate) rounds: usize,
-    /// Requests in a round.
-    pub(crate) requests: usize,
+    /// Requests to each function in a round.
+    pub(crate) requests_per_round: usize,
 }
 
-/// Requests before anything of a warm function is counted.
-const WARM_UP: usize = 200;
-/// Warm requests after each cold start under a quota.
+/// Requests that warm a function up before the measurement begins.
+const WARM_UP_REQUESTS: usize = 200;
+/// Warm requests after each cold start with a quota.
 const THROTTLED_REQUESTS: usize = 10;
 
-/// Measures all functions, side by side.
+/// Measures all functions. They take turns, so that the results are comparable.
 pub(crate) async fn measure(
     subjects: &[Subject],
-    sizes: &[Size],
-    effort: &Effort,
-) -> Result<Vec<Figures>> {
-    let mut figures = Vec::new();
-    let warm = warm(subjects, effort).await?;
+    sizes: &[FunctionSize],
+    sampling: &Sampling,
+) -> Result<Vec<Measurements>> {
+    let mut all = Vec::new();
+    let warm = measure_warm(subjects, sampling).await?;
     println!("Cold starts without a quota");
-    let cold_starts = cold(subjects, None, effort).await?;
-    for ((subject, warm), colds) in subjects.iter().zip(warm).zip(cold_starts) {
-        figures.push(Figures {
+    let cold_starts = measure_cold_starts(subjects, None, sampling).await?;
+    for ((subject, warm), starts) in subjects.iter().zip(warm).zip(cold_starts) {
+        all.push(Measurements {
             name: subject.name,
-            init_ms: median_ms(&colds, |cold| cold.init),
-            init_cpu_ms: median_ms(&colds, |cold| cold.init_cpu),
-            first_ms: median_ms(&colds, |cold| cold.first),
+            init_ms: median_ms(&starts, |start| start.init),
+            init_cpu_ms: median_ms(&starts, |start| start.init_cpu),
+            first_ms: median_ms(&starts, |start| start.first),
             warm_p50_ms: warm.p50_ms,
             warm_p99_ms: warm.p99_ms,
             cpu_us: warm.cpu_us,
             peak_memory_kib: warm.peak_memory_kib,
-            binary_bytes: subject.program.size(),
+            binary_bytes: subject.program.binary_size(),
             throttled: vec![],
         });
     }
     for &size in sizes {
-        let Size { memory_mb, cpus } = size;
-        println!("Cold starts at {cpus} CPUs, as with {memory_mb} MB");
-        for (figures, colds) in figures.iter_mut().zip(cold(subjects, Some(size), effort).await?) {
-            figures.throttled.push(Throttled {
+        let FunctionSize { memory_mb, cpus } = size;
+        println!("Cold starts at {memory_mb} MB ({cpus} CPUs)");
+        let cold_starts = measure_cold_starts(subjects, Some(size), sampling).await?;
+        for (measurements, starts) in all.iter_mut().zip(cold_starts) {
+            measurements.throttled.push(Throttled {
                 memory_mb,
                 cpus,
-                init_ms: median_ms(&colds, |cold| cold.init),
-                first_ms: median_ms(&colds, |cold| cold.first),
-                cold_ms: median_ms(&colds, |cold| cold.init + cold.first),
-                warm_p50_ms: median(colds.iter().flat_map(|cold| &cold.warm).copied().map(ms)),
+                init_ms: median_ms(&starts, |start| start.init),
+                first_ms: median_ms(&starts, |start| start.first),
+                cold_ms: median_ms(&starts, |start| start.init + start.first),
+                warm_p50_ms: median(starts.iter().flat_map(|start| &start.warm).copied().map(ms)),
             });
         }
     }
-    Ok(figures)
+    Ok(all)
 }
 
-struct Cold {
+/// Timings of one cold start, and of the warm requests after it.
+struct ColdStart {
     init: Duration,
     init_cpu: Duration,
     first: Duration,
     warm: Vec<Duration>,
 }
 
-async fn cold(subjects: &[Subject], size: Option<Size>, effort: &Effort) -> Result<Vec<Vec<Cold>>> {
+/// Returns the cold starts of each subject, without a quota if there is no size.
+async fn measure_cold_starts(
+    subjects: &[Subject],
+    size: Option<FunctionSize>,
+    sampling: &Sampling,
+) -> Result<Vec<Vec<ColdStart>>> {
     let mut all: Vec<_> = subjects.iter().map(|_| Vec::new()).collect();
-    // The first start of each reads its files into the page cache, and is not counted.
-    for start in 0..=effort.starts {
-        for (subject, colds) in subjects.iter().zip(&mut all) {
+    // The first start of each function does not count: it reads the files into the page cache.
+    for round in 0..=sampling.starts {
+        for (subject, starts) in subjects.iter().zip(&mut all) {
             let quota = size.map(|size| Quota::new(size.cpus, &std::process::id().to_string()));
             let mut function =
                 subject.program.start(quota.transpose()?).await.context(subject.name)?;
-            let init_cpu = function.cpu()?;
+            let init_cpu = function.cpu_time()?;
             let first = subject.invoke(&mut function).await?;
             let mut warm = Vec::new();
             if size.is_some() {
@@ -134,8 +141,8 @@ async fn cold(subjects: &[Subject], size: Option<Size>, effort: &Effort) -> Resu
                     warm.push(subject.invoke(&mut function).await?);
                 }
             }
-            if start > 0 {
-                colds.push(Cold { init: function.init, init_cpu, first, warm });
+            if round > 0 {
+                starts.push(ColdStart { init: function.init, init_cpu, first, warm });
             }
             function.stop().await?;
         }
@@ -143,65 +150,66 @@ async fn cold(subjects: &[Subject], size: Option<Size>, effort: &Effort) -> Resu
     Ok(all)
 }
 
-/// What is measured of a function that has answered for a while.
-struct Warm {
+/// Statistics of a function's warm requests.
+struct WarmStats {
     p50_ms: f64,
     p99_ms: f64,
     cpu_us: f64,
     peak_memory_kib: u64,
 }
 
-struct Running<'a> {
+/// A warmed-up function and its samples.
+struct WarmFunction<'a> {
     subject: &'a Subject,
     function: Function,
     latencies: Vec<Duration>,
     cpu_us: Vec<f64>,
 }
 
-async fn warm(subjects: &[Subject], effort: &Effort) -> Result<Vec<Warm>> {
-    println!("Warm requests, {} of each function", effort.rounds * effort.requests);
+async fn measure_warm(subjects: &[Subject], sampling: &Sampling) -> Result<Vec<WarmStats>> {
+    println!("Warm requests, {} to each function", sampling.rounds * sampling.requests_per_round);
     let mut all = Vec::new();
     for subject in subjects {
         let mut function = subject.program.start(None).await.context(subject.name)?;
-        for _ in 0..WARM_UP {
+        for _ in 0..WARM_UP_REQUESTS {
             subject.invoke(&mut function).await?;
         }
-        all.push(Running { subject, function, latencies: vec![], cpu_us: vec![] });
+        all.push(WarmFunction { subject, function, latencies: vec![], cpu_us: vec![] });
     }
-    for _ in 0..effort.rounds {
-        for Running { subject, function, latencies, cpu_us } in &mut all {
-            let before = function.cpu()?;
-            for _ in 0..effort.requests {
+    for _ in 0..sampling.rounds {
+        for WarmFunction { subject, function, latencies, cpu_us } in &mut all {
+            let cpu_before = function.cpu_time()?;
+            for _ in 0..sampling.requests_per_round {
                 latencies.push(subject.invoke(function).await?);
             }
-            let spent = function.cpu()? - before;
-            cpu_us.push(spent.as_secs_f64() * 1e6 / effort.requests as f64);
+            let cpu_time = function.cpu_time()? - cpu_before;
+            cpu_us.push(cpu_time.as_secs_f64() * 1e6 / sampling.requests_per_round as f64);
         }
     }
-    let mut warm = Vec::new();
-    for Running { function, mut latencies, cpu_us, .. } in all {
+    let mut stats = Vec::new();
+    for WarmFunction { function, mut latencies, cpu_us, .. } in all {
         latencies.sort();
-        let at = |share: f64| {
+        let percentile = |share: f64| {
             let rank = (latencies.len() as f64 * share) as usize;
-            latencies.get(rank).copied().map(ms).context("no request was made")
+            latencies.get(rank).copied().map(ms).context("no requests were sent")
         };
-        warm.push(Warm {
-            p50_ms: at(0.5)?,
-            p99_ms: at(0.99)?,
+        stats.push(WarmStats {
+            p50_ms: percentile(0.5)?,
+            p99_ms: percentile(0.99)?,
             cpu_us: median(cpu_us),
-            peak_memory_kib: function.peak_memory()?,
+            peak_memory_kib: function.peak_memory_kib()?,
         });
         function.stop().await?;
     }
-    Ok(warm)
+    Ok(stats)
 }
 
 fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn median_ms(colds: &[Cold], time: fn(&Cold) -> Duration) -> f64 {
-    median(colds.iter().map(|cold| ms(time(cold))))
+fn median_ms(starts: &[ColdStart], time: fn(&ColdStart) -> Duration) -> f64 {
+    median(starts.iter().map(|start| ms(time(start))))
 }
 
 fn median(values: impl IntoIterator<Item = f64>) -> f64 {

@@ -1,4 +1,4 @@
-//! How each function is started: as Lambda would, over the bench's own DynamoDB.
+//! How each function is started: in Lambda's environment, with this harness's DynamoDB.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,11 @@ use crate::function::Function;
 use crate::quota::Quota;
 
 const BENCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-/// Where Debian, Fedora's kin and Lambda's own image have the authorities that they trust.
-const SYSTEM_ROOTS: [&str; 2] =
+/// Paths of the system's CA bundle: on Debian and Ubuntu, and on Fedora and Amazon Linux.
+const SYSTEM_CA_BUNDLES: [&str; 2] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
-/// A program that is a Lambda function.
+/// Command that runs a Lambda function.
 pub(crate) struct Program {
     path: PathBuf,
     arguments: Vec<String>,
@@ -23,65 +23,66 @@ pub(crate) struct Program {
     environment: Vec<(&'static str, String)>,
 }
 
-/// All the programs there are, and what they have in common.
+/// Constructs the programs, with the settings that they share.
 pub(crate) struct Programs<'a> {
     options: &'a Options,
     dynamodb_url: String,
-    /// Authorities to trust, as many as each has to read on Lambda, and the bench's own. Amazon's,
+    /// CA bundle of Amazon's authorities and the harness's root, for functions that trust only
+    /// Amazon.
     amazon_roots: PathBuf,
-    /// those of the system, which are about as many as boto3 brings,
+    /// CA bundle of the system's authorities and the harness's root. boto3 has about as many of its
+    /// own.
     system_roots: PathBuf,
-    /// and none, for Node, which adds it to its own.
-    own_root: PathBuf,
+    /// Only the harness's root. Node adds it to its built-in authorities.
+    harness_root: PathBuf,
 }
 
 impl<'a> Programs<'a> {
-    /// With files for them in a folder.
-    pub(crate) fn new(options: &'a Options, dynamodb: &DynamoDb, folder: &Path) -> Result<Self> {
+    /// Writes the CA bundles to a directory.
+    pub(crate) fn new(options: &'a Options, dynamodb: &DynamoDb, directory: &Path) -> Result<Self> {
         let amazon = Path::new(BENCHES).join("../src/config/amazon-roots.pem");
-        let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
-        let system =
-            system.context("this system has no certificate authorities (ca-certificates)")?;
+        let system = SYSTEM_CA_BUNDLES.iter().map(Path::new).find(|path| path.exists());
+        let system = system.context("no CA bundle found; install ca-certificates")?;
         Ok(Self {
             options,
-            dynamodb_url: dynamodb.url.clone(),
-            amazon_roots: dynamodb.trust(Some(&amazon), folder.join("amazon.pem"))?,
-            system_roots: dynamodb.trust(Some(system), folder.join("system.pem"))?,
-            own_root: dynamodb.trust(None, folder.join("own.pem"))?,
+            dynamodb_url: dynamodb.https_url.clone(),
+            amazon_roots: dynamodb.write_ca_bundle(Some(&amazon), directory.join("amazon.pem"))?,
+            system_roots: dynamodb.write_ca_bundle(Some(system), directory.join("system.pem"))?,
+            harness_root: dynamodb.write_ca_bundle(None, directory.join("harness.pem"))?,
         })
     }
 
-    /// A function of the session API.
+    /// Returns a function of the session API.
     pub(crate) fn session_api(&self, function: &str) -> Program {
         let path = self.options.functions.join(function).join("bootstrap");
         self.native(path, &self.amazon_roots)
     }
 
-    /// A function of the floor, which trusts what the session API does.
+    /// Returns a minimal function that trusts the same authorities as the session API.
     pub(crate) fn floor(&self, function: &str) -> Program {
         let path = self.options.floor.join(function).join("bootstrap");
         self.native(path, &self.amazon_roots)
     }
 
-    /// A function of the floor that trusts what the system does.
+    /// Returns a minimal function that trusts the system's authorities.
     pub(crate) fn floor_with_system_roots(&self, function: &str) -> Program {
         let path = self.options.floor.join(function).join("bootstrap");
         self.native(path, &self.system_roots)
     }
 
-    /// A handler in Node.
+    /// Returns a handler in Node.
     pub(crate) fn node(&self, handler: &str) -> Program {
-        let home = self.options.peers.join("node");
-        let client = home.join("node_modules/aws-lambda-ric/bin/index.mjs");
+        let installed = self.options.peers.join("node");
+        let runtime_client = installed.join("node_modules/aws-lambda-ric/bin/index.mjs");
         Program {
             path: "node".into(),
-            arguments: vec![client.to_string_lossy().into_owned(), handler.to_owned()],
-            directory: home.join("build"),
-            environment: self.environment("NODE_EXTRA_CA_CERTS", &self.own_root),
+            arguments: vec![runtime_client.to_string_lossy().into_owned(), handler.to_owned()],
+            directory: installed.join("build"),
+            environment: self.environment("NODE_EXTRA_CA_CERTS", &self.harness_root),
         }
     }
 
-    /// A handler in Python.
+    /// Returns a handler in Python.
     pub(crate) fn python(&self, handler: &str) -> Program {
         Program {
             path: self.options.peers.join("python/bin/python"),
@@ -91,20 +92,24 @@ impl<'a> Programs<'a> {
         }
     }
 
-    fn native(&self, path: PathBuf, roots: &Path) -> Program {
+    fn native(&self, path: PathBuf, ca_bundle: &Path) -> Program {
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let environment = self.environment("SSL_CERT_FILE", roots);
+        let environment = self.environment("SSL_CERT_FILE", ca_bundle);
         Program { path, arguments: vec![], directory, environment }
     }
 
-    fn environment(&self, trust: &'static str, roots: &Path) -> Vec<(&'static str, String)> {
-        let roots = roots.to_string_lossy().into_owned();
-        vec![("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_url.clone()), (trust, roots)]
+    fn environment(
+        &self,
+        ca_variable: &'static str,
+        ca_bundle: &Path,
+    ) -> Vec<(&'static str, String)> {
+        let ca_bundle = ca_bundle.to_string_lossy().into_owned();
+        vec![("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_url.clone()), (ca_variable, ca_bundle)]
     }
 }
 
 impl Program {
-    /// Starts it with the environment that Lambda gives a function.
+    /// Starts the function with the environment variables that Lambda sets.
     pub(crate) async fn start(&self, quota: Option<Quota>) -> Result<Function> {
         let mut command = Command::new(&self.path);
         command
@@ -127,15 +132,15 @@ impl Program {
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
-            // As long as a role's usually is, since it goes along with every call.
+            // As long as a role's session token usually is, because every request includes it.
             .env("AWS_SESSION_TOKEN", "e".repeat(800))
             .env("TABLE_NAME", TABLE);
         Function::start(&mut command, quota).await
     }
 
-    /// The bytes of the program, where it is one file of its own.
-    pub(crate) fn size(&self) -> Option<u64> {
-        let is_own = self.path.ends_with("bootstrap");
-        std::fs::metadata(&self.path).ok().filter(|_| is_own).map(|file| file.len())
+    /// Returns the size of the executable in bytes, or `None` for a script.
+    pub(crate) fn binary_size(&self) -> Option<u64> {
+        let is_native = self.path.ends_with("bootstrap");
+        std::fs::metadata(&self.path).ok().filter(|_| is_native).map(|file| file.len())
     }
 }

@@ -1,4 +1,4 @@
-//! The share of a CPU that Lambda gives a function by its memory, by way of Linux control groups.
+//! The CPU share that Lambda allots to a function by its memory, enforced by Linux control groups.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,57 +6,59 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-/// How often Lambda's scheduler fills up a function's share, as measured on Lambda from inside.
+/// Interval at which Lambda replenishes a function's CPU quota, as measured inside a function.
 pub(crate) const PERIOD: Duration = Duration::from_millis(20);
 
-/// A control group for one process, without a limit until [`Quota::impose`].
+/// A control group for one process. It has no limit until [`Quota::enforce`].
 pub(crate) struct Quota {
-    group: PathBuf,
+    directory: PathBuf,
     limit: (PathBuf, String),
 }
 
 impl Quota {
-    /// A group that will have this many CPUs.
+    /// Creates a group for a limit of `cpus` CPUs.
     pub(crate) fn new(cpus: f64, name: &str) -> Result<Self> {
-        let period = PERIOD.as_micros();
-        let quota = (cpus * PERIOD.as_secs_f64() * 1e6).round();
+        let period_us = PERIOD.as_micros();
+        let quota_us = (cpus * PERIOD.as_secs_f64() * 1e6).round();
         let (parent, limit, value) = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
             fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu")
-                .context("the cpu controller cannot be handed on")?;
-            ("/sys/fs/cgroup", "cpu.max", format!("{quota} {period}"))
+                .context("cannot enable the cpu controller")?;
+            ("/sys/fs/cgroup", "cpu.max", format!("{quota_us} {period_us}"))
         } else if Path::new("/sys/fs/cgroup/cpu").exists() {
-            ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", quota.to_string())
+            ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", quota_us.to_string())
         } else {
-            bail!("this machine has no control groups under /sys/fs/cgroup");
+            bail!("there are no control groups in /sys/fs/cgroup");
         };
-        let group = Path::new(parent).join(format!("session-api-bench-{name}"));
-        fs::create_dir_all(&group).with_context(|| format!("no group {}", group.display()))?;
-        let this = Self { limit: (group.join(limit), value), group };
+        let directory = Path::new(parent).join(format!("session-api-bench-{name}"));
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
+        let quota = Self { limit: (directory.join(limit), value), directory };
         if limit == "cpu.cfs_quota_us" {
-            fs::write(this.group.join("cpu.cfs_period_us"), period.to_string())?;
+            fs::write(quota.directory.join("cpu.cfs_period_us"), period_us.to_string())?;
         }
-        Ok(this)
+        Ok(quota)
     }
 
-    /// Moves a process in, with all its threads.
-    pub(crate) fn admit(&self, process: u32) -> Result<()> {
-        fs::write(self.group.join("cgroup.procs"), process.to_string())
-            .with_context(|| format!("process {process} cannot join {}", self.group.display()))
+    /// Moves a process into the group, with all its threads.
+    pub(crate) fn add_process(&self, process: u32) -> Result<()> {
+        fs::write(self.directory.join("cgroup.procs"), process.to_string()).with_context(|| {
+            format!("cannot move process {process} into {}", self.directory.display())
+        })
     }
 
-    /// Lets the limit begin.
-    pub(crate) fn impose(&self) -> Result<()> {
+    /// Enforces the limit from now on.
+    pub(crate) fn enforce(&self) -> Result<()> {
         let (file, value) = &self.limit;
-        fs::write(file, value).with_context(|| format!("{} cannot be set", file.display()))
+        fs::write(file, value).with_context(|| format!("cannot write {}", file.display()))
     }
 }
 
 impl Drop for Quota {
     fn drop(&mut self) {
-        // Only an empty group can be removed, and the kernel empties it a moment after the process
-        // has ended. What is left behind costs nothing.
+        // Only an empty group can be removed, and the kernel takes a moment to remove an exited
+        // process from it. A group that remains has no effect.
         for _ in 0..20 {
-            if fs::remove_dir(&self.group).is_ok() {
+            if fs::remove_dir(&self.directory).is_ok() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -1,5 +1,6 @@
-//! The results: as tables for people, as JSON, and against the targets. Ratios are of two things
-//! measured in the same run; a time alone says as much about the machine as about the function.
+//! The report: results as Markdown tables and as JSON, compared with the targets. Targets for time,
+//! CPU and memory are ratios of two values of the same run, because absolute values depend on the
+//! machine.
 
 use std::fmt::Write as _;
 
@@ -7,38 +8,38 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cost::Cost;
-use crate::measure::{Figures, Throttled};
+use crate::measure::{Measurements, Throttled};
 use crate::subject::name;
 
-/// Everything that a run found out.
+/// Results of a run.
 #[derive(Serialize)]
 pub(crate) struct Results {
-    /// RFC 3339.
+    /// Time of the run, in RFC 3339 format.
     pub(crate) date: String,
     pub(crate) machine: String,
     pub(crate) targets: Vec<Target>,
-    pub(crate) functions: Vec<Figures>,
+    pub(crate) functions: Vec<Measurements>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) zips: Vec<Zip>,
-    /// What could not be measured here, and why.
+    /// What could not be measured on this machine, and why.
     pub(crate) missing: Vec<String>,
 }
 
-/// What a function weighs as it is deployed.
+/// Size of a function's deployment package.
 #[derive(Serialize)]
 pub(crate) struct Zip {
     pub(crate) function: &'static str,
     pub(crate) bytes: u64,
 }
 
-/// A limit that a measurement should not exceed.
+/// Target for a measurement: a limit that it should not exceed.
 #[derive(Serialize)]
 pub(crate) struct Target {
     what: String,
     limit: f64,
-    /// Why the limit is what it is.
+    /// Explanation of the limit.
     reason: &'static str,
-    /// `None` if a part of it was not measured.
+    /// `None` if a value that it depends on was not measured.
     measured: Option<f64>,
     unit: &'static str,
 }
@@ -48,10 +49,10 @@ impl Target {
         what: &str,
         limit: f64,
         reason: &'static str,
-        of: Option<f64>,
-        to: Option<f64>,
+        numerator: Option<f64>,
+        denominator: Option<f64>,
     ) -> Self {
-        let measured = of.zip(to).map(|(of, to)| of / to);
+        let measured = numerator.zip(denominator).map(|(value, base)| value / base);
         Self { what: what.into(), limit, reason, measured, unit: "×" }
     }
 
@@ -63,7 +64,7 @@ impl Target {
         }
     }
 
-    fn show(&self, value: f64) -> String {
+    fn format_value(&self, value: f64) -> String {
         if value < 0.5 {
             format!("1/{:.1}", 1.0 / value).replace(".0", "")
         } else {
@@ -73,103 +74,126 @@ impl Target {
 }
 
 impl Results {
-    /// The targets, against what was measured.
-    pub(crate) fn targets(functions: &[Figures], costs: &[Cost], zips: &[Zip]) -> Vec<Target> {
-        type Value = fn(&Figures) -> Option<f64>;
-        let init: Value = |figures| Some(figures.init_ms);
-        let cold: Value = |figures| smallest(figures).map(|throttled| throttled.cold_ms);
-        let first: Value = |figures| smallest(figures).map(|throttled| throttled.first_ms);
-        let warm: Value = |figures| smallest(figures).map(|throttled| throttled.warm_p50_ms);
-        let cpu: Value = |figures| Some(figures.cpu_us);
-        let memory: Value = |figures| Some(figures.peak_memory_kib as f64);
-        let init_cpu: Value = |figures| Some(figures.init_cpu_ms);
-        let of = |name, value: Value| named(functions, name).and_then(value);
-        let against = |what, limit, reason, value, other| {
-            Target::ratio(what, limit, reason, of(name::READ, value), of(other, value))
+    /// Compares the measurements with the targets.
+    pub(crate) fn targets(functions: &[Measurements], costs: &[Cost], zips: &[Zip]) -> Vec<Target> {
+        type Value = fn(&Measurements) -> Option<f64>;
+        let init: Value = |m| Some(m.init_ms);
+        let cold: Value = |m| at_smallest_size(m).map(|throttled| throttled.cold_ms);
+        let first: Value = |m| at_smallest_size(m).map(|throttled| throttled.first_ms);
+        let warm: Value = |m| at_smallest_size(m).map(|throttled| throttled.warm_p50_ms);
+        let cpu: Value = |m| Some(m.cpu_us);
+        let memory: Value = |m| Some(m.peak_memory_kib as f64);
+        let init_cpu: Value = |m| Some(m.init_cpu_ms);
+        let value_of = |name, value: Value| find(functions, name).and_then(value);
+        let read_relative_to = |other, what, limit, reason, value| {
+            Target::ratio(what, limit, reason, value_of(name::READ, value), value_of(other, value))
         };
-        let write = costs.iter().find(|c| c.operation == "replace" && c.bytes == 10_000);
-        let sdk = "the handshake is cheap with ring, and is made during init";
-        let interpreter = "an interpreter and an SDK to load";
+        let replace = costs.iter().find(|c| c.operation == "replace" && c.bytes == 10_000);
+        let handshake = "ring makes the handshake cheap, and it takes place during init";
+        let loading = "Node and Python load an interpreter and an SDK";
+        let compiled = "compiled code; most of the time is the SDK's call";
         let mut targets = vec![
-            against(
-                "init with the connection made in it, against hello world",
-                2.2,
-                "a handshake, half of it a wait for the server",
-                init,
+            read_relative_to(
                 name::HELLO,
+                "init, including the connection to DynamoDB, relative to hello world",
+                2.2,
+                "a TLS handshake, half of which is waiting for the server",
+                init,
             ),
-            against("CPU of the same", 2.0, "a handshake", init_cpu, name::HELLO),
-            Target::ratio(
-                "first request after init at 0.07 CPUs, against its own warm median",
+            read_relative_to(
+                name::HELLO,
+                "CPU time of init, relative to hello world",
                 2.0,
-                "nothing is left to do that init could have done",
-                of(name::READ, first),
-                of(name::READ, warm),
-            ),
-            against(
-                "cold start at 0.07 CPUs (init and first request), against a GetItem with the SDK's defaults",
-                1.0 / 25.0,
-                sdk,
-                cold,
-                name::BARE_DEFAULTS,
-            ),
-            against("the same, against Node", 1.0 / 30.0, interpreter, cold, name::NODE_READ),
-            against("the same, against Python", 1.0 / 30.0, interpreter, cold, name::PYTHON_READ),
-            against(
-                "CPU of a warm read of 2 KB, sealed, against a bare GetItem in the same shell",
-                1.25,
-                "decryption, HTTP's types and the log line",
-                cpu,
-                name::BARE,
-            ),
-            against(
-                "the same, against Node without sealing",
-                1.0 / 8.0,
-                "compiled code; the SDK's call is most of it",
-                cpu,
-                name::NODE_READ,
-            ),
-            against(
-                "the same, against Python without sealing",
-                1.0 / 8.0,
-                "compiled code; the SDK's call is most of it",
-                cpu,
-                name::PYTHON_READ,
-            ),
-            against(
-                "peak memory, against Node",
-                1.0 / 8.0,
-                "no runtime to keep",
-                memory,
-                name::NODE_READ,
+                "a TLS handshake",
+                init_cpu,
             ),
             Target::ratio(
-                "write capacity for 10 KB of session data, against the handler for PHP",
+                "first request after init at 0.07 CPUs, relative to the median warm request",
+                2.0,
+                "init has already done all one-time work",
+                value_of(name::READ, first),
+                value_of(name::READ, warm),
+            ),
+            read_relative_to(
+                name::GET_ITEM_DEFAULTS,
+                "cold start at 0.07 CPUs (init and first request), relative to a GetItem with the SDK's defaults",
+                1.0 / 25.0,
+                handshake,
+                cold,
+            ),
+            read_relative_to(
+                name::NODE_READ,
+                "cold start at 0.07 CPUs, relative to Node",
+                1.0 / 30.0,
+                loading,
+                cold,
+            ),
+            read_relative_to(
+                name::PYTHON_READ,
+                "cold start at 0.07 CPUs, relative to Python",
+                1.0 / 30.0,
+                loading,
+                cold,
+            ),
+            read_relative_to(
+                name::GET_ITEM,
+                "CPU time of a warm read of 2 KB, encrypted, relative to a bare GetItem on the same runtime",
+                1.25,
+                "decryption, HTTP types and the log line",
+                cpu,
+            ),
+            read_relative_to(
+                name::NODE_READ,
+                "CPU time of a warm read of 2 KB, relative to Node without encryption",
+                1.0 / 8.0,
+                compiled,
+                cpu,
+            ),
+            read_relative_to(
+                name::PYTHON_READ,
+                "CPU time of a warm read of 2 KB, relative to Python without encryption",
+                1.0 / 8.0,
+                compiled,
+                cpu,
+            ),
+            read_relative_to(
+                name::NODE_READ,
+                "peak memory, relative to Node",
+                1.0 / 8.0,
+                "no language runtime in memory",
+                memory,
+            ),
+            Target::ratio(
+                "write capacity for 10 KB of session data, relative to the PHP handler",
                 1.0 / 3.0,
                 "compression",
-                write.map(|c| c.capacity),
-                write.map(|c| c.php_capacity),
+                replace.map(|cost| cost.capacity),
+                replace.map(|cost| cost.php_capacity),
             ),
         ];
         targets.extend(zips.iter().map(|zip| Target {
-            what: format!("zip of the function {}", zip.function),
+            what: format!("zip of the {} function", zip.function),
             limit: 3.5,
-            reason: "a download at each cold start; the SDK is most of it",
+            reason: "Lambda downloads it at each cold start; most of it is the SDK",
             measured: Some(zip.bytes as f64 / 1e6),
             unit: "MB",
         }));
         targets
     }
 
-    /// The results as Markdown.
-    pub(crate) fn tables(&self) -> Result<String> {
+    /// Formats the results as Markdown.
+    pub(crate) fn to_markdown(&self) -> Result<String> {
         let mut text = String::new();
         writeln!(text, "Measured on {}, {}.\n", self.date, self.machine)?;
-        let mut rows =
-            vec![["what", "target", "measured", "", "because of"].map(str::to_owned).to_vec()];
+        let mut rows = vec![
+            ["measurement", "target", "measured", "", "reason for the target"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
         for target in &self.targets {
-            let measured = target.measured.map_or("-".to_owned(), |value| target.show(value));
-            let limit = format!("≤ {}", target.show(target.limit));
+            let measured =
+                target.measured.map_or("-".to_owned(), |value| target.format_value(value));
+            let limit = format!("≤ {}", target.format_value(target.limit));
             rows.push(vec![
                 target.what.clone(),
                 limit,
@@ -178,54 +202,55 @@ impl Results {
                 target.reason.to_owned(),
             ]);
         }
-        table(&mut text, &rows)?;
+        write_table(&mut text, &rows)?;
 
         text.push('\n');
-        let mut heads = [
+        let mut headings = [
             "function",
             "init",
-            "CPU of it",
-            "first",
+            "init CPU",
+            "first request",
             "warm p50",
-            "p99",
-            "CPU",
-            "memory",
+            "warm p99",
+            "warm CPU",
+            "peak memory",
             "binary",
         ]
         .map(str::to_owned)
         .to_vec();
-        if let Some(figures) = self.functions.first() {
-            for Throttled { memory_mb, cpus, .. } in &figures.throttled {
-                heads.push(format!("cold at {memory_mb} MB ({cpus} CPUs)"));
-                heads.push("warm p50".to_owned());
+        if let Some(measurements) = self.functions.first() {
+            for Throttled { memory_mb, cpus, .. } in &measurements.throttled {
+                headings.push(format!("cold start at {memory_mb} MB, {cpus} CPUs (init + first)"));
+                headings.push(format!("warm p50 at {memory_mb} MB"));
             }
         }
-        let mut rows = vec![heads];
-        for figures in &self.functions {
+        let mut rows = vec![headings];
+        for measurements in &self.functions {
             let mut row = vec![
-                figures.name.to_owned(),
-                ms(figures.init_ms),
-                ms(figures.init_cpu_ms),
-                ms(figures.first_ms),
-                ms(figures.warm_p50_ms),
-                ms(figures.warm_p99_ms),
-                format!("{:.0} µs", figures.cpu_us),
-                format!("{:.1} MiB", figures.peak_memory_kib as f64 / 1024.0),
-                figures
+                measurements.name.to_owned(),
+                ms(measurements.init_ms),
+                ms(measurements.init_cpu_ms),
+                ms(measurements.first_ms),
+                ms(measurements.warm_p50_ms),
+                ms(measurements.warm_p99_ms),
+                format!("{:.0} µs", measurements.cpu_us),
+                format!("{:.1} MiB", measurements.peak_memory_kib as f64 / 1024.0),
+                measurements
                     .binary_bytes
                     .map_or("-".to_owned(), |b| format!("{:.1} MB", b as f64 / 1e6)),
             ];
-            for Throttled { init_ms, first_ms, cold_ms, warm_p50_ms, .. } in &figures.throttled {
+            for Throttled { init_ms, first_ms, cold_ms, warm_p50_ms, .. } in &measurements.throttled
+            {
                 row.push(format!("{} ({} + {})", ms(*cold_ms), ms(*init_ms), ms(*first_ms)));
                 row.push(ms(*warm_p50_ms));
             }
             rows.push(row);
         }
-        table(&mut text, &rows)?;
+        write_table(&mut text, &rows)?;
 
         text.push('\n');
-        let heads = ["operation", "data", "units", "units, PHP"];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        let headings = ["operation", "data size", "capacity units", "capacity units, PHP handler"];
+        let mut rows = vec![headings.map(str::to_owned).to_vec()];
         for cost in &self.costs {
             let Cost { operation, bytes, capacity, php_capacity } = cost;
             rows.push(vec![
@@ -235,7 +260,7 @@ impl Results {
                 php_capacity.to_string(),
             ]);
         }
-        table(&mut text, &rows)?;
+        write_table(&mut text, &rows)?;
         for missing in &self.missing {
             writeln!(text, "\nNot measured: {missing}")?;
         }
@@ -243,14 +268,14 @@ impl Results {
     }
 }
 
-/// The figures of a function, where it was measured.
-pub(crate) fn named<'a>(functions: &'a [Figures], name: &str) -> Option<&'a Figures> {
-    functions.iter().find(|figures| figures.name == name)
+/// Returns the measurements of a function, or `None` if the run did not include it.
+pub(crate) fn find<'a>(functions: &'a [Measurements], name: &str) -> Option<&'a Measurements> {
+    functions.iter().find(|measurements| measurements.name == name)
 }
 
-/// The figures at the smallest size of function, where a quota could be set.
-pub(crate) fn smallest(figures: &Figures) -> Option<&Throttled> {
-    figures.throttled.first()
+/// Returns the measurements at the smallest function size, or `None` if no quota could be set.
+pub(crate) fn at_smallest_size(measurements: &Measurements) -> Option<&Throttled> {
+    measurements.throttled.first()
 }
 
 fn ms(ms: f64) -> String {
@@ -258,8 +283,8 @@ fn ms(ms: f64) -> String {
     format!("{ms:.digits$} ms")
 }
 
-/// A table in Markdown, its columns aligned for whoever reads it as it is.
-fn table(text: &mut String, rows: &[Vec<String>]) -> Result<()> {
+/// Writes a Markdown table with aligned columns, so that the source is readable as well.
+fn write_table(text: &mut String, rows: &[Vec<String>]) -> Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column| {
         rows.iter()

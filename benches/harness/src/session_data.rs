@@ -1,5 +1,5 @@
-//! Session data as a web shop keeps it: who is signed in, a CSRF token, what was looked at, a cart.
-//! The same in every run, and with what does not compress in it: ids, tokens, times.
+//! Session data typical of a web shop: the user, a CSRF token and a cart. It is the same in every
+//! run, and includes values that compress poorly: ids, tokens and times.
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -38,7 +38,7 @@ const NOUNS: [&str; 12] = [
     "tent",
 ];
 
-/// JSON of exactly this many bytes.
+/// Returns session data as JSON of exactly `bytes` bytes.
 pub(crate) fn json(bytes: usize) -> Result<String> {
     let mut random = SmallRng::seed_from_u64(bytes.try_into()?);
     let mut session = json!({
@@ -52,17 +52,19 @@ pub(crate) fn json(bytes: usize) -> Result<String> {
         "note": "",
     });
     loop {
-        let more = product(&mut random);
-        if (session.to_string().len()).saturating_add(more.to_string().len() + 1) > bytes {
+        let item = product(&mut random);
+        if (session.to_string().len()).saturating_add(item.to_string().len() + 1) > bytes {
             break;
         }
         let cart = session.get_mut("cart").and_then(Value::as_array_mut);
-        cart.context("the session has a cart")?.push(more);
+        cart.context("the session data has no cart")?.push(item);
     }
-    let missing = bytes.checked_sub(session.to_string().len()).context("no session is so small")?;
-    let note: String = (0..missing).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect();
-    if let Some(empty) = session.get_mut("note") {
-        *empty = note.into();
+    let padding = bytes
+        .checked_sub(session.to_string().len())
+        .context("session data cannot be this small")?;
+    let note: String = (0..padding).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect();
+    if let Some(value) = session.get_mut("note") {
+        *value = note.into();
     }
     Ok(session.to_string())
 }

@@ -1,5 +1,5 @@
-//! What is measured: the session API's functions, the floor below them, and their peers, all with the
-//! same session.
+//! The functions under measurement: those of the session API, the minimal functions of the floor,
+//! and the peers. All of them process the same session data.
 
 use std::time::Duration;
 
@@ -12,61 +12,61 @@ use crate::function::Function;
 use crate::program::{Program, Programs};
 use crate::session_data;
 
-/// API Gateway's events.
+/// Events of API Gateway.
 pub(crate) const CREATE: &str = include_str!("../../../events/create-with-id.json");
 pub(crate) const READ: &str = include_str!("../../../events/read.json");
 pub(crate) const REPLACE: &str = include_str!("../../../events/replace.json");
 pub(crate) const TOUCH: &str = include_str!("../../../events/touch.json");
 pub(crate) const DESTROY: &str = include_str!("../../../events/destroy.json");
-/// The session id in them.
+/// The session id in these events.
 pub(crate) const ID: &str = "events-example-id-0123456789abcdefghijklmnop";
 
-/// The bytes of the session that all functions read and write.
+/// Size of the session data that all functions read or write, in bytes.
 const SESSION_BYTES: usize = 2_000;
 
-/// The names of the subjects, by which the results find what they compare.
+/// Names of the subjects in the results, which the targets and the chart refer to.
 pub(crate) mod name {
     pub(crate) const READ: &str = "session-api, read";
     pub(crate) const WRITE: &str = "session-api, write";
     pub(crate) const HELLO: &str = "hello world";
-    pub(crate) const BARE: &str = "bare GetItem, lean";
-    pub(crate) const BARE_DEFAULTS: &str = "bare GetItem, SDK defaults";
+    pub(crate) const GET_ITEM: &str = "bare GetItem, lean";
+    pub(crate) const GET_ITEM_DEFAULTS: &str = "bare GetItem, SDK defaults";
     pub(crate) const NODE_READ: &str = "Node, read";
     pub(crate) const NODE_WRITE: &str = "Node, write";
     pub(crate) const PYTHON_READ: &str = "Python, read";
     pub(crate) const PYTHON_WRITE: &str = "Python, write";
 }
 
-/// A function with the event that it is fed and the answer that is expected of it.
+/// A function, the event that it receives, and the expected response.
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) program: Program,
     event: Bytes,
-    status: u64,
-    body: Option<String>,
+    expected_status: u64,
+    expected_body: Option<String>,
 }
 
 impl Subject {
-    /// All of them.
+    /// Returns all subjects.
     pub(crate) fn all(programs: &Programs<'_>, has_peers: bool) -> Result<Vec<Self>> {
         let data = session_data::json(SESSION_BYTES)?;
         let read_event = event(READ, |_| ())?;
         let write_event = event(REPLACE, |event| set_body(event, &data))?;
-        let with = |name, program, event: &Bytes, status, body| Self {
+        let subject = |name, program, event: &Bytes, expected_status, expected_body| Self {
             name,
             program,
             event: event.clone(),
-            status,
-            body,
+            expected_status,
+            expected_body,
         };
-        let read = |name, program| with(name, program, &read_event, 200, Some(data.clone()));
-        let write = |name, program| with(name, program, &write_event, 204, None);
+        let read = |name, program| subject(name, program, &read_event, 200, Some(data.clone()));
+        let write = |name, program| subject(name, program, &write_event, 204, None);
         let mut all = vec![
             read(name::READ, programs.session_api("read")),
             write(name::WRITE, programs.session_api("write")),
-            with(name::HELLO, programs.floor("hello"), &read_event, 200, None),
-            read(name::BARE, programs.floor("get-item")),
-            read(name::BARE_DEFAULTS, programs.floor_with_system_roots("get-item-defaults")),
+            subject(name::HELLO, programs.floor("hello"), &read_event, 200, None),
+            read(name::GET_ITEM, programs.floor("get-item")),
+            read(name::GET_ITEM_DEFAULTS, programs.floor_with_system_roots("get-item-defaults")),
         ];
         if has_peers {
             all.extend([
@@ -79,17 +79,18 @@ impl Subject {
         Ok(all)
     }
 
-    /// Has the function answer its event, and checks the answer.
+    /// Sends the event, checks the response, and returns how long it took.
     pub(crate) async fn invoke(&self, function: &mut Function) -> Result<Duration> {
-        let answer = function.invoke(&self.event).await.with_context(|| self.name)?;
-        let body = answer.body(self.status).context(self.name)?;
-        ensure!(self.body.as_ref().is_none_or(|data| *data == body), "{}: other data", self.name);
-        Ok(answer.took)
+        let response = function.invoke(&self.event).await.context(self.name)?;
+        let body = response.body(self.expected_status).context(self.name)?;
+        let is_expected = self.expected_body.as_ref().is_none_or(|expected| *expected == body);
+        ensure!(is_expected, "{}: unexpected body", self.name);
+        Ok(response.duration)
     }
 }
 
-/// Makes the session that all work on, twice: sealed, by the API itself, and as it is, under the bare
-/// id, for all others.
+/// Creates two sessions with the same data: one through the session API, which encrypts it, and an
+/// unencrypted one for all other functions, under the session id itself.
 pub(crate) async fn prepare(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Result<()> {
     let data = session_data::json(SESSION_BYTES)?;
     let item = json!({
@@ -110,14 +111,14 @@ pub(crate) async fn prepare(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
     write.stop().await
 }
 
-/// An event with something about it changed.
+/// Parses an event and applies a change to it.
 pub(crate) fn event(text: &str, change: impl FnOnce(&mut Value)) -> Result<Bytes> {
     let mut event = serde_json::from_str(text)?;
     change(&mut event);
     Ok(event.to_string().into())
 }
 
-/// Gives an event another body.
+/// Replaces the body of an event.
 pub(crate) fn set_body(event: &mut Value, body: &str) {
     event["body"] = body.into();
 }

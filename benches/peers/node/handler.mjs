@@ -1,5 +1,5 @@
-// A peer of the session API in its benchmark: the same read and write of a session, without sealing
-// and without locks, as one would write them with the AWS SDK for JavaScript for speed.
+// Benchmark peer of the session API: reads and writes a session with the AWS SDK for JavaScript,
+// optimized for speed. It has neither encryption nor locks.
 
 import { randomBytes } from "node:crypto";
 
@@ -19,17 +19,17 @@ const dynamodb = new DynamoDBClient({
   requestHandler: {
     connectionTimeout: 1_000,
     requestTimeout: 1_000,
-    // Without, the SDK warns and goes on waiting.
+    // By default, the SDK only logs a warning and keeps waiting.
     throwOnRequestTimeout: true,
     httpsAgent: { keepAlive: true },
   },
 });
 
-// Makes the connection while Lambda still gives the function a whole CPU.
+// Connect during init, while the function still has a whole CPU.
 try {
   await dynamodb.send(new GetItemCommand({ TableName: TABLE_NAME, Key: { id: { S: "-" } } }));
 } catch {
-  // The first request will try again.
+  // The first request retries.
 }
 
 export async function read({ headers }) {
@@ -38,7 +38,7 @@ export async function read({ headers }) {
   const { Item: item } = await dynamodb.send(
     new GetItemCommand({ TableName: TABLE_NAME, Key: { id: { S: id } }, ConsistentRead: true }),
   );
-  // DynamoDB deletes what has expired up to two days late.
+  // DynamoDB may delete expired items up to two days late.
   if (!item || Number(item.expires.N) <= Date.now() / 1000) return { statusCode: 404 };
   return {
     statusCode: 200,
@@ -54,7 +54,7 @@ export async function read({ headers }) {
 export async function write({ headers, body = "", isBase64Encoded }) {
   const id = headers["session-id"];
   if (!id) return { statusCode: 400 };
-  // API Gateway encodes what its content type does not show to be text.
+  // API Gateway base64-encodes a body unless its content type is text.
   const data = isBase64Encoded ? Buffer.from(body, "base64").toString() : body;
   const now = Math.floor(Date.now() / 1000);
   const etag = randomBytes(16).toString("base64url");

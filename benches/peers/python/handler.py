@@ -1,5 +1,6 @@
-"""A peer of the session API in its benchmark: the same read and write of a session, without sealing
-and without locks, as one would write them with boto3 for speed.
+"""Benchmark peer of the session API: reads and writes a session with boto3, optimized for speed.
+
+It has neither encryption nor locks.
 """
 
 import base64
@@ -15,23 +16,23 @@ LIFETIME = 86_400
 
 dynamodb = boto3.client(
     "dynamodb",
-    # boto3 itself reads AWS_DEFAULT_REGION alone.
+    # boto3 reads AWS_DEFAULT_REGION, but not AWS_REGION.
     region_name=os.environ["AWS_REGION"],
     config=Config(
         connect_timeout=1,
         read_timeout=1,
         retries={"mode": "standard", "total_max_attempts": 3},
         tcp_keepalive=True,
-        # DynamoDB checks the parameters anyway.
+        # DynamoDB validates the parameters as well.
         parameter_validation=False,
     ),
 )
 
-# Makes the connection while Lambda still gives the function a whole CPU.
+# Connect during init, while the function still has a whole CPU.
 try:
     dynamodb.get_item(TableName=TABLE, Key={"id": {"S": "-"}})
 except Exception:
-    # The first request will try again.
+    # The first request retries.
     pass
 
 
@@ -41,7 +42,7 @@ def read(event, _context):
     item = dynamodb.get_item(
         TableName=TABLE, Key={"id": {"S": session_id}}, ConsistentRead=True
     ).get("Item")
-    # DynamoDB deletes what has expired up to two days late.
+    # DynamoDB may delete expired items up to two days late.
     if not item or int(item["expires"]["N"]) <= time.time():
         return {"statusCode": 404}
     return {
@@ -60,7 +61,7 @@ def write(event, _context):
     if not (session_id := headers.get("session-id")):
         return {"statusCode": 400}
     data = event.get("body", "")
-    # API Gateway encodes what its content type does not show to be text.
+    # API Gateway base64-encodes a body unless its content type is text.
     if event["isBase64Encoded"]:
         data = base64.b64decode(data).decode()
     now = int(time.time())

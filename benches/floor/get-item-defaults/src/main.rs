@@ -1,4 +1,4 @@
-//! The floor: a bare `GetItem`, as the guides of the SDK and of `lambda_http` write one.
+//! A bare `GetItem`, written as the guides of the AWS SDK and of `lambda_http` suggest.
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
@@ -15,13 +15,13 @@ async fn main() -> Result<(), Error> {
 
 async fn read(dynamodb: &Client, table: &str, request: &Request) -> Result<Response<Body>, Error> {
     let id = request.headers().get("session-id").ok_or("no Session-Id")?.to_str()?;
-    let got = dynamodb
+    let output = dynamodb
         .get_item()
         .table_name(table)
         .key("id", AttributeValue::S(id.to_owned()))
         .consistent_read(true)
         .send()
         .await?;
-    let data = got.item().and_then(|item| item.get("data")?.as_s().ok()).ok_or("no session")?;
+    let data = output.item().and_then(|item| item.get("data")?.as_s().ok()).ok_or("no session")?;
     Ok(Response::new(data.as_str().into()))
 }

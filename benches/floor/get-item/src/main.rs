@@ -1,5 +1,5 @@
-//! The floor: a bare `GetItem` with the session API's own client, in the same shell: `lambda_runtime`
-//! alone, and of an event only what is used.
+//! A bare `GetItem` on the same foundation as the session API: its DynamoDB client, and
+//! `lambda_runtime` without `lambda_http`. It deserializes only the headers of an event.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ struct Event {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Reply {
+struct Response {
     status_code: u16,
     body: String,
 }
@@ -32,16 +32,16 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn read(dynamodb: &Client, table: &str, mut event: Event) -> Result<Reply, Error> {
+async fn read(dynamodb: &Client, table: &str, mut event: Event) -> Result<Response, Error> {
     let id = event.headers.remove("session-id").ok_or("no Session-Id")?;
-    let got = dynamodb
+    let output = dynamodb
         .get_item()
         .table_name(table)
         .key("id", AttributeValue::S(id))
         .consistent_read(true)
         .send()
         .await?;
-    let data = got.item.and_then(|mut item| item.remove("data"));
+    let data = output.item.and_then(|mut item| item.remove("data"));
     let Some(AttributeValue::S(body)) = data else { return Err("no session".into()) };
-    Ok(Reply { status_code: 200, body })
+    Ok(Response { status_code: 200, body })
 }

@@ -1,0 +1,155 @@
+//! Configuration of the AWS SDK, from the environment variables that every AWS SDK reads.
+
+use aws_config::default_provider::use_dual_stack::use_dual_stack_provider;
+use aws_config::default_provider::use_fips::use_fips_provider;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::meta::region::ProvideRegion as _;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+use super::error::ConfigError;
+
+/// Root certificates that sign DynamoDB's certificates, from
+/// <https://www.amazontrust.com/repository/>. Parsing these five takes a fraction of the time that a
+/// system's 140 take at every cold start.
+const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+
+/// Prefixes of the regions whose AWS partition is isolated from the others, with certificates that
+/// Amazon's public roots do not sign.
+const ISOLATED_PARTITIONS: [&str; 3] = ["cn-", "us-iso", "eu-isoe"];
+
+/// Environment variable that names a file of root certificates to trust instead of Amazon's.
+const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+
+/// Reads region, credentials, endpoint and kind of endpoint from the environment.
+///
+/// It composes the providers that a Lambda function can use. `aws_config::defaults()` would add
+/// profile files, web identities and the EC2 metadata service, which costs twice as much time and
+/// memory at init, and waits for a metadata service when there are no credentials.
+///
+/// # Errors
+/// [`ConfigError`] if there is no region or there are no credentials.
+pub(super) async fn load(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<SdkConfig, ConfigError> {
+    let region = EnvironmentVariableRegionProvider::new().region().await;
+    let region = region.filter(|region| !region.as_ref().is_empty()).ok_or_else(|| {
+        let expected = "an AWS region, as in eu-central-1".to_owned();
+        ConfigError { variable: "AWS_REGION", value: lookup("AWS_REGION"), expected }
+    })?;
+    let http_client = http_client(&region, lookup(SSL_CERT_FILE).as_deref());
+    let providers = ProviderConfig::without_region()
+        .with_region(Some(region.clone()))
+        .with_http_client(http_client.clone());
+    let credentials = CredentialsProviderChain::first_try(
+        "Environment",
+        EnvironmentVariableCredentialsProvider::new(),
+    )
+    .or_else("Container", EcsCredentialsProvider::builder().configure(&providers).build());
+    // With neither kind of variable set, the chain reports this without a call.
+    if let Err(CredentialsError::CredentialsNotLoaded(_)) = credentials.provide_credentials().await
+    {
+        return Err(missing_credentials(lookup));
+    }
+    // The SDK reads the variable of a single service in `defaults()` only.
+    let endpoint_url = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].map(lookup);
+    let endpoint_url = endpoint_url.into_iter().flatten().find(|url| !url.is_empty());
+    let mut config = sdk_config(region, credentials, http_client, endpoint_url).into_builder();
+    config
+        .set_use_fips(use_fips_provider(&providers).await)
+        .set_use_dual_stack(use_dual_stack_provider(&providers).await);
+    Ok(config.build())
+}
+
+/// Returns an SDK configuration for one region. `endpoint_url` takes the place of DynamoDB's own
+/// endpoint.
+pub fn sdk_config(
+    region: Region,
+    credentials: impl ProvideCredentials + 'static,
+    http_client: SharedHttpClient,
+    endpoint_url: Option<String>,
+) -> SdkConfig {
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(region)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client);
+    config.set_endpoint_url(endpoint_url);
+    config.build()
+}
+
+/// Returns an HTTPS client that trusts Amazon's root certificates only. In isolated partitions, or if
+/// `SSL_CERT_FILE` is set, it trusts that file's or the system's instead.
+pub fn http_client(region: &Region, ssl_cert_file: Option<&str>) -> SharedHttpClient {
+    let trust = if trusts_system_roots(region, ssl_cert_file) {
+        TrustStore::default()
+    } else {
+        TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
+    };
+    // The builder validates nothing, so it never fails.
+    let tls = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::rustls(CryptoMode::Ring))
+        .tls_context(tls)
+        .build_https()
+}
+
+fn trusts_system_roots(region: &Region, ssl_cert_file: Option<&str>) -> bool {
+    ssl_cert_file.is_some_and(|path| !path.is_empty())
+        || ISOLATED_PARTITIONS.iter().any(|prefix| region.as_ref().starts_with(prefix))
+}
+
+/// Names the first variable that is missing. It is empty if it is set, so no secret is printed.
+fn missing_credentials(lookup: impl Fn(&str) -> Option<String>) -> ConfigError {
+    let key_id = lookup("AWS_ACCESS_KEY_ID");
+    let (variable, value, expected) = match key_id {
+        Some(id) if !id.trim().is_empty() => (
+            "AWS_SECRET_ACCESS_KEY",
+            lookup("AWS_SECRET_ACCESS_KEY"),
+            "the secret of the access key that AWS_ACCESS_KEY_ID names",
+        ),
+        blank => ("AWS_ACCESS_KEY_ID", blank, "the id of an AWS access key"),
+    };
+    ConfigError { variable, value, expected: expected.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_credentials_are_named_without_a_secret() {
+        let error = |variables: &'static [(&'static str, &'static str)]| {
+            let value = |name: &str| {
+                let found = variables.iter().find(|(variable, _)| *variable == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            missing_credentials(value).to_string()
+        };
+        let key_id = "it must be the id of an AWS access key";
+        assert_eq!(error(&[]), format!("AWS_ACCESS_KEY_ID is not set; {key_id}"));
+        let blank = error(&[("AWS_ACCESS_KEY_ID", " "), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+        assert_eq!(blank, format!("AWS_ACCESS_KEY_ID is \" \"; {key_id}"));
+        let half = error(&[("AWS_ACCESS_KEY_ID", "key-id")]);
+        assert!(half.starts_with("AWS_SECRET_ACCESS_KEY is not set; it must be"), "{half}");
+        assert!(!half.contains("key-id"));
+    }
+
+    #[test]
+    fn isolated_partitions_and_ssl_cert_file_use_system_roots() {
+        let trusts = |region, file| trusts_system_roots(&Region::from_static(region), file);
+        assert!(!trusts("eu-central-1", None));
+        assert!(!trusts("eu-central-1", Some("")));
+        assert!(trusts("eu-central-1", Some("/etc/ssl/ca.pem")));
+        assert!(trusts("cn-north-1", None));
+        assert!(trusts("us-iso-east-1", None));
+    }
+}
