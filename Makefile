@@ -32,8 +32,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PORT=…)
-	@echo "Compiling."
-	@cargo build --locked --quiet --example local
+	@cargo build --locked --example local --bins
 	@target/debug/examples/local --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
 test: test-api test-deploy ## run all tests
