@@ -106,7 +106,7 @@ deploy: rust tools .tools/sam/installed ## build, and deploy to your AWS account
 	@$(SAM)/python -B deploy/stack.py call
 
 destroy-stack: .tools/sam/installed ## delete the stack, but keep the sessions (STACK=…)
-	@$(SAM)/python -B deploy/stack.py destroy --stack-name $(STACK)
+	@$(SAM)/python -B deploy/stack.py destroy $(if $(filter command environment,$(firstword $(origin STACK))),--stack-name $(STACK))
 
 # Fails unless Rust is new enough.
 rust:

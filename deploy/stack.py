@@ -3,20 +3,21 @@
 - `architecture` prints the processor to build for: that of the last guided deployment, or the template's default.
 - `restrict` limits the built template to the processor that the functions were built for.
 - `call` prints how to call the API that was just deployed.
-- `destroy` deletes the stack, and prints what it kept and how to delete that.
+- `destroy` deletes the stack, and prints what is kept and how to delete that.
 
-The last two work on the stack of the last guided deployment, or of --stack-name.
+The last two work on the stack of the last guided deployment, or that of --stack-name, AWS_REGION and AWS_PROFILE.
 """
 
 import argparse
 import itertools
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,12 +39,14 @@ The dashboard is at {DashboardUrl}
 """
 
 ATTACHED = """
-These use the stack's policies to call the API, and CloudFormation cannot delete a policy that is attached:
+These have its policies, which must be detached first. They lose access to the API:
 
 {attachments}
 """
 
-STILL_ATTACHED = """Nothing was deleted. Detach the policies yourself, or run the command again and answer y (--detach)."""
+PROTECTED = """The stack {stack} is protected from termination. To remove the protection:
+
+  aws cloudformation update-termination-protection --no-enable-termination-protection --region {region} --stack-name {stack}"""
 
 DELETED = """
 The stack {stack} is deleted, but not the bucket that `sam deploy` uploads to, which all SAM applications of
@@ -56,7 +59,7 @@ To delete it:
   aws dynamodb update-table --region {region} --table-name {table} --no-deletion-protection-enabled
   aws dynamodb delete-table --region {region} --table-name {table}
 
-That ends its point-in-time recovery. DynamoDB keeps one last backup for 35 days.
+That ends its point-in-time recovery. If recovery is on, DynamoDB keeps one last backup for 35 days.
 """
 
 
@@ -66,6 +69,11 @@ def saved(name):
     return found[-1] if found else None
 
 
+def region():
+    """The region in the environment, or else that of the last guided deployment."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or saved("region")
+
+
 def architecture():
     """The processor of the last guided deployment, or else the template's default."""
     found = re.findall(r'\bArchitecture=[\\"]*(arm64|x86_64)\b', CONFIG.read_text())
@@ -73,8 +81,8 @@ def architecture():
 
 
 def restrict(template, built):
-    """Makes CloudFormation refuse any other answer to a guided deployment's question for the processor, before it
-    creates anything: functions that were built for another one cannot run."""
+    """Makes CloudFormation refuse any other processor before it creates anything: functions that were built for this
+    one cannot run there."""
     document = yaml_parse(template.read_text())
     document["Parameters"]["Architecture"] |= {
         "Default": built,
@@ -83,81 +91,117 @@ def restrict(template, built):
         f"make deploy ARCHITECTURE={'x86_64' if built == 'arm64' else 'arm64'}",
     }
     template.write_text(yaml_dump(document))
+    # `sam deploy --guided` proposes the saved answer rather than the default.
+    config = CONFIG.read_text()
+    answered = re.sub(r'(\bArchitecture=[\\"]*)(?:arm64|x86_64)\b', rf"\g<1>{built}", config)
+    if answered != config:
+        CONFIG.write_text(answered)
 
 
 class Stack:
     """A stack as CloudFormation describes it, whether its creation succeeded or not."""
 
-    def __init__(self, name, region):
+    def __init__(self, name):
         self.name = name
-        self.cloudformation = boto3.client("cloudformation", region_name=region)
+        self.cloudformation = boto3.client("cloudformation", region_name=region())
         self.region = self.cloudformation.meta.region_name
-        description = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        self.status = description["StackStatus"]
-        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+        self.description = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+
+    def call(self):
+        """Prints how to call the API."""
+        status = self.description["StackStatus"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in self.description.get("Outputs", [])}
+        if not outputs or status.startswith(("DELETE_", "ROLLBACK_")):
+            sys.exit(f"The stack {self.name} is not deployed: its status is {status}.")
+        print(CALL.format(**outputs))
+
+    def destroy(self, prompts, detach):
+        """Deletes the stack, and prints what is kept."""
+        if self.description.get("EnableTerminationProtection"):
+            sys.exit(PROTECTED.format(stack=self.name, region=self.region))
+        resources = self.resources()
+        table = self.table(resources)
+        attachments = self.attachments(resources)
+        account = self.description["StackId"].split(":")[4]
+        print(f"\nThe stack {self.name} of account {account} in {self.region} will be deleted.")
+        if attachments:
+            print(ATTACHED.format(attachments="\n".join(
+                f"- {kind} {name}: {policy.split('/')[-1]}" for policy, kind, name in attachments
+            )))
+        if prompts:
+            question = "Detach the policies and delete the stack?" if attachments else "Delete it?"
+            detach = asks(f"{question} [y/N]: ")
+            if not detach:
+                sys.exit("Nothing was deleted.")
+        elif attachments and not detach:
+            sys.exit("Nothing was deleted. Detach the policies, or pass --detach.")
+        self.detach(attachments)
+        command = ["sam", "delete", "--stack-name", self.name, "--region", self.region, "--no-prompts"]
+        deleted = subprocess.run(command, check=False)
+        if deleted.returncode != 0:
+            sys.exit(deleted.returncode)
+        print(DELETED.format(stack=self.name))
+        if table:
+            print(KEPT.format(table=table, region=self.region))
 
     def resources(self):
         pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
-        return [resource for page in pages for resource in page["StackResourceSummaries"]]
-
-    def call(self):
-        if not self.outputs:
-            sys.exit(f"The stack {self.name} is not deployed: its status is {self.status}.")
-        print(CALL.format(**self.outputs))
-
-    def destroy(self, prompts, detach):
-        resources = self.resources()
-        table = self.table(resources)
-        self.detach_policies(resources, prompts, detach)
-        command = ["sam", "delete", "--stack-name", self.name, "--region", self.region]
-        deleted = subprocess.run(command + ["--no-prompts"] * (not prompts), check=False)
-        if deleted.returncode != 0:
-            sys.exit(deleted.returncode)
-        # `sam delete` also succeeds if the answer to its question was no.
-        try:
-            Stack(self.name, self.region)
-        except ClientError:
-            print(DELETED.format(stack=self.name))
-            if table:
-                print(KEPT.format(table=table, region=self.region))
+        # A resource that was never created has no physical id.
+        return [
+            resource
+            for page in pages
+            for resource in page["StackResourceSummaries"]
+            if resource.get("PhysicalResourceId")
+        ]
 
     def table(self, resources):
-        """The name of the table, if the deployment came as far as creating it. CloudFormation keeps the table of a
-        failed deployment, and may list it among the events only."""
+        """The name of the table, if it exists. CloudFormation keeps the table of a failed deployment, and may list it
+        among the events only."""
         pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name)
         events = (event for page in pages for event in page["StackEvents"])
-        return next((
+        names = (
             one["PhysicalResourceId"]
             for one in itertools.chain(resources, events)
             if one["LogicalResourceId"] == "Sessions" and one.get("PhysicalResourceId")
-        ), None)
+        )
+        if not (name := next(names, None)):
+            return None
+        dynamodb = boto3.client("dynamodb", region_name=self.region)
+        try:
+            dynamodb.describe_table(TableName=name)
+        except dynamodb.exceptions.ResourceNotFoundException:
+            return None
+        return name
 
-    def detach_policies(self, resources, prompts, detach):
-        """Finds who uses the policies for callers, and detaches them if that is wanted."""
+    def attachments(self, resources):
+        """Who has the policies for callers: (policy, role or user or group, name)."""
         own_roles = {one["PhysicalResourceId"] for one in resources if one["ResourceType"] == "AWS::IAM::Role"}
-        policies = [one["PhysicalResourceId"] for one in resources
-                    if one["ResourceType"] == "AWS::IAM::ManagedPolicy"
-                    # The policies of a failed creation are gone.
-                    and one["ResourceStatus"] != "DELETE_COMPLETE"]
-        iam = boto3.client("iam", region_name=self.region)
-        attachments = [
-            (policy, kind, name)
-            for policy in policies
-            for kind, name in attached_to(iam, policy)
-            if (kind, name) not in {("role", role) for role in own_roles}
+        policies = [
+            one["PhysicalResourceId"]
+            for one in resources
+            if one["ResourceType"] == "AWS::IAM::ManagedPolicy" and one["ResourceStatus"] != "DELETE_COMPLETE"
         ]
-        if not attachments:
-            return
-        print(ATTACHED.format(attachments="\n".join(
-            f"- {kind} {name}: {policy.split('/')[-1]}" for policy, kind, name in attachments
-        )))
-        if prompts and not detach:
-            detach = asks("Detach them? They lose access to the API at once. [y/N]: ")
-        if not detach:
-            sys.exit(STILL_ATTACHED)
+        iam = boto3.client("iam", region_name=self.region)
+        found = []
+        for policy in policies:
+            for page in iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=policy):
+                for kind in ("Role", "User", "Group"):
+                    names = [entity[f"{kind}Name"] for entity in page[f"Policy{kind}s"]]
+                    found += [(policy, kind.lower(), name) for name in names if name not in own_roles]
+        return found
+
+    def detach(self, attachments):
+        """Detaches the policies. What cannot be detached, such as a role that IAM Identity Center manages or a
+        permissions boundary, is listed, and nothing is deleted."""
+        iam = boto3.client("iam", region_name=self.region)
+        failed = []
         for policy, kind, name in attachments:
-            operation = getattr(iam, f"detach_{kind}_policy")
-            operation(**{f"{kind.capitalize()}Name": name, "PolicyArn": policy})
+            try:
+                getattr(iam, f"detach_{kind}_policy")(**{f"{kind.capitalize()}Name": name, "PolicyArn": policy})
+            except ClientError as error:
+                failed.append(f"- {kind} {name}: {error.response['Error']['Message']}")
+        if failed:
+            sys.exit("The stack was not deleted, because these policies could not be detached:\n" + "\n".join(failed))
 
 
 def asks(question):
@@ -167,17 +211,6 @@ def asks(question):
     except EOFError:
         print()
         return False
-
-
-def attached_to(iam, policy):
-    """Who has a managed policy: (role, user or group; name)."""
-    pages = iam.get_paginator("list_entities_for_policy").paginate(
-        PolicyArn=policy, PolicyUsageFilter="PermissionsPolicy"
-    )
-    for page in pages:
-        for kind in ("Role", "User", "Group"):
-            for entity in page[f"Policy{kind}s"]:
-                yield kind.lower(), entity[f"{kind}Name"]
 
 
 def main():
@@ -197,13 +230,15 @@ def main():
         restrict(arguments.template, arguments.built_for)
         return
     try:
-        stack = Stack(arguments.stack_name, saved("region"))
+        stack = Stack(arguments.stack_name)
+        if arguments.what == "call":
+            stack.call()
+        else:
+            stack.destroy(prompts=not arguments.no_prompts, detach=arguments.detach)
+    except NoRegionError:
+        sys.exit("There is no region. Set AWS_REGION to the region of the stack.")
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"The stack {arguments.stack_name} was not found: {error}")
-    if arguments.what == "call":
-        stack.call()
-    else:
-        stack.destroy(prompts=not arguments.no_prompts, detach=arguments.detach)
+        sys.exit(f"The stack {arguments.stack_name}: {error}")
 
 
 if __name__ == "__main__":

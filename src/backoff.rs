@@ -1,33 +1,33 @@
-//! Waits between attempts that other requests stand in the way of.
+//! Waits between attempts that collide with other requests.
 
 use std::time::Duration;
 
-use crate::session::random;
+use crate::random;
 
-/// Waits that double from attempt to attempt, each somewhere between its half and its whole, so that
-/// those who collided do not collide again.
+/// Exponential back-off with jitter: the ceiling doubles from wait to wait, and each wait is between
+/// half of its ceiling and all of it, so that colliding requests do not collide again.
 #[derive(Debug)]
 pub struct Backoff {
     ceiling: Duration,
 }
 
 impl Backoff {
-    /// The shortest wait.
-    pub const LEAST: Duration = Duration::from_millis(25);
-    /// The longest wait.
-    pub const MOST: Duration = Duration::from_millis(500);
+    /// Minimum wait.
+    pub const MIN: Duration = Duration::from_millis(25);
+    /// Maximum wait.
+    pub const MAX: Duration = Duration::from_millis(500);
 
-    /// Waits that begin with the shortest.
+    /// Starts with the shortest waits.
     pub fn new() -> Self {
-        Self { ceiling: Self::LEAST.saturating_mul(2) }
+        Self { ceiling: Self::MIN.saturating_mul(2) }
     }
 
-    /// How long to wait this time.
+    /// Returns the next wait.
     pub fn delay(&mut self) -> Duration {
         let ceiling = self.ceiling;
-        self.ceiling = ceiling.saturating_mul(2).min(Self::MOST);
-        // Without randomness it waits the whole: that is slower, and no worse.
-        let jitter = random::<1>().map_or(u8::MAX, |[byte]| byte);
+        self.ceiling = ceiling.saturating_mul(2).min(Self::MAX);
+        // Without randomness, it waits for the whole ceiling.
+        let jitter = random::bytes::<1>().map_or(u8::MAX, |[byte]| byte);
         ceiling.mul_f32(0.5 + f32::from(jitter) / 510.0)
     }
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_from_25_ms_and_stay_below_half_a_second() {
+    fn waits_grow_from_25_ms_to_at_most_500_ms() {
         let mut backoff = Backoff::new();
         for ceiling in [50, 100, 200, 400, 500, 500, 500] {
             let delay = backoff.delay();
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn two_waits_are_not_the_same() {
+    fn waits_are_jittered() {
         let delays: Vec<_> = (0..20).map(|_| Backoff::new().delay()).collect();
         assert!(delays.iter().any(|delay| *delay != delays[0]));
     }

@@ -9,11 +9,10 @@ mod error;
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use tracing::level_filters::LevelFilter;
-
-use crate::session::Ttl;
 
 pub use aws::{http_client, sdk_config};
 pub use error::ConfigError;
@@ -44,20 +43,20 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Limits on the lifetimes of sessions, in seconds.
+/// Limits on the lifetimes of sessions, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// `DEFAULT_TTL`: idle lifetime of a session whose creator names none.
-    pub default_ttl: Ttl,
+    pub default_ttl: Duration,
     /// `MAX_TTL`: longest idle lifetime that a request may ask for.
-    pub max_ttl: Ttl,
-    /// `MAX_LIFETIME`: seconds from the creation of a session to its absolute end; `None` for no
-    /// absolute end.
-    pub max_lifetime: Option<u32>,
+    pub max_ttl: Duration,
+    /// `MAX_LIFETIME`: time from the creation of a session to its absolute end; `None` for no absolute
+    /// end.
+    pub max_lifetime: Option<Duration>,
 }
 
 /// Longest lifetime, in seconds: ten years of 365 days. More is a mistake in units.
-const TEN_YEARS: u32 = 315_360_000;
+const TEN_YEARS: u64 = 315_360_000;
 
 /// Levels that `RUST_LOG` may name. Nothing is logged below `info`. The parser of `LevelFilter` would
 /// also accept numbers and an empty string.
@@ -88,7 +87,7 @@ struct Settings {
 impl Settings {
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let error = |variable, value, expected| ConfigError { variable, value, expected };
-        let seconds = |variable, default, range: RangeInclusive<u32>| match lookup(variable) {
+        let seconds = |variable, default, range: RangeInclusive<u64>| match lookup(variable) {
             None => Ok(default),
             Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| {
                 let (min, max) = (range.start(), range.end());
@@ -114,9 +113,9 @@ impl Settings {
             }
         };
         let limits = Limits {
-            default_ttl: Ttl::from_seconds(default_ttl),
-            max_ttl: Ttl::from_seconds(max_ttl),
-            max_lifetime: (max_lifetime > 0).then_some(max_lifetime),
+            default_ttl: Duration::from_secs(default_ttl),
+            max_ttl: Duration::from_secs(max_ttl),
+            max_lifetime: (max_lifetime > 0).then_some(Duration::from_secs(max_lifetime)),
         };
         Ok(Self { table, limits, log_level })
     }
@@ -141,8 +140,8 @@ mod tests {
             Settings {
                 table: "sessions".into(),
                 limits: Limits {
-                    default_ttl: Ttl::from_seconds(86_400),
-                    max_ttl: Ttl::from_seconds(2_592_000),
+                    default_ttl: Duration::from_secs(86_400),
+                    max_ttl: Duration::from_secs(2_592_000),
                     max_lifetime: None,
                 },
                 log_level: LevelFilter::INFO,
@@ -160,9 +159,9 @@ mod tests {
             ("RUST_LOG", "warn"),
         ]);
         let settings = settings.unwrap();
-        assert_eq!(settings.limits.default_ttl.seconds(), 60);
-        assert_eq!(settings.limits.max_ttl.seconds(), 120);
-        assert_eq!(settings.limits.max_lifetime, Some(3600));
+        assert_eq!(settings.limits.default_ttl.as_secs(), 60);
+        assert_eq!(settings.limits.max_ttl.as_secs(), 120);
+        assert_eq!(settings.limits.max_lifetime, Some(Duration::from_secs(3600)));
         assert_eq!(settings.log_level, LevelFilter::WARN);
     }
 

@@ -1,29 +1,37 @@
 //! A session store for web applications: an HTTP API on AWS Lambda over a DynamoDB table.
 //!
-//! # Layout
+//! # The way of a request
 //!
-//! The way of a request through the files:
+//! 1. `bin/{read,write,rotate,destroy}.rs` are the Lambda functions. They only wire: [`lambda`] runs
+//!    them with the [`config`] of their environment and with [`logging`].
+//! 2. [`api`] turns the event into a request (`payload`), finds its route (`route`), and calls the
+//!    endpoint, which has a file of the name of its operation.
+//! 3. The endpoint reads the headers (`request`) and calls the operation of the same name in [`store`].
+//! 4. The operation sends its DynamoDB call (`call`) with its condition (`condition`), and converts the
+//!    item (`item`). [`seal`] encrypts and decrypts the data in it.
+//! 5. The endpoint builds the response (`response`). An error becomes a problem document (`problem`).
+//!    `log` writes one line.
 //!
-//! - `bin/{read,write,rotate,destroy}.rs`: one Lambda function each, wiring only; [`lambda`] runs it with
-//!   the [`config`] of its environment and with [`logging`].
-//! - [`api`] sees the request: `api/event.rs` is Lambda's payload in and out, `api/route.rs` finds
-//!   the route, `api/headers.rs` reads what the headers mean, and one file per endpoint decodes, acts
-//!   and encodes. `api/problem.rs` is every error that a caller can see.
-//! - [`store`] is one method per operation and one DynamoDB call wherever one will do: `store/expression.rs`
-//!   writes the conditions, `store/item.rs` the attributes, `store/client.rs` sets up the SDK, and
-//!   `store/connect.rs` makes the connection at init.
-//!   `store/lock.rs`, `store/rotate.rs` and `store/user.rs` are the operations of those names.
-//! - [`seal`] compresses and encrypts the data on its way into the table, and back.
-//! - [`session`] is the domain: ids, handles, lifetimes.
+//! # Dependencies
 //!
-//! Dependencies go one way, `api → store → session`: `session` knows neither AWS nor HTTP, and
-//! `store` knows no status codes.
+//! Modules depend on modules to their left only:
+//!
+//! ```text
+//! random ─ session ─ seal ─ store ─┐
+//!    └─── backoff ─────────────────┼─ api ─ lambda
+//! config, logging ─────────────────┘
+//! ```
+//!
+//! [`session`] knows neither AWS nor HTTP, and [`store`] knows no status codes. Inside `store` and
+//! `api`, the operations depend on the shared files, and never on each other, except that
+//! `api/replace.rs` creates sessions as `api/create.rs` does.
 
 pub mod api;
 pub mod backoff;
 pub mod config;
 pub mod lambda;
 pub mod logging;
+pub mod random;
 pub mod seal;
 pub mod session;
 pub mod store;

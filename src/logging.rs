@@ -1,4 +1,4 @@
-//! Logs: JSON, one line per request, to standard output, where Lambda takes them from.
+//! Logs: JSON lines on standard output, which Lambda collects.
 
 use std::error::Error;
 
@@ -7,7 +7,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// A subscriber that writes this crate's events from `level` on, and the errors of its dependencies.
+/// Returns a subscriber that writes this crate's events from `level` up, and errors of its
+/// dependencies.
 pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -25,7 +26,7 @@ where
     tracing_subscriber::registry().with(levels).with(json)
 }
 
-/// An error with all that is behind it.
+/// Formats an error with all of its sources.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,74 +1,76 @@
-//! `POST` and `DELETE /session/lock`: a lease, for apps that need one request at a time per session.
+//! `POST /session/lock` and `DELETE /session/lock`: takes and releases a lease, for apps that need one
+//! request at a time per session.
 
 use std::time::Duration;
 
 use lambda_http::http::StatusCode;
 
-use super::headers::SESSION_LOCK;
-use super::{Call, Problem, Response};
+use super::context::RequestContext;
+use super::header::SESSION_LOCK;
+use super::problem::Problem;
+use super::response::Response;
 use crate::backoff::Backoff;
 use crate::session::{LockToken, SessionId, Timestamp};
 use crate::store::StoreError;
 
-pub(super) async fn post(call: &Call) -> Result<Response, Problem> {
-    let Call { request, store, .. } = call;
-    let id = request.headers.session_id()?;
-    let lease = request.headers.lease()?;
-    let wait = request.headers.wait()?;
+pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
+    let RequestContext { request, store, .. } = context;
+    let id = request.session_id()?;
+    let lease = request.lease()?;
+    let wait = request.wait()?;
     let token = LockToken::generate().map_err(StoreError::from)?;
     let mut backoff = Backoff::new();
     loop {
-        match store.lock(&id, &token, lease, call.later()).await {
+        match store.lock(id, &token, lease, context.now()).await {
             Ok(session) => {
                 return Ok(Response::new(StatusCode::OK)
-                    .with_metadata(&session.metadata, call.later())
+                    .with_metadata(&session.metadata, context.now())
                     .with(SESSION_LOCK, token.expose())
                     .with_body(session.data));
             }
             Err(StoreError::Locked { until }) => {
-                wait_until_free(call, &id, until, wait, &mut backoff).await?;
+                wait_until_free(context, id, until, wait, &mut backoff).await?;
             }
             Err(other) => return Err(other.into()),
         }
     }
 }
 
-/// Returns once the lock looks free, which another request may take first.
+/// Returns once the lock appears free. Another request may take it first.
 ///
 /// It polls with reads: DynamoDB bills a refused conditional write at the size of the whole item, 20
 /// times the price of a read.
 async fn wait_until_free(
-    call: &Call,
+    context: &RequestContext,
     id: &SessionId,
     mut until: Timestamp,
     wait: Duration,
     backoff: &mut Backoff,
 ) -> Result<(), StoreError> {
     loop {
-        let wait_left = wait.saturating_sub(call.elapsed());
-        if wait_left < Backoff::LEAST {
+        let wait_left = wait.saturating_sub(context.started.elapsed());
+        if wait_left < Backoff::MIN {
             return Err(StoreError::Locked { until });
         }
-        let lock_left = until.millis().saturating_sub(call.later().millis());
-        let delay = delay(backoff.delay(), Duration::from_millis(lock_left), wait_left);
-        tokio::time::sleep(delay).await;
-        match call.store.locked_until(id, call.later()).await? {
+        let lock_left = until.since(context.now());
+        tokio::time::sleep(poll_delay(backoff.delay(), lock_left, wait_left)).await;
+        match context.store.locked_until(id, context.now()).await? {
             Some(renewed) => until = renewed,
             None => return Ok(()),
         }
     }
 }
 
-/// Time until the next poll: no longer than the lock or the wait lasts, but never so short that a
-/// client polls without a pause.
-fn delay(backoff: Duration, lock_left: Duration, wait_left: Duration) -> Duration {
-    backoff.min(lock_left).max(Backoff::LEAST).min(wait_left)
+/// Returns the time until the next poll: at most until the lock expires or the wait ends, but at least
+/// the minimum that keeps a client from polling without a pause.
+fn poll_delay(backoff: Duration, lock_left: Duration, wait_left: Duration) -> Duration {
+    backoff.min(lock_left).max(Backoff::MIN).min(wait_left)
 }
 
-pub(super) async fn delete(call: &Call) -> Result<Response, Problem> {
-    let Call { request, store, .. } = call;
-    let id = request.headers.session_id()?;
-    store.unlock(&id, &request.headers.required_lock()?, call.later()).await?;
+pub(super) async fn delete(context: &RequestContext) -> Result<Response, Problem> {
+    let RequestContext { request, store, .. } = context;
+    let id = request.session_id()?;
+    store.release(id, &request.required_lock()?, context.now()).await?;
     Ok(Response::new(StatusCode::NO_CONTENT))
 }
 
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_poll_is_due_when_the_lock_or_the_wait_ends() {
+    fn polls_are_due_when_the_lock_expires_or_the_wait_ends() {
         for (backoff, lock_left, wait_left, expected) in [
             (400, 60_000, 10_000, 400),
             (400, 300, 10_000, 300),
@@ -87,7 +89,7 @@ mod tests {
             (400, 0, 10_000, 25),
         ] {
             let ms = Duration::from_millis;
-            assert_eq!(delay(ms(backoff), ms(lock_left), ms(wait_left)), ms(expected));
+            assert_eq!(poll_delay(ms(backoff), ms(lock_left), ms(wait_left)), ms(expected));
         }
     }
 }

@@ -1,58 +1,63 @@
-//! `PATCH /session`: a merge patch (RFC 7396). Patches that run at the same time all take effect.
+//! `PATCH /session`: applies a merge patch (RFC 7396). Concurrent patches all take effect.
+
+use std::time::Duration;
 
 use lambda_http::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::headers::{CONTENT_TYPE, PREFERENCE_APPLIED};
-use super::{Call, Problem, Response};
-use crate::backoff::Backoff;
+use super::context::RequestContext;
+use super::header::{CONTENT_TYPE, PREFERENCE_APPLIED};
+use super::problem::Problem;
+use super::response::Response;
+use super::retry::ConflictRetries;
 use crate::seal::MAX_DATA;
-use crate::session::{ETag, LockClaim, Precondition, Session, SessionId, Ttl, User};
+use crate::session::{ETagCondition, LockCondition, Session, SessionId, User};
 use crate::store::Replacement;
 
-pub(super) async fn patch(call: &Call) -> Result<Response, Problem> {
-    let Call { request, limits, .. } = call;
-    let id = request.headers.session_id()?;
-    if !request.headers.is_merge_patch() {
+pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem> {
+    let RequestContext { request, limits, .. } = context;
+    let id = request.session_id()?;
+    if !request.is_merge_patch() {
         return Err(Problem::UnsupportedMediaType);
     }
-    if request.body.len() > MAX_DATA {
+    if request.body().len() > MAX_DATA {
         return Err(Problem::DataTooLarge);
     }
-    let patch: Value = serde_json::from_slice(&request.body).map_err(|_| Problem::InvalidPatch)?;
-    // All that can be refused is refused here, before the first call.
+    let patch = serde_json::from_slice(request.body()).map_err(|_| Problem::InvalidPatch)?;
+    // Everything that can be refused without a call is refused here.
     let change = Change {
         patch,
-        precondition: request.headers.if_match()?,
-        claim: request.headers.claim()?,
-        ttl: request.headers.ttl(limits)?,
-        user: request.headers.user()?,
+        if_match: request.if_match()?,
+        lock: request.lock_condition()?,
+        ttl: request.ttl(limits)?,
+        user: request.user()?,
     };
-    let mut backoff = Backoff::new();
+    let mut retries = ConflictRetries::new(&change.if_match);
     loop {
-        match attempt(call, &id, &change).await {
-            // Another change came between, and the caller does not mind which: merge with that one.
-            Err(Problem::ETagMismatch(_)) if change.precondition == Precondition::Any => {
-                tokio::time::sleep(backoff.delay()).await;
-            }
-            answer => return answer,
+        match attempt(context, id, &change).await {
+            Ok(response) => return Ok(response),
+            Err(problem) => retries.wait(problem).await?,
         }
     }
 }
 
-/// What the request asks for, read once for all attempts.
+/// The change that the request asks for, parsed once for all attempts.
 struct Change {
     patch: Value,
-    precondition: Precondition,
-    claim: LockClaim,
-    ttl: Option<Ttl>,
+    if_match: ETagCondition,
+    lock: LockCondition,
+    ttl: Option<Duration>,
     user: Option<User>,
 }
 
-/// Reads, merges, and writes on condition that nothing came between.
-async fn attempt(call: &Call, id: &SessionId, change: &Change) -> Result<Response, Problem> {
-    let Call { store, .. } = call;
-    let session = store.current(id, &change.precondition, call.later()).await?;
+/// Reads the session, merges the patch, and writes on condition that the data has not changed since.
+async fn attempt(
+    context: &RequestContext,
+    id: &SessionId,
+    change: &Change,
+) -> Result<Response, Problem> {
+    let RequestContext { request, store, .. } = context;
+    let session = store.read_for_update(id, &change.if_match, context.now()).await?;
     let Session { metadata, data } = session;
     if !metadata.media_type.is_json() {
         return Err(Problem::UnsupportedMediaType);
@@ -67,24 +72,20 @@ async fn attempt(call: &Call, id: &SessionId, change: &Change) -> Result<Respons
         ttl: change.ttl,
         user: change.user.clone(),
     };
-    let as_read = Precondition::OneOf(vec![metadata.etag]);
-    let etag = store.replace(id, new, &as_read, &change.claim, call.later()).await?;
-    Ok(answer(call, &etag, media_type.as_str(), merged))
-}
-
-fn answer(call: &Call, etag: &ETag, media_type: &str, merged: Vec<u8>) -> Response {
-    if call.request.headers.prefers_representation() {
+    let as_read = ETagCondition::OneOf(vec![metadata.etag]);
+    let etag = store.replace(id, new, &as_read, &change.lock, context.now()).await?;
+    Ok(if request.prefers_representation() {
         Response::new(StatusCode::OK)
-            .with_etag(etag)
-            .with(CONTENT_TYPE, media_type)
+            .with_etag(&etag)
+            .with(CONTENT_TYPE, media_type.as_str())
             .with(PREFERENCE_APPLIED, "return=representation")
             .with_body(merged)
     } else {
-        Response::new(StatusCode::NO_CONTENT).with_etag(etag)
-    }
+        Response::new(StatusCode::NO_CONTENT).with_etag(&etag)
+    })
 }
 
-/// RFC 7396, section 2, word for word.
+/// Applies a merge patch: the pseudocode of RFC 7396, section 2.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_rfc_7396_appendix_a() {
+    fn merge_passes_the_examples_of_rfc_7396_appendix_a() {
         for (original, patch, result) in [
             (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
             (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_touched_keeps_its_numbers_and_its_order() {
+    fn merge_keeps_numbers_and_order_of_unpatched_values() {
         let data = r#"{"z":12345678901234567890123,"a":1.10,"e":1e+400,"m":[1.0,{"y":1,"b":2}]}"#;
         assert_eq!(merged(data, r#"{"new":1}"#), data.replace("}]}", r#"}],"new":1}"#));
     }

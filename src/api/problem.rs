@@ -1,18 +1,21 @@
-//! What went wrong, as the caller is told: RFC 9457, `application/problem+json`.
+//! Errors as callers see them: RFC 9457, `application/problem+json`.
 //!
-//! `detail` is for people and says what to do. It never repeats an id, a token or data; the cause of
-//! a failure of ours goes to the log and not into the answer.
+//! `detail` is for people, and says what to do. It never repeats an id, a token or data. The cause of
+//! an internal failure is in the log, not in the response.
 
 use std::borrow::Cow;
 
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 
-use super::headers::{ACCEPT_ENCODING, ACCEPT_PATCH, CONTENT_TYPE, MERGE_PATCH, RETRY_AFTER};
+use super::header::{ACCEPT_ENCODING, ACCEPT_PATCH, CONTENT_TYPE, PREFERENCE_APPLIED, RETRY_AFTER};
 use super::response::Response;
 use crate::seal::{MAX_DATA, MAX_SEALED};
-use crate::session::Timestamp;
-use crate::store::{Cause, Found, StoreError};
+use crate::session::{SessionId, Timestamp};
+use crate::store::{Cause, SealedSession, StoreError};
+
+/// Media type of a merge patch (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// An error of the API. Its code is the end of its `type`, `urn:session-api:…`.
 #[derive(Debug)]
@@ -21,46 +24,47 @@ pub enum Problem {
     InvalidSessionId,
     /// Another header is malformed.
     InvalidHeader {
-        /// Its name.
+        /// Name of the header.
         header: &'static str,
-        /// What it may hold.
+        /// Description of valid values, to follow "must be".
         expected: Cow<'static, str>,
     },
-    /// The event claims a base64 body that does not decode. API Gateway makes no such event.
+    /// The event's body is not text, or not the base64 that the event states. API Gateway sends no
+    /// such event.
     InvalidBody,
-    /// A text body does not have the length that `Content-Length` states. API Gateway passes a body
-    /// of a text media type on as text, which replaces bytes that are not UTF-8.
+    /// A text body does not have the length that `Content-Length` states. API Gateway passes bodies of
+    /// text media types as text, and replaces bytes that are not UTF-8.
     AlteredBody,
     /// The request has a `Content-Encoding`.
     EncodedBody,
     /// No live session has the id.
     SessionNotFound,
-    /// The function has no such route.
+    /// The function does not serve the route.
     RouteNotFound,
-    /// A live session has the id already.
-    SessionExists(Box<Found>),
-    /// The data is of another version than the one asked for.
-    ETagMismatch(Box<Found>),
-    /// Somebody else holds the session's lock.
+    /// A live session already has the id.
+    SessionExists(Box<SealedSession>),
+    /// The data does not have the required version.
+    ETagMismatch(Box<SealedSession>),
+    /// Another request holds the session's lock.
     SessionLocked {
-        /// When it falls by itself.
+        /// When the lock expires.
         until: Timestamp,
     },
-    /// The token is not the lock's.
+    /// The token does not hold the lock.
     NotLockHolder,
     /// The patch is not JSON.
     InvalidPatch,
-    /// The request is not a merge patch, or the session's data is not of a type that takes one.
+    /// The request is not a merge patch, or the session's data cannot be patched.
     UnsupportedMediaType,
-    /// The session's data is not the JSON that its type says.
+    /// The session's data is labelled JSON but is not valid JSON.
     NotJson,
-    /// The data is past a limit.
+    /// The data is larger than a limit.
     DataTooLarge,
-    /// DynamoDB throttles.
+    /// DynamoDB throttled the request.
     StoreThrottled(Cause),
-    /// DynamoDB cannot be asked.
+    /// DynamoDB did not respond.
     StoreUnavailable(Cause),
-    /// A defect, of the code or of how it is deployed.
+    /// A defect of the code or of its deployment.
     Internal(Cause),
 }
 
@@ -68,8 +72,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::SessionNotFound,
-            StoreError::AlreadyExists(found) => Self::SessionExists(found),
-            StoreError::ETagMismatch(found) => Self::ETagMismatch(found),
+            StoreError::AlreadyExists(session) => Self::SessionExists(session),
+            StoreError::ETagMismatch(session) => Self::ETagMismatch(session),
             StoreError::Locked { until } => Self::SessionLocked { until },
             StoreError::NotLockHolder => Self::NotLockHolder,
             StoreError::TooLarge => Self::DataTooLarge,
@@ -82,30 +86,21 @@ impl From<StoreError> for Problem {
     }
 }
 
+/// A row of the table of problems.
+struct Description {
+    code: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    detail: Cow<'static, str>,
+}
+
 impl Problem {
-    /// The code that programs go by.
+    /// Returns the code, which identifies the problem to programs.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidSessionId => "invalid-session-id",
-            Self::InvalidHeader { .. } => "invalid-header",
-            Self::InvalidBody | Self::AlteredBody => "invalid-body",
-            Self::SessionNotFound => "session-not-found",
-            Self::RouteNotFound => "route-not-found",
-            Self::SessionExists(_) => "session-exists",
-            Self::ETagMismatch(_) => "etag-mismatch",
-            Self::SessionLocked { .. } => "session-locked",
-            Self::NotLockHolder => "not-lock-holder",
-            Self::InvalidPatch => "invalid-patch",
-            Self::UnsupportedMediaType | Self::EncodedBody => "unsupported-media-type",
-            Self::NotJson => "not-json",
-            Self::DataTooLarge => "data-too-large",
-            Self::StoreThrottled(_) => "store-throttled",
-            Self::StoreUnavailable(_) => "store-unavailable",
-            Self::Internal(_) => "internal",
-        }
+        self.describe().code
     }
 
-    /// What is behind a failure of ours, for the log.
+    /// Returns the cause of an internal failure, for the log.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::StoreThrottled(cause) | Self::StoreUnavailable(cause) | Self::Internal(cause) => {
@@ -115,124 +110,145 @@ impl Problem {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    fn describe(&self) -> Description {
+        let row = |code, status, title, detail: &'static str| Description {
+            code,
+            status,
+            title,
+            detail: detail.into(),
+        };
         match self {
-            Self::InvalidSessionId
-            | Self::InvalidHeader { .. }
-            | Self::InvalidBody
-            | Self::AlteredBody
-            | Self::InvalidPatch => StatusCode::BAD_REQUEST,
-            Self::SessionNotFound | Self::RouteNotFound => StatusCode::NOT_FOUND,
-            Self::SessionExists(_) | Self::ETagMismatch(_) | Self::NotLockHolder => {
-                StatusCode::PRECONDITION_FAILED
-            }
-            Self::SessionLocked { .. } => StatusCode::LOCKED,
-            Self::UnsupportedMediaType | Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotJson => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DataTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::StoreThrottled(_) | Self::StoreUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    fn title(&self) -> &'static str {
-        match self {
-            Self::InvalidSessionId => "The Session-Id is missing or malformed",
-            Self::InvalidHeader { .. } => "A header is malformed",
-            Self::InvalidBody => "The body is malformed",
-            Self::AlteredBody => "The body was changed on the way",
-            Self::EncodedBody => "The body has a Content-Encoding",
-            Self::SessionNotFound => "There is no such session",
-            Self::RouteNotFound => "There is no such route",
-            Self::SessionExists(_) => "The session exists already",
-            Self::ETagMismatch(_) => "The session's data has changed",
-            Self::SessionLocked { .. } => "The session is locked",
-            Self::NotLockHolder => "The lock is not held by this token",
-            Self::InvalidPatch => "The patch is malformed",
-            Self::UnsupportedMediaType => "The media type cannot be patched",
-            Self::NotJson => "The session's data is not JSON",
-            Self::DataTooLarge => "The data is too large",
-            Self::StoreThrottled(_) => "The session store is too busy",
-            Self::StoreUnavailable(_) => "The session store cannot be reached",
-            Self::Internal(_) => "The session API failed",
-        }
-    }
-
-    fn detail(&self) -> Cow<'static, str> {
-        match self {
-            Self::InvalidSessionId => "Send the session's id in the Session-Id header: 22 to 128 \
-                                       characters of A-Z, a-z, 0-9, '_', ',' and '-'."
+            Self::InvalidSessionId => row(
+                "invalid-session-id",
+                StatusCode::BAD_REQUEST,
+                "The Session-Id is missing or malformed",
+                "Send the session's id in the Session-Id header: 22 to 128 characters of A-Z, a-z, \
+                 0-9, '_', ',' and '-'.",
+            ),
+            Self::InvalidHeader { header, expected } => Description {
+                code: "invalid-header",
+                status: StatusCode::BAD_REQUEST,
+                title: "A header is malformed",
+                detail: format!("{header} must be {expected}.").into(),
+            },
+            Self::InvalidBody => row(
+                "invalid-body",
+                StatusCode::BAD_REQUEST,
+                "The body is malformed",
+                "The event's body must be a string, and valid base64 if isBase64Encoded is true. \
+                 Invoke the function through API Gateway, or fix the event.",
+            ),
+            Self::AlteredBody => row(
+                "invalid-body",
+                StatusCode::BAD_REQUEST,
+                "The body was changed in transit",
+                "The body does not have the length that Content-Length states. API Gateway decodes \
+                 text media types as UTF-8 and replaces other bytes. Send data that is not UTF-8 as \
+                 application/octet-stream. Nothing was stored.",
+            ),
+            Self::EncodedBody => row(
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body has a Content-Encoding",
+                "Send the data uncompressed and without a Content-Encoding header. The API \
+                 compresses data at rest.",
+            ),
+            Self::SessionNotFound => row(
+                "session-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such session",
+                "The session expired, was destroyed or never existed. Create a new one.",
+            ),
+            Self::RouteNotFound => row(
+                "route-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such route",
+                "The README lists the routes.",
+            ),
+            Self::SessionExists(_) => row(
+                "session-exists",
+                StatusCode::PRECONDITION_FAILED,
+                "The session already exists",
+                "A live session has this id. Choose another id, or omit If-None-Match to replace the \
+                 session's data.",
+            ),
+            Self::ETagMismatch(_) => row(
+                "etag-mismatch",
+                StatusCode::PRECONDITION_FAILED,
+                "The session's data has changed",
+                "If-Match does not match the current ETag. Read the session again, and repeat the \
+                 change on its current data.",
+            ),
+            Self::SessionLocked { .. } => row(
+                "session-locked",
+                StatusCode::LOCKED,
+                "The session is locked",
+                "Another request holds the session's lock. Retry after the time that Retry-After \
+                 states, or wait for the lock with Session-Lock-Wait.",
+            ),
+            Self::NotLockHolder => row(
+                "not-lock-holder",
+                StatusCode::PRECONDITION_FAILED,
+                "The token does not hold the lock",
+                "The lock was released, or it expired and another request took it. Take the lock \
+                 again, and repeat the change on the session's current data.",
+            ),
+            Self::InvalidPatch => row(
+                "invalid-patch",
+                StatusCode::BAD_REQUEST,
+                "The patch is malformed",
+                "The body must be a JSON merge patch (RFC 7396).",
+            ),
+            Self::UnsupportedMediaType => row(
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The media type cannot be patched",
+                "Send the patch as application/merge-patch+json. The session's data must be \
+                 application/json or have a type that ends in +json. Replace other data with PUT.",
+            ),
+            Self::NotJson => row(
+                "not-json",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The session's data is not JSON",
+                "The stored data is labelled JSON but is not valid JSON, so it cannot be patched. \
+                 Replace it with PUT.",
+            ),
+            Self::DataTooLarge => Description {
+                code: "data-too-large",
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                title: "The data is too large",
+                detail: format!(
+                    "A session holds at most {MAX_DATA} bytes, and at most {MAX_SEALED} bytes after \
+                     compression and encryption. Nothing was stored. Keep large data elsewhere, and \
+                     a reference to it in the session."
+                )
                 .into(),
-            Self::InvalidHeader { header, expected } => {
-                format!("{header} must be {expected}.").into()
-            }
-            Self::InvalidBody => {
-                "The event marks the body as base64, but it is not. Invoke the function through API \
-                 Gateway, or fix the event."
-                    .into()
-            }
-            Self::AlteredBody => {
-                "The body does not have the length that Content-Length states. API Gateway passes \
-                 text media types on as UTF-8 and replaces other bytes: send data that is not \
-                 UTF-8 as application/octet-stream. Nothing was stored."
-                    .into()
-            }
-            Self::EncodedBody => {
-                "Send the data uncompressed and without a Content-Encoding header. The API itself \
-                 compresses it at rest."
-                    .into()
-            }
-            Self::SessionNotFound => {
-                "The session has expired, was destroyed or never was. Start a new one.".into()
-            }
-            Self::RouteNotFound => "See the table of routes in the README.".into(),
-            Self::SessionExists(_) => {
-                "A live session has this id. Choose another id, or leave out If-None-Match to \
-                 replace the session's data."
-                    .into()
-            }
-            Self::ETagMismatch(_) => {
-                "The data is of another version than If-Match asks for. Read the session again, \
-                 and repeat the change on what it holds now."
-                    .into()
-            }
-            Self::SessionLocked { .. } => {
-                "Another request holds the session's lock. Wait as long as Retry-After says, or \
-                 take the lock with Session-Lock-Wait."
-                    .into()
-            }
-            Self::NotLockHolder => {
-                "The lock was given back, or fell and was taken by another. Take it again, and \
-                 repeat the change on what the session holds then."
-                    .into()
-            }
-            Self::InvalidPatch => "The body must be a JSON merge patch (RFC 7396).".into(),
-            Self::UnsupportedMediaType => {
-                "Send a patch as application/merge-patch+json, to a session whose data is \
-                 application/json or has a type that ends in +json. Replace other data with PUT."
-                    .into()
-            }
-            Self::NotJson => {
-                "The data says that it is JSON and is not, so there is nothing to patch. Replace \
-                 it with PUT."
-                    .into()
-            }
-            Self::DataTooLarge => format!(
-                "A session holds at most {MAX_DATA} bytes, and no more than {MAX_SEALED} once \
-                 compressed and encrypted. Nothing was written; keep large data elsewhere and a \
-                 reference to it in the session."
-            )
-            .into(),
-            Self::StoreThrottled(_) | Self::StoreUnavailable(_) => {
-                "Whether the session exists cannot be said right now. Try again in a moment.".into()
-            }
-            Self::Internal(_) => {
-                "The request is not at fault. The function's log has the cause under this instance."
-                    .into()
-            }
+            },
+            Self::StoreThrottled(_) => row(
+                "store-throttled",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The session store is too busy",
+                STORE_FAILED,
+            ),
+            Self::StoreUnavailable(_) => row(
+                "store-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The session store cannot be reached",
+                STORE_FAILED,
+            ),
+            Self::Internal(_) => row(
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The session API failed",
+                "The request is not at fault. The function's log has the cause under this instance.",
+            ),
         }
     }
 }
+
+/// Detail of failures of the store.
+const STORE_FAILED: &str =
+    "It is unknown whether the session exists. Retry after the time that Retry-After states.";
 
 /// The document of RFC 9457.
 #[derive(Serialize)]
@@ -246,28 +262,46 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// The response, sent at `now`. `instance` is the id by which the log names the request.
+    /// Returns the response with the problem document. `instance` is the id by which the log names the
+    /// request. `Retry-After` counts from `now`.
     pub(super) fn respond(&self, now: Timestamp, instance: Option<&str>) -> Response {
-        let status = self.status();
-        let document = Document {
-            r#type: format!("urn:session-api:{}", self.code()),
-            title: self.title(),
-            status: status.as_u16(),
-            detail: &self.detail(),
-            instance,
-        };
+        let Description { code, status, title, detail } = self.describe();
+        let r#type = format!("urn:session-api:{code}");
+        let document =
+            Document { r#type, title, status: status.as_u16(), detail: &detail, instance };
         let response = Response::new(status)
             .with(CONTENT_TYPE, "application/problem+json")
             .with_body(serde_json::to_vec(&document).unwrap_or_default());
         match self {
             Self::StoreThrottled(_) | Self::StoreUnavailable(_) => response.with(RETRY_AFTER, "1"),
             Self::SessionLocked { until } => {
-                let left = until.millis().saturating_sub(now.millis()).div_ceil(1000).max(1);
-                response.with(RETRY_AFTER, left.to_string())
+                let seconds = until.since(now).as_millis().div_ceil(1000).max(1);
+                response.with(RETRY_AFTER, &seconds.to_string())
             }
             Self::UnsupportedMediaType => response.with(ACCEPT_PATCH, MERGE_PATCH),
             Self::EncodedBody => response.with(ACCEPT_ENCODING, "identity"),
             _ => response,
         }
+    }
+
+    /// Returns the response with the session's current representation instead, for a request that
+    /// prefers it. `id` is the id of the request.
+    ///
+    /// # Errors
+    /// The problem itself if the write was not refused because of the session's data;
+    /// [`Problem::Internal`] if that data cannot be opened.
+    pub(super) fn with_current_representation(
+        self,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Response, Self> {
+        let (Self::ETagMismatch(sealed) | Self::SessionExists(sealed)) = self else {
+            return Err(self);
+        };
+        let session = sealed.open(id).map_err(StoreError::from)?;
+        Ok(Response::new(StatusCode::PRECONDITION_FAILED)
+            .with_metadata(&session.metadata, now)
+            .with(PREFERENCE_APPLIED, "return=representation")
+            .with_body(session.data))
     }
 }

@@ -1,32 +1,31 @@
-//! `GET /session` and `HEAD /session`: the data, or only what is known of it.
+//! `GET /session` and `HEAD /session`: reads a session with or without its data.
 
 use lambda_http::http::StatusCode;
 
-use super::headers::Versions;
-use super::{Call, Problem, Response};
-use crate::session::Metadata;
+use super::context::RequestContext;
+use super::problem::Problem;
+use super::response::Response;
+use crate::session::{ETagCondition, Metadata};
 
-pub(super) async fn get(call: &Call) -> Result<Response, Problem> {
-    let known = call.request.headers.if_none_match()?;
-    let session = call.store.read(&call.request.headers.session_id()?, call.now).await?;
-    let response = describe(call, &session.metadata, known);
-    Ok(if response.status == StatusCode::OK { response.with_body(session.data) } else { response })
+pub(super) async fn get(context: &RequestContext) -> Result<Response, Problem> {
+    let RequestContext { request, store, arrived_at, .. } = context;
+    let known = request.if_none_match()?;
+    let session = store.read(request.session_id()?, *arrived_at).await?;
+    let status = status(known, &session.metadata);
+    let response = Response::new(status).with_metadata(&session.metadata, *arrived_at);
+    Ok(if status == StatusCode::OK { response.with_body(session.data) } else { response })
 }
 
-pub(super) async fn head(call: &Call) -> Result<Response, Problem> {
-    let known = call.request.headers.if_none_match()?;
-    let metadata = call.store.head(&call.request.headers.session_id()?, call.now).await?;
-    Ok(describe(call, &metadata, known))
+pub(super) async fn head(context: &RequestContext) -> Result<Response, Problem> {
+    let RequestContext { request, store, arrived_at, .. } = context;
+    let known = request.if_none_match()?;
+    let metadata = store.read_metadata(request.session_id()?, *arrived_at).await?;
+    Ok(Response::new(status(known, &metadata)).with_metadata(&metadata, *arrived_at))
 }
 
-/// `304` where the caller knows the version that there is, else `200`, in either case with the
-/// headers of the session (RFC 9110, 15.4.5).
-fn describe(call: &Call, metadata: &Metadata, known: Option<Versions>) -> Response {
-    let is_known = match known {
-        None => false,
-        Some(Versions::Any) => true,
-        Some(Versions::OneOf(etags)) => etags.contains(&metadata.etag),
-    };
-    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    Response::new(status).with_metadata(metadata, call.now)
+/// Returns `304` if the caller knows the current version, else `200`. Both have the same headers (RFC
+/// 9110, 15.4.5).
+fn status(known: Option<ETagCondition>, metadata: &Metadata) -> StatusCode {
+    let is_known = known.is_some_and(|known| known.matches(&metadata.etag));
+    if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }
 }

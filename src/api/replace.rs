@@ -1,26 +1,28 @@
-//! `PUT /session`: new data in the place of a session's, or with `If-None-Match: *` a new session
-//! under the caller's id.
+//! `PUT /session`: replaces a session's data. With `If-None-Match: *`, it creates a session under the
+//! caller's id.
 
 use lambda_http::http::StatusCode;
 
-use super::create::{create, created};
-use super::{Call, Problem, Response};
+use super::context::RequestContext;
+use super::create::create;
+use super::problem::Problem;
+use super::response::Response;
 use crate::store::Replacement;
 
-pub(super) async fn put(call: &Call) -> Result<Response, Problem> {
-    let Call { request, store, limits, .. } = call;
-    let id = request.headers.session_id()?;
-    if request.headers.creates()? {
-        return Ok(created(call, &create(call, &id).await?));
+pub(super) async fn put(context: &RequestContext) -> Result<Response, Problem> {
+    let RequestContext { request, store, limits, arrived_at, .. } = context;
+    let id = request.session_id()?;
+    if request.creates()? {
+        return create(context, id).await;
     }
     let new = Replacement {
-        data: &request.body,
-        media_type: request.headers.media_type()?,
-        ttl: request.headers.ttl(limits)?,
-        user: request.headers.user()?,
+        data: request.body(),
+        media_type: request.media_type()?,
+        ttl: request.ttl(limits)?,
+        user: request.user()?,
     };
-    let precondition = request.headers.if_match()?;
-    let claim = request.headers.claim()?;
-    let etag = store.replace(&id, new, &precondition, &claim, call.now).await?;
+    let if_match = request.if_match()?;
+    let lock = request.lock_condition()?;
+    let etag = store.replace(id, new, &if_match, &lock, *arrived_at).await?;
     Ok(Response::new(StatusCode::NO_CONTENT).with_etag(&etag))
 }

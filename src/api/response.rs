@@ -1,63 +1,84 @@
-//! An answer of the API, before it becomes a Lambda payload.
+//! A response of the API.
 
-use lambda_http::http::StatusCode;
+use lambda_http::Body;
+use lambda_http::http::{HeaderValue, StatusCode};
 
-use super::headers::{
+use super::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, SESSION_CREATED, SESSION_EXPIRES, SESSION_ID, SESSION_TTL,
     SESSION_USER,
 };
-use crate::session::{ETag, Lifetime, Metadata, SessionId, Timestamp};
+use crate::session::{ETag, Handle, Lifetime, Metadata, SessionId, Timestamp};
 
-/// Status, headers and body.
+/// A response, and the session that it created. It has no `Debug`, which would print ids and data.
 pub struct Response {
-    pub(super) status: StatusCode,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
+    pub(super) http: lambda_http::Response<Body>,
+    /// Handle of the id that the response hands out, for the log.
+    pub(super) new_handle: Option<Handle>,
 }
 
 impl Response {
-    /// An answer without a body. No cache may keep any answer: sessions are personal, and an old
-    /// answer is a wrong one (OWASP ASVS 5.0, 14.3.2).
+    /// Returns a response without a body. No cache may store any response: sessions are personal, and
+    /// a stale response is wrong (OWASP ASVS 5.0, 14.3.2).
     pub(super) fn new(status: StatusCode) -> Self {
-        Self { status, headers: vec![(CACHE_CONTROL, "no-store".to_owned())], body: Vec::new() }
+        let mut http = lambda_http::Response::new(Body::Text(String::new()));
+        *http.status_mut() = status;
+        Self { http, new_handle: None }.with(CACHE_CONTROL, "no-store")
     }
 
-    pub(super) fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((header, value.into()));
+    /// Sets a header.
+    pub(super) fn with(mut self, header: &'static str, value: &str) -> Self {
+        // Values come from types that hold visible ASCII, spaces and tabs only.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.http.headers_mut().insert(header, value);
+        }
         self
     }
 
+    /// Sets the body. Text stays readable in Lambda's payload.
     pub(super) fn with_body(mut self, body: Vec<u8>) -> Self {
-        self.body = body;
+        *self.http.body_mut() = readable(body).map_or_else(Body::Binary, Body::Text);
         self
     }
 
+    /// Sets `Session-Id` to a new id.
+    pub(super) fn with_new_id(mut self, id: &SessionId) -> Self {
+        self.new_handle = Some(id.handle().clone());
+        self.with(SESSION_ID, id.expose())
+    }
+
+    /// Sets `ETag`.
     pub(super) fn with_etag(self, etag: &ETag) -> Self {
-        self.with(ETAG, format!("\"{}\"", etag.as_str()))
+        self.with(ETAG, &format!("\"{}\"", etag.as_str()))
     }
 
-    /// `Session-TTL` and `Session-Expires`.
+    /// Sets `Session-TTL` and `Session-Expires`.
     pub(super) fn with_lifetime(self, lifetime: &Lifetime, now: Timestamp) -> Self {
-        self.with(SESSION_TTL, lifetime.seconds_left(now).to_string())
-            .with(SESSION_EXPIRES, Timestamp::from_seconds(lifetime.ends()).to_rfc3339())
+        self.with(SESSION_TTL, &lifetime.seconds_left(now).to_string())
+            .with(SESSION_EXPIRES, &lifetime.end().to_rfc3339())
     }
 
-    /// All that is known of a session beside its data.
+    /// Sets all headers of a session.
     pub(super) fn with_metadata(self, metadata: &Metadata, now: Timestamp) -> Self {
         let response = self
             .with(CONTENT_TYPE, metadata.media_type.as_str())
             .with_etag(&metadata.etag)
             .with_lifetime(&metadata.lifetime, now)
-            .with(SESSION_CREATED, metadata.created.to_rfc3339());
+            .with(SESSION_CREATED, &metadata.created.to_rfc3339());
         match &metadata.user {
             Some(user) => response.with(SESSION_USER, user.expose()),
             None => response,
         }
     }
+}
 
-    /// The id that this answer hands out, if it does.
-    pub(super) fn session_id(&self) -> Option<SessionId> {
-        let (_, id) = self.headers.iter().find(|(name, _)| *name == SESSION_ID)?;
-        SessionId::parse(id)
+/// Returns the bytes as text if they are UTF-8 without control characters other than tabs and line
+/// ends. JSON takes six bytes for each of those, so 1 MiB of them would exceed Lambda's 6 MB for a
+/// response.
+fn readable(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
+    let is_control = |b: &u8| b.is_ascii_control() & !matches!(b, b'\t' | b'\n' | b'\r');
+    // Without an early exit, the compiler vectorizes the loop.
+    if bytes.iter().fold(false, |found, b| found | is_control(b)) {
+        return Err(bytes);
     }
+    String::from_utf8(bytes).map_err(|error| error.into_bytes())
 }

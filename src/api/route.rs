@@ -1,4 +1,4 @@
-//! The API's routes.
+//! Routes of the API.
 
 /// A route: a method on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Route {
     Revoke,
 }
 
-/// Every route with its key, as API Gateway writes it.
+/// Every route with its key, in API Gateway's form.
 const ROUTES: [(Route, &str); 13] = [
     (Route::Create, "POST /session"),
     (Route::Read, "GET /session"),
@@ -49,12 +49,12 @@ const ROUTES: [(Route, &str); 13] = [
 ];
 
 impl Route {
-    /// The route of this key, if there is one.
+    /// Finds the route with this key.
     pub(super) fn find(key: &str) -> Option<Self> {
         ROUTES.iter().find(|(_, k)| *k == key).map(|(route, _)| *route)
     }
 
-    /// The route of this method and path, where no gateway has matched them.
+    /// Finds the route of a method and path that no gateway has matched.
     pub(super) fn matching(method: &str, path: &str) -> Option<Self> {
         let key = match path.strip_prefix("/sessions/") {
             Some(handle) if !handle.is_empty() && !handle.contains('/') => {
@@ -65,7 +65,7 @@ impl Route {
         Self::find(&key)
     }
 
-    /// The route's key.
+    /// Returns the key of the route.
     pub(super) fn key(self) -> &'static str {
         ROUTES.iter().find(|(route, _)| *route == self).map_or("", |(_, key)| key)
     }

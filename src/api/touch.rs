@@ -1,12 +1,14 @@
-//! `POST /session/touch`: a longer life without a change.
+//! `POST /session/touch`: extends a session's life without changing its data.
 
 use lambda_http::http::StatusCode;
 
-use super::{Call, Problem, Response};
+use super::context::RequestContext;
+use super::problem::Problem;
+use super::response::Response;
 
-pub(super) async fn post(call: &Call) -> Result<Response, Problem> {
-    let Call { request, store, limits, .. } = call;
-    let id = request.headers.session_id()?;
-    let lifetime = store.touch(&id, request.headers.ttl(limits)?, call.now).await?;
-    Ok(Response::new(StatusCode::NO_CONTENT).with_lifetime(&lifetime, call.now))
+pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
+    let RequestContext { request, store, limits, arrived_at, .. } = context;
+    let id = request.session_id()?;
+    let lifetime = store.touch(id, request.ttl(limits)?, *arrived_at).await?;
+    Ok(Response::new(StatusCode::NO_CONTENT).with_lifetime(&lifetime, *arrived_at))
 }

@@ -1,4 +1,4 @@
-//! The DynamoDB client: time limits, and which errors it retries.
+//! The DynamoDB client: its time limits and retries.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-/// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that
-/// takes longer than this is lost.
+/// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that takes
+/// this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
 /// Time limit of one operation: all of its attempts and the waits between them. It is well within the
 /// time limits of the functions, so that the function itself reports the failure: 5 s for `read` and
@@ -54,8 +54,8 @@ pub fn settings(aws: &SdkConfig) -> Builder {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// Overrides a client's settings for a transaction: the time limits are longer, unless the client has
-/// longer ones or none. All else stays the client's, also its connections.
+/// Returns a client's settings with longer time limits, for a transaction. Limits of the client that are
+/// longer still, or absent, are kept. All other settings are the client's, including its connections.
 pub(super) fn transaction_settings(client: &Config) -> Builder {
     let limits = client.timeout_config();
     let attempt = limits.and_then(TimeoutConfig::operation_attempt_timeout);

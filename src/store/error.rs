@@ -1,57 +1,57 @@
-//! Why an operation on a session did not happen.
+//! Errors of the store.
 
 use std::error::Error;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use super::Found;
-use super::item::CorruptItem;
+use super::item::{CorruptItem, SealedSession};
+use crate::random::NoRandomness;
 use crate::seal::SealError;
-use crate::session::{NoRandomness, Timestamp};
+use crate::session::Timestamp;
 
-/// Why an operation on a session did not happen.
+/// Reasons why an operation on a session was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no live session of that id.
-    #[error("no live session of that id")]
+    /// No live session has the id.
+    #[error("no live session has the id")]
     NotFound,
-    /// There is a live session of that id already.
-    #[error("a live session of that id exists")]
-    AlreadyExists(Box<Found>),
-    /// The data is of another version than the one asked for.
-    #[error("the data is of another version")]
-    ETagMismatch(Box<Found>),
-    /// Somebody else holds the lock.
-    #[error("somebody else holds the lock")]
+    /// A live session already has the id.
+    #[error("a live session already has the id")]
+    AlreadyExists(Box<SealedSession>),
+    /// The data does not have the required version.
+    #[error("the data does not have the required version")]
+    ETagMismatch(Box<SealedSession>),
+    /// Another request holds the lock.
+    #[error("another request holds the lock")]
     Locked {
-        /// When it falls by itself.
+        /// When the lock expires.
         until: Timestamp,
     },
-    /// The token is not the lock's, and nobody holds it.
-    #[error("the token is not the lock's")]
+    /// The token does not hold the lock, and nobody else does.
+    #[error("the token does not hold the lock")]
     NotLockHolder,
-    /// The data is past a limit. Nothing was written.
+    /// The data is larger than a limit. Nothing was written.
     #[error("the data is too large")]
     TooLarge,
-    /// DynamoDB has more requests than it takes at the moment.
-    #[error("DynamoDB throttles")]
+    /// DynamoDB throttled the request.
+    #[error("DynamoDB throttled the request")]
     Throttled(#[source] Cause),
-    /// DynamoDB was not reached, did not answer in time, or failed. A write may have happened.
-    #[error("DynamoDB did not answer")]
+    /// DynamoDB was not reached, did not respond in time or failed. A write may have been applied.
+    #[error("DynamoDB did not respond")]
     Unavailable(#[source] Cause),
     /// The item in the table is not one that this code wrote.
     #[error("the item is corrupt")]
     Corrupt(#[from] CorruptItem),
-    /// A defect, here or in how the function is set up: DynamoDB refused the call itself.
+    /// DynamoDB refused the call itself: a defect of this code or of the function's configuration.
     #[error("DynamoDB refused the call")]
     Refused(#[source] Cause),
-    /// The data could not be sealed for a reason that is not its size.
+    /// The data could not be sealed, for a reason other than its size.
     #[error("the data could not be sealed")]
     NotSealed(#[source] Cause),
 }
 
-/// What is behind an error, for the log.
+/// Cause of an error, for the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
 impl From<SealError> for StoreError {

@@ -1,15 +1,17 @@
-//! DynamoDB's expressions: what to set and on which condition, with the names and values they use.
+//! DynamoDB expressions, with the attribute names and values that they use.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{self, DEADLINE, ETAG, EXPIRES, ID, LOCK, LOCK_UNTIL, SUCCESSOR, TTL, USER};
-use crate::session::{LockClaim, Precondition, Timestamp, Ttl, User};
+use super::item::{self, DEADLINE, EXPIRES, LOCK, LOCK_UNTIL, TTL};
+use crate::session::Timestamp;
 
-/// What to set and on which condition. Attributes go by `#name` throughout, since many of ours are
-/// reserved words; DynamoDB refuses names and values that no expression uses, so each is added
-/// where it comes into use.
+/// A condition and the changes to make if it is met.
+///
+/// Attributes are written as `#name` throughout, since many of the names are reserved words. DynamoDB
+/// refuses names and values that no expression uses, so each is added where it is used.
 #[derive(Debug, Default)]
 pub(super) struct Expression {
     condition: String,
@@ -20,79 +22,24 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    /// On condition that the session is live and has not moved to another id.
-    pub(super) fn if_live(now: Timestamp) -> Self {
-        let live = "#expires > :now AND (attribute_not_exists(#deadline) OR #deadline > :now) \
-                    AND attribute_not_exists(#successor)";
-        Self { condition: live.to_owned(), ..Self::default() }
-            .names(&[EXPIRES, DEADLINE, SUCCESSOR])
-            .value(":now", item::number(now.seconds()))
+    /// Appends text to the condition.
+    pub(super) fn push_condition(mut self, text: &str) -> Self {
+        self.condition.push_str(text);
+        self.with_names(text)
     }
 
-    /// On condition that nothing live has the id, not even a session that has moved away from it.
-    pub(super) fn if_free(now: Timestamp) -> Self {
-        let free = "attribute_not_exists(#id) OR #expires <= :now OR #deadline <= :now";
-        Self { condition: free.to_owned(), ..Self::default() }
-            .names(&[ID, EXPIRES, DEADLINE])
-            .value(":now", item::number(now.seconds()))
-    }
-
-    /// Or if the session has not moved away and its data is of the version asked for.
-    pub(super) fn or_current(mut self, precondition: &Precondition) -> Self {
-        self.condition.push_str(" OR (attribute_not_exists(#successor)");
-        let mut current = self.names(&[SUCCESSOR]).and_version(precondition);
-        current.condition.push(')');
-        current
-    }
-
-    /// And only if the data is of the version asked for.
-    pub(super) fn and_version(mut self, precondition: &Precondition) -> Self {
-        let Precondition::OneOf(etags) = precondition else {
-            return self;
-        };
-        let keys: Vec<_> = (0..etags.len()).map(|n| format!(":version{n}")).collect();
-        self.condition.push_str(&format!(" AND #etag IN ({})", keys.join(", ")));
-        let values = keys.into_iter().zip(etags.iter().map(|etag| item::text(etag.as_str())));
-        self.values.extend(values);
-        self.names(&[ETAG])
-    }
-
-    /// And only if the lock is as the writer claims. A lease that has passed is as good as none to
-    /// others, and as good as ever to its holder until somebody else has taken the lock.
-    pub(super) fn and_lock(mut self, claim: &LockClaim, now: Timestamp) -> Self {
-        match claim {
-            LockClaim::Unlocked => {
-                let unlocked = " AND (attribute_not_exists(#lock) OR #lock_until <= :now_ms)";
-                self.condition.push_str(unlocked);
-                self.names(&[LOCK, LOCK_UNTIL]).value(":now_ms", item::number(now.millis()))
-            }
-            LockClaim::Held(token) | LockClaim::Released(token) => {
-                self.condition.push_str(" AND #lock = :held");
-                self.names(&[LOCK]).value(":held", item::text(token.expose()))
-            }
-        }
-    }
-
-    /// On condition that the session belongs to this user.
-    pub(super) fn if_user(user: &User) -> Self {
-        Self { condition: "#user = :user".to_owned(), ..Self::default() }
-            .names(&[USER])
-            .value(":user", item::text(user.expose()))
-    }
-
-    /// And only if the session belongs to this user.
-    pub(super) fn and_user(mut self, user: &User) -> Self {
-        self.condition.push_str(" AND #user = :user");
-        self.names(&[USER]).value(":user", item::text(user.expose()))
+    /// Adds a value.
+    pub(super) fn value(mut self, key: &str, value: AttributeValue) -> Self {
+        self.values.insert(key.to_owned(), value);
+        self
     }
 
     /// Sets an attribute.
-    pub(super) fn set(mut self, name: &str, value: AttributeValue) -> Self {
-        self.set.push(format!("#{name} = :{name}"));
-        self.names(&[name]).value(&format!(":{name}"), value)
+    pub(super) fn set(self, name: &str, value: AttributeValue) -> Self {
+        self.set_to(name, &format!(":{name}")).value(&format!(":{name}"), value)
     }
 
-    /// Sets an attribute where there is something to set it to.
+    /// Sets an attribute if there is a value for it.
     pub(super) fn set_some(self, name: &str, value: Option<AttributeValue>) -> Self {
         match value {
             Some(value) => self.set(name, value),
@@ -100,38 +47,41 @@ impl Expression {
         }
     }
 
-    /// Slides the expiry, by a new idle lifetime or inside DynamoDB by the one that the item has.
-    pub(super) fn slide(mut self, ttl: Option<Ttl>, now: Timestamp) -> Self {
+    /// Slides the expiry: by a new idle lifetime, or by the item's own, which only DynamoDB knows.
+    pub(super) fn slide_expiry(self, ttl: Option<Duration>, now: Timestamp) -> Self {
         match ttl {
             Some(ttl) => self
-                .set(TTL, item::number(ttl.seconds().into()))
-                .set(EXPIRES, item::number(ttl.expires(now))),
-            None => {
-                self.set.push("#expires = #ttl + :now".to_owned());
-                self.names(&[TTL, EXPIRES]).value(":now", item::number(now.seconds()))
-            }
+                .set(TTL, item::number(ttl.as_secs()))
+                .set(EXPIRES, item::number(now.after(ttl).seconds())),
+            None => self
+                .set_to(EXPIRES, &format!("#{TTL} + :now"))
+                .value(":now", item::number(now.seconds())),
         }
     }
 
-    /// Sets the deadline to what it is. An update gives back what it sets and no more, so this
-    /// brings the deadline along without the data; where there is none, [`item::NEVER`].
-    pub(super) fn keep_deadline(mut self) -> Self {
-        self.set.push("#deadline = if_not_exists(#deadline, :never)".to_owned());
-        self.names(&[DEADLINE]).value(":never", item::number(item::NEVER))
+    /// Returns the deadline without the data. An update returns only attributes that it sets, so this
+    /// sets the deadline to itself, or to [`item::NEVER`] if there is none.
+    pub(super) fn return_deadline(self) -> Self {
+        self.set_to(DEADLINE, &format!("if_not_exists(#{DEADLINE}, :never)"))
+            .value(":never", item::number(item::NEVER))
     }
 
-    /// Takes the lock away.
-    pub(super) fn unlock(mut self) -> Self {
-        self.remove.extend([format!("#{LOCK}"), format!("#{LOCK_UNTIL}")]);
-        self.names(&[LOCK, LOCK_UNTIL])
+    /// Removes the lock.
+    pub(super) fn release_lock(mut self) -> Self {
+        for name in [LOCK, LOCK_UNTIL] {
+            let key = format!("#{name}");
+            self = self.with_names(&key);
+            self.remove.push(key);
+        }
+        self
     }
 
-    /// The `ConditionExpression`.
+    /// Returns the `ConditionExpression`.
     pub(super) fn condition(&self) -> &str {
         &self.condition
     }
 
-    /// The `UpdateExpression`.
+    /// Returns the `UpdateExpression`.
     pub(super) fn update(&self) -> String {
         let clause = |verb: &str, parts: &[String]| match parts {
             [] => String::new(),
@@ -140,21 +90,44 @@ impl Expression {
         clause("SET", &self.set) + &clause("REMOVE", &self.remove)
     }
 
-    fn names(mut self, attributes: &[&str]) -> Self {
-        self.names.extend(attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())));
+    fn set_to(mut self, name: &str, operand: &str) -> Self {
+        let assignment = format!("#{name} = {operand}");
+        self = self.with_names(&assignment);
+        self.set.push(assignment);
         self
     }
 
-    fn value(mut self, key: &str, value: AttributeValue) -> Self {
-        self.values.insert(key.to_owned(), value);
+    /// Adds the attribute names that the text uses.
+    fn with_names(mut self, text: &str) -> Self {
+        let names = text.split('#').skip(1).filter_map(|after| {
+            after.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()
+        });
+        self.names.extend(names.map(|name| (format!("#{name}"), name.to_owned())));
         self
     }
 }
 
-/// A `ProjectionExpression` of these attributes, and the names it uses.
+/// Returns a `ProjectionExpression` of these attributes, and the names that it uses.
 pub(super) fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
-    let Expression { names, .. } = Expression::default().names(attributes);
-    let mut keys: Vec<_> = names.keys().map(String::as_str).collect();
+    let mut keys: Vec<_> = attributes.iter().map(|name| format!("#{name}")).collect();
     keys.sort_unstable();
-    (keys.join(", "), names)
+    let projection = keys.join(", ");
+    let names = Expression::default().with_names(&projection).names;
+    (projection, names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_name_every_attribute_they_use_and_no_other() {
+        let expression = Expression::default()
+            .push_condition("attribute_not_exists(#id) OR #lock_until <= :now")
+            .slide_expiry(None, Timestamp::from_seconds(1))
+            .release_lock();
+        let mut names: Vec<_> = expression.names.into_values().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["expires", "id", "lock", "lock_until", "ttl"]);
+    }
 }

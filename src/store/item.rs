@@ -1,13 +1,15 @@
-//! A session as an item of the table, and back. The names of its attributes stand here once.
+//! Conversion between sessions and items of the table. Attribute names are defined here only.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::seal::OpenError;
+use crate::seal::{self, OpenError};
 use crate::session::{
-    ETag, Handle, Lifetime, LockToken, MediaType, Metadata, Timestamp, Ttl, User,
+    ETag, Handle, Lifetime, LockToken, MediaType, Metadata, Session, SessionId, Timestamp, User,
 };
 
 /// Partition key: the session's handle.
@@ -20,65 +22,70 @@ pub(super) const TTL: &str = "ttl";
 pub(super) const DATA: &str = "data";
 /// Media type of the data.
 pub(super) const TYPE: &str = "type";
-/// Version of the data.
+/// Version of the data: its entity tag.
 pub(super) const ETAG: &str = "etag";
-/// Epoch milliseconds at which the session was made.
+/// Epoch milliseconds at which the session was created.
 pub(super) const CREATED: &str = "created";
-/// Epoch seconds at which the session ends however much it is used.
+/// Epoch seconds of the session's absolute end; absent if it has none.
 pub(super) const DEADLINE: &str = "deadline";
-/// Whom the session belongs to; hash key of the index.
+/// Owner; hash key of [`USER_INDEX`].
 pub(super) const USER: &str = "user";
-
 /// Token of the lock's holder.
 pub(super) const LOCK: &str = "lock";
-/// Epoch milliseconds at which the lock falls by itself.
+/// Epoch milliseconds at which the lock expires.
 pub(super) const LOCK_UNTIL: &str = "lock_until";
-/// Handle that the session moved to; on an id that was rotated with a grace.
+/// Handle of the session's new id, on an id that was rotated away with a grace period.
 pub(super) const SUCCESSOR: &str = "successor";
 
-/// The deadline of a session that has none, for the one place that must write a number: 9999-12-31.
+/// Index of the table that finds the items of a user.
+pub(super) const USER_INDEX: &str = "user-index";
+
+/// Deadline of a session without one, where an expression requires a number: the end of 9999, in epoch
+/// seconds.
 pub(super) const NEVER: u64 = 253_402_300_799;
 
-/// An item as the SDK has it.
+/// An item, as the SDK represents it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// An item that this code cannot have written, or that was changed since.
+/// Reasons why an item is not one that this code wrote.
 #[derive(Debug, thiserror::Error)]
 pub enum CorruptItem {
-    /// The attribute is missing, of the wrong type, or holds what it never may.
+    /// The attribute is missing, has the wrong type or holds an invalid value.
     #[error("the item's attribute {0:?} is missing or malformed")]
     Attribute(&'static str),
-    /// The data does not open.
+    /// The data cannot be opened.
     #[error(transparent)]
     Data(#[from] OpenError),
 }
 
-/// A lock that somebody took.
+/// A lock that was taken and not released.
 pub(super) struct Lock {
     pub(super) token: LockToken,
-    /// When it falls by itself.
+    /// When it expires.
     pub(super) until: Timestamp,
 }
 
-/// What [`metadata`], [`lifetime`] and [`successor`] read.
+/// Attributes that [`metadata`], [`lifetime`] and [`successor`] read.
 pub(super) const METADATA: &[&str] = &[ETAG, TYPE, CREATED, EXPIRES, DEADLINE, USER, SUCCESSOR];
 
-/// Attributes that say who holds the lock of a session, and whether the session is live.
+/// Attributes that [`lock`], [`lifetime`] and [`successor`] read.
 pub(super) const LOCK_STATE: &[&str] = &[EXPIRES, DEADLINE, SUCCESSOR, LOCK, LOCK_UNTIL];
 
-/// The item of a session that is made.
-pub(super) fn new(handle: &Handle, ttl: Ttl, sealed: Vec<u8>, metadata: &Metadata) -> Item {
+/// Returns the item of a new session.
+pub(super) fn new(handle: &Handle, ttl: Duration, sealed: Vec<u8>, metadata: &Metadata) -> Item {
     let Metadata { etag, media_type, created, lifetime, user } = metadata;
     let mut item = HashMap::from([
         (ID.to_owned(), text(handle.as_str())),
-        (EXPIRES.to_owned(), number(lifetime.expires)),
-        (TTL.to_owned(), number(ttl.seconds().into())),
+        (EXPIRES.to_owned(), number(lifetime.expires.seconds())),
+        (TTL.to_owned(), number(ttl.as_secs())),
         (DATA.to_owned(), bytes(sealed)),
         (TYPE.to_owned(), text(media_type.as_str())),
         (ETAG.to_owned(), text(etag.as_str())),
         (CREATED.to_owned(), number(created.millis())),
     ]);
-    item.extend(lifetime.deadline.map(|deadline| (DEADLINE.to_owned(), number(deadline))));
+    item.extend(
+        lifetime.deadline.map(|deadline| (DEADLINE.to_owned(), number(deadline.seconds()))),
+    );
     item.extend(user.as_ref().map(|user| (USER.to_owned(), text(user.expose()))));
     item
 }
@@ -104,15 +111,18 @@ pub(super) fn lifetime(item: &Item) -> Result<Lifetime, CorruptItem> {
         None => None,
         Some(_) => Some(integer(item, DEADLINE)?).filter(|&deadline| deadline < NEVER),
     };
-    Ok(Lifetime { expires: integer(item, EXPIRES)?, deadline })
+    Ok(Lifetime {
+        expires: Timestamp::from_seconds(integer(item, EXPIRES)?),
+        deadline: deadline.map(Timestamp::from_seconds),
+    })
 }
 
 /// Reads the version of the data.
 pub(super) fn etag(item: &Item) -> Result<ETag, CorruptItem> {
-    string(item, ETAG).map(ETag::from_text)
+    parsed(item, ETAG, ETag::parse)
 }
 
-/// Reads who holds the lock and until when, if anybody took it and did not give it back.
+/// Reads the lock, whether it has expired or not. Returns `None` if it was released or never taken.
 pub(super) fn lock(item: &Item) -> Result<Option<Lock>, CorruptItem> {
     match item.get(LOCK) {
         None => Ok(None),
@@ -123,7 +133,7 @@ pub(super) fn lock(item: &Item) -> Result<Option<Lock>, CorruptItem> {
     }
 }
 
-/// Reads where the session moved to, if it did.
+/// Reads the handle of the session's new id. Returns `None` unless it was rotated away.
 pub(super) fn successor(item: &Item) -> Result<Option<Handle>, CorruptItem> {
     match item.get(SUCCESSOR) {
         None => Ok(None),
@@ -132,9 +142,9 @@ pub(super) fn successor(item: &Item) -> Result<Option<Handle>, CorruptItem> {
 }
 
 /// Reads the idle lifetime.
-pub(super) fn ttl(item: &Item) -> Result<Ttl, CorruptItem> {
-    let seconds = u32::try_from(integer(item, TTL)?);
-    seconds.map(Ttl::from_seconds).map_err(|_| CorruptItem::Attribute(TTL))
+pub(super) fn ttl(item: &Item) -> Result<Duration, CorruptItem> {
+    let seconds = u32::try_from(integer(item, TTL)?).map_err(|_| CorruptItem::Attribute(TTL))?;
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 /// Reads the handle.
@@ -142,25 +152,58 @@ pub(super) fn handle(item: &Item) -> Result<Handle, CorruptItem> {
     parsed(item, ID, Handle::parse)
 }
 
-/// Takes the sealed data out of the item.
-pub(super) fn take_sealed(item: &mut Item) -> Result<Vec<u8>, CorruptItem> {
+/// Whether the data of an item has this version. A write that is refused because of its own version
+/// was applied by an earlier attempt, whose response was lost.
+pub(super) fn has_etag(item: &Item, expected: &ETag) -> bool {
+    etag(item).is_ok_and(|etag| etag == *expected)
+}
+
+/// Opens an item with the session's id.
+pub(super) fn open(id: &SessionId, mut item: Item) -> Result<Session, CorruptItem> {
+    let metadata = metadata(&item)?;
+    let sealed = take_sealed(&mut item)?;
+    let data = seal::open(id, &metadata.media_type, sealed)?;
+    Ok(Session { metadata, data })
+}
+
+/// A session that a write was refused for, still sealed.
+pub struct SealedSession(pub(super) Item);
+
+impl SealedSession {
+    /// Opens the session with its id.
+    ///
+    /// # Errors
+    /// [`CorruptItem`] if the item cannot be opened.
+    pub fn open(self, id: &SessionId) -> Result<Session, CorruptItem> {
+        open(id, self.0)
+    }
+}
+
+impl fmt::Debug for SealedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedSession([sealed])")
+    }
+}
+
+/// Removes the sealed data from the item and returns it.
+fn take_sealed(item: &mut Item) -> Result<Vec<u8>, CorruptItem> {
     match item.remove(DATA) {
         Some(AttributeValue::B(sealed)) => Ok(sealed.into_inner()),
         _ => Err(CorruptItem::Attribute(DATA)),
     }
 }
 
-/// A string attribute's value.
+/// Returns the value of a string attribute.
 pub(super) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-/// A number attribute's value.
+/// Returns the value of a number attribute.
 pub(super) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A binary attribute's value.
+/// Returns the value of a binary attribute.
 pub(super) fn bytes(value: Vec<u8>) -> AttributeValue {
     AttributeValue::B(Blob::new(value))
 }

@@ -1,20 +1,22 @@
-//! The lock of a session: a lease, which falls by itself when its holder does not give it back.
+//! The lock of a session: a lease, which expires unless its holder releases it.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use super::expression::Expression;
+use super::SessionStore;
+use super::call::WriteOutcome;
+use super::condition::Requirements;
+use super::error::StoreError;
 use super::item::{self, LOCK, LOCK_UNTIL};
-use super::{SessionStore, StoreError, Update, open, why_refused};
-use crate::session::{LockClaim, LockToken, Session, SessionId, Timestamp};
+use crate::session::{ETagCondition, LockCondition, LockToken, Session, SessionId, Timestamp};
 
 impl SessionStore {
-    /// Takes the lock for so long, if nobody holds it, and reads the session (one `UpdateItem`).
+    /// Takes the lock for the duration of a lease, and reads the session (one `UpdateItem`).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::Corrupt`] for an item that
-    /// does not open, whose lock then falls by itself.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`]. After [`StoreError::Corrupt`], the lock is
+    /// taken and expires with its lease.
     pub async fn lock(
         &self,
         id: &SessionId,
@@ -22,19 +24,21 @@ impl SessionStore {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Session, StoreError> {
-        let update = Expression::if_live(now)
-            .and_lock(&LockClaim::Unlocked, now)
+        let lock = &LockCondition::NotLocked;
+        let required = Requirements { etag: &ETagCondition::Any, lock, now };
+        let update = required
+            .condition()
             .set(LOCK, item::text(token.expose()))
             .set(LOCK_UNTIL, item::number(now.after(lease).millis()));
-        match self.update(id, update, ReturnValue::AllNew).await? {
-            Update::Done(item) => open(id, item),
-            Update::Refused(Some(item))
+        match self.update_item(id.handle(), update, ReturnValue::AllNew).await? {
+            WriteOutcome::Applied(item) => Ok(item::open(id, item)?),
+            // An earlier attempt took the lock, and its response was lost.
+            WriteOutcome::Refused(Some(item))
                 if item::lock(&item)?.is_some_and(|lock| lock.token == *token) =>
             {
-                // Its own first attempt, of which the answer was lost.
-                open(id, item)
+                Ok(item::open(id, item)?)
             }
-            Update::Refused(item) => Err(why_refused(item, &LockClaim::Unlocked, now)),
+            WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
         }
     }
 
@@ -42,34 +46,35 @@ impl SessionStore {
     /// consistent).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] for an item that this code did not write.
+    /// [`StoreError::NotFound`].
     pub async fn locked_until(
         &self,
         id: &SessionId,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let item = self.get(&id.handle(), item::LOCK_STATE, now).await?;
+        let item = self.live_item(id.handle(), item::LOCK_STATE, now).await?;
         if item::successor(&item)?.is_some() {
             return Err(StoreError::NotFound);
         }
         Ok(item::lock(&item)?.map(|lock| lock.until).filter(|&until| until > now))
     }
 
-    /// Gives the lock back; also done where nobody holds it (one `UpdateItem`).
+    /// Releases the lock (one `UpdateItem`). It succeeds if nobody holds the lock.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::NotLockHolder`] where somebody else holds it.
-    pub async fn unlock(
+    /// [`StoreError::NotFound`]; [`StoreError::NotLockHolder`] if another request holds the lock.
+    pub async fn release(
         &self,
         id: &SessionId,
         token: &LockToken,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let claim = LockClaim::Released(token.clone());
-        let update = Expression::if_live(now).and_lock(&claim, now).unlock();
-        match self.update(id, update, ReturnValue::None).await? {
-            Update::Done(_) => Ok(()),
-            Update::Refused(item) => match why_refused(item, &claim, now) {
+        let lock = &LockCondition::HeldByThenRelease(token.clone());
+        let required = Requirements { etag: &ETagCondition::Any, lock, now };
+        let update = required.condition().release_lock();
+        match self.update_item(id.handle(), update, ReturnValue::None).await? {
+            WriteOutcome::Applied(_) => Ok(()),
+            WriteOutcome::Refused(item) => match required.refusal_reason(item) {
                 StoreError::NotLockHolder => Ok(()),
                 StoreError::Locked { .. } => Err(StoreError::NotLockHolder),
                 other => Err(other),

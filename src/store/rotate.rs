@@ -1,21 +1,25 @@
-//! The move of a session to a new id.
+//! Rotation of a session to a new id.
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     Delete, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
     Update,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::SessionStore;
+use super::call::WriteOutcome;
+use super::client;
+use super::condition::{self, Requirements};
+use super::error::StoreError;
 use super::expression::Expression;
 use super::item::{self, DATA, ETAG, EXPIRES, ID, Item, SUCCESSOR, TTL, TYPE, USER};
-use super::{SessionStore, StoreError, client, open, why_refused};
+use crate::random;
 use crate::seal;
 use crate::session::{
-    ETag, LockClaim, MediaType, Metadata, Precondition, SessionId, Timestamp, Ttl, User, random,
+    ETag, ETagCondition, LockCondition, MediaType, Metadata, SessionId, Timestamp, User,
 };
 
 /// Wait before the first retry of a transaction in progress. Each wait is twice as long as the last,
@@ -26,116 +30,116 @@ use crate::session::{
 const MIN_IN_PROGRESS_DELAY: Duration = Duration::from_millis(500);
 const MAX_IN_PROGRESS_DELAY: Duration = Duration::from_secs(2);
 
-/// What changes when a session moves.
+/// Changes to a session that come with its rotation.
 pub struct Rotation<'a> {
-    /// New data with its media type; the old stays without.
+    /// New data with its media type; `None` keeps the current data.
     pub data: Option<(&'a [u8], MediaType)>,
-    /// A new idle lifetime; the old one goes on without.
-    pub ttl: Option<Ttl>,
-    /// A new owner; the old one stays without.
+    /// New idle lifetime, in whole seconds; `None` keeps the current one.
+    pub ttl: Option<Duration>,
+    /// New owner; `None` keeps the current one.
     pub user: Option<User>,
-    /// How long the old id can still be read.
-    pub grace: Option<Ttl>,
+    /// Time for which the old id stays readable; `None` for none.
+    pub grace: Option<Duration>,
 }
 
 impl SessionStore {
-    /// Moves a session from one id to another and says what it is there: owner, creation, absolute
-    /// end and lock go along (one `GetItem`, one `TransactWriteItems`). Either the new id is there
-    /// and the old one is gone, or nothing has changed.
+    /// Rotates a session from one id to another and returns its new metadata (one `GetItem`, one
+    /// `TransactWriteItems`). Owner, creation, deadline and lock are carried over. Either the session
+    /// has the new id afterwards, or nothing changed.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`] and [`StoreError::NotLockHolder`] where the
-    /// lock is not as claimed; [`StoreError::ETagMismatch`] where the data is not of the version
-    /// that the precondition asks for, or changed between the two calls; [`StoreError::TooLarge`].
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock
+    /// is not as required; [`StoreError::ETagMismatch`] if the data does not have the required
+    /// version, or changed between the two calls; [`StoreError::TooLarge`].
     pub async fn rotate(
         &self,
         old: &SessionId,
         new: &SessionId,
         rotation: &Rotation<'_>,
-        precondition: &Precondition,
-        claim: &LockClaim,
+        etag: &ETagCondition,
+        lock: &LockCondition,
         now: Timestamp,
     ) -> Result<Metadata, StoreError> {
-        let item = self.current_item(old, precondition, now).await?;
-        let version = item::etag(&item)?;
-        let moved = moved(old, new, rotation, item, now)?;
-        let metadata = item::metadata(&moved)?;
-        let is_as_read = Expression::if_live(now)
-            .and_version(&Precondition::OneOf(vec![version]))
-            .and_lock(claim, now);
-        self.swap(old, new, moved, is_as_read, rotation.grace, now).await.map_err(|refused| {
-            match refused {
-                Swap::Refused(found) => why_refused(found, claim, now),
-                Swap::Failed(error) => error,
-            }
-        })?;
-        Ok(metadata)
+        let item = self.item_for_update(old, etag, now).await?;
+        let as_read = ETagCondition::OneOf(vec![item::etag(&item)?]);
+        let rotated = rotated_item(old, new, rotation, item, now)?;
+        let metadata = item::metadata(&rotated)?;
+        let required = Requirements { etag: &as_read, lock, now };
+        let put = self.put_new(rotated, now)?;
+        let retire = self.retire_old(old, new, required.condition(), rotation.grace, now)?;
+        // DynamoDB reports the reasons of a cancellation in the order of the writes.
+        match self.transact(vec![retire, put]).await? {
+            WriteOutcome::Applied(_) => Ok(metadata),
+            WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
+        }
     }
 
-    /// Writes the new item and takes the old one away, or leaves it for a while to be read.
-    async fn swap(
+    /// Returns the write that inserts the item of the new id.
+    fn put_new(&self, item: Item, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
+        let absent = condition::if_absent(now);
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression(absent.condition())
+            .set_expression_attribute_names(Some(absent.names))
+            .set_expression_attribute_values(Some(absent.values))
+            .build()
+            .map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Returns the write that deletes the item of the old id, or that keeps it readable for the grace
+    /// period.
+    fn retire_old(
         &self,
         old: &SessionId,
         new: &SessionId,
-        moved: Item,
-        is_as_read: Expression,
-        grace: Option<Ttl>,
+        condition: Expression,
+        grace: Option<Duration>,
         now: Timestamp,
-    ) -> Result<(), Swap> {
-        let is_free = Expression::if_free(now);
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(moved))
-            .condition_expression(is_free.condition())
-            .set_expression_attribute_names(Some(is_free.names))
-            .set_expression_attribute_values(Some(is_free.values))
-            .build();
+    ) -> Result<TransactWriteItem, StoreError> {
         let key = item::text(old.handle().as_str());
-        let found = ReturnValuesOnConditionCheckFailure::AllOld;
-        let away = match grace {
-            None => Delete::builder()
+        let on_failure = ReturnValuesOnConditionCheckFailure::AllOld;
+        let write = TransactWriteItem::builder();
+        let Some(grace) = grace else {
+            let delete = Delete::builder()
                 .table_name(&*self.table)
                 .key(ID, key)
-                .condition_expression(is_as_read.condition())
-                .set_expression_attribute_names(Some(is_as_read.names))
-                .set_expression_attribute_values(Some(is_as_read.values))
-                .return_values_on_condition_check_failure(found)
+                .condition_expression(condition.condition())
+                .set_expression_attribute_names(Some(condition.names))
+                .set_expression_attribute_values(Some(condition.values))
+                .return_values_on_condition_check_failure(on_failure)
                 .build()
-                .map(|delete| TransactWriteItem::builder().delete(delete).build()),
-            Some(grace) => {
-                let update = is_as_read
-                    .set(SUCCESSOR, item::text(new.handle().as_str()))
-                    .set(EXPIRES, item::number(grace.expires(now)))
-                    .unlock();
-                Update::builder()
-                    .table_name(&*self.table)
-                    .key(ID, key)
-                    .update_expression(update.update())
-                    .condition_expression(update.condition())
-                    .set_expression_attribute_names(Some(update.names))
-                    .set_expression_attribute_values(Some(update.values))
-                    .return_values_on_condition_check_failure(found)
-                    .build()
-                    .map(|update| TransactWriteItem::builder().update(update).build())
-            }
+                .map_err(incomplete)?;
+            return Ok(write.delete(delete).build());
         };
-        let refused =
-            |error: aws_sdk_dynamodb::error::BuildError| StoreError::Refused(error.into());
-        let away = away.map_err(refused)?;
-        let put = TransactWriteItem::builder().put(put.map_err(refused)?).build();
-        // The old item first, so that its refusal is the first reason.
-        self.transact(vec![away, put]).await
+        let update = condition
+            .set(SUCCESSOR, item::text(new.handle().as_str()))
+            .set(EXPIRES, item::number(now.after(grace).seconds()))
+            .release_lock();
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .key(ID, key)
+            .update_expression(update.update())
+            .condition_expression(update.condition())
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(on_failure)
+            .build()
+            .map_err(incomplete)?;
+        Ok(write.update(update).build())
     }
 
-    /// Writes these items or none (one `TransactWriteItems`, and another each time that DynamoDB
-    /// reports an earlier attempt as still in progress). The caller limits the time.
-    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Swap> {
+    /// Applies all of the writes or none (one `TransactWriteItems`, and another each time that
+    /// DynamoDB reports an earlier attempt as still in progress). It retries until the caller's time
+    /// limit. The refusal is that of the first write's condition.
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<WriteOutcome, StoreError> {
         // All attempts share one token, by which DynamoDB recognizes them as one transaction.
-        let token = URL_SAFE_NO_PAD.encode(random::<16>().map_err(StoreError::from)?);
+        let token = random::base64url::<16>()?;
         let transaction = self
             .client
             .transact_write_items()
-            .set_transact_items(Some(items))
+            .set_transact_items(Some(writes))
             .client_request_token(token)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut delay = MIN_IN_PROGRESS_DELAY;
@@ -149,8 +153,10 @@ impl SessionStore {
                 .await;
             let error = match sent {
                 Ok(output) => {
-                    output.consumed_capacity().iter().for_each(|c| self.meter.consumed(Some(c)));
-                    return Ok(());
+                    for capacity in output.consumed_capacity() {
+                        self.meter.add_capacity(Some(capacity));
+                    }
+                    return Ok(WriteOutcome::Applied(Item::new()));
                 }
                 Err(error) => error,
             };
@@ -162,31 +168,23 @@ impl SessionStore {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                     let reason = canceled.cancellation_reasons().first();
                     return match reason.filter(|r| r.code() == Some("ConditionalCheckFailed")) {
-                        Some(reason) => Err(Swap::Refused(reason.item().cloned())),
-                        None => Err(StoreError::from(error).into()),
+                        Some(reason) => Ok(WriteOutcome::Refused(reason.item().cloned())),
+                        None => Err(error.into()),
                     };
                 }
-                _ => return Err(StoreError::from(error).into()),
+                _ => return Err(error.into()),
             }
         }
     }
 }
 
-/// Why a swap did not happen.
-enum Swap {
-    /// The old item, if there is one, is not as it was read.
-    Refused(Option<Item>),
-    Failed(StoreError),
+/// A write lacks a required field. [`SessionStore::rotate`] sets all of them.
+fn incomplete(error: BuildError) -> StoreError {
+    StoreError::Refused(error.into())
 }
 
-impl From<StoreError> for Swap {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// The item under its new id.
-fn moved(
+/// Returns the item under its new id. Everything that the rotation does not change is carried over.
+fn rotated_item(
     old: &SessionId,
     new: &SessionId,
     rotation: &Rotation<'_>,
@@ -197,26 +195,25 @@ fn moved(
         Some(ttl) => ttl,
         None => item::ttl(&item)?,
     };
-    // All that is not said here goes along: creation, deadline, lock, and the owner unless there is
-    // a new one. The data is sealed anew in any case, since its key comes from the id.
-    let mut moved = item.clone();
+    let mut rotated = item.clone();
     match &rotation.data {
         Some((data, media_type)) => {
-            moved.insert(DATA.to_owned(), item::bytes(seal::seal(new, media_type, data)?));
-            moved.insert(TYPE.to_owned(), item::text(media_type.as_str()));
-            moved.insert(ETAG.to_owned(), item::text(ETag::generate()?.as_str()));
+            rotated.insert(DATA.to_owned(), item::bytes(seal::seal(new, media_type, data)?));
+            rotated.insert(TYPE.to_owned(), item::text(media_type.as_str()));
+            rotated.insert(ETAG.to_owned(), item::text(ETag::generate()?.as_str()));
         }
         None => {
-            let session = open(old, item)?;
+            // The key is derived from the id, so even unchanged data is sealed again.
+            let session = item::open(old, item)?;
             let sealed = seal::seal(new, &session.metadata.media_type, &session.data)?;
-            moved.insert(DATA.to_owned(), item::bytes(sealed));
+            rotated.insert(DATA.to_owned(), item::bytes(sealed));
         }
     }
-    moved.insert(ID.to_owned(), item::text(new.handle().as_str()));
-    moved.insert(TTL.to_owned(), item::number(ttl.seconds().into()));
-    moved.insert(EXPIRES.to_owned(), item::number(ttl.expires(now)));
+    rotated.insert(ID.to_owned(), item::text(new.handle().as_str()));
+    rotated.insert(TTL.to_owned(), item::number(ttl.as_secs()));
+    rotated.insert(EXPIRES.to_owned(), item::number(now.after(ttl).seconds()));
     if let Some(user) = &rotation.user {
-        moved.insert(USER.to_owned(), item::text(user.expose()));
+        rotated.insert(USER.to_owned(), item::text(user.expose()));
     }
-    Ok(moved)
+    Ok(rotated)
 }

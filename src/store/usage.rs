@@ -1,4 +1,4 @@
-//! What one request cost at DynamoDB.
+//! DynamoDB usage of a request.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,25 +9,25 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
-/// Calls, attempts and capacity, added up.
+/// Sums of calls, attempts and capacity.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
-    /// Operations asked of DynamoDB.
+    /// Number of operations.
     pub calls: u32,
-    /// Times that one of them went over the wire; more than `calls` where the SDK tried again.
+    /// Number of HTTP requests. It is greater than `calls` if the SDK retried.
     pub attempts: u32,
-    /// Capacity units consumed. DynamoDB does not say what a refused condition consumed.
+    /// Consumed capacity, in units. DynamoDB does not report the capacity of refused writes.
     pub capacity: f64,
 }
 
 impl Usage {
-    /// Attempts beyond the first of each call.
+    /// Returns the number of attempts beyond the first of each call.
     pub fn retries(&self) -> u32 {
         self.attempts.saturating_sub(self.calls)
     }
 }
 
-/// Adds up the usage of all calls that it is given to.
+/// Adds up the usage of the calls that it intercepts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Meter(Arc<Mutex<Usage>>);
 
@@ -36,7 +36,7 @@ impl Meter {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn consumed(&self, capacity: Option<&ConsumedCapacity>) {
+    pub(super) fn add_capacity(&self, capacity: Option<&ConsumedCapacity>) {
         let units = capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or_default();
         self.add(|usage| usage.capacity += units);
     }

@@ -26,7 +26,8 @@ async fn a_copy_of_the_table_holds_no_id_and_no_plaintext() {
 
 #[tokio::test]
 async fn an_item_has_the_attributes_of_the_contract_and_no_others() {
-    let app = App::with(|limits| limits.max_lifetime = Some(7200)).await;
+    let app =
+        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(7200))).await;
     app.send(CREATE_WITH_ID).header("session-ttl", "60").await;
     let item = app.items().await.remove(0);
     let mut attributes: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();

@@ -1,10 +1,12 @@
 //! Bad input is answered: with the header's name and what it may hold, and before any call.
 
 use serde_json::Value;
+use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
     ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EVENTS_ID, HEAD, PATCH, READ, REPLACE, ROTATE, TOUCH,
 };
+use crate::logs::Log;
 
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
 
@@ -221,4 +223,71 @@ async fn what_is_no_event_of_an_http_api_is_answered() {
         assert_eq!(answer.outcome(), "404 route-not-found");
     }
     assert!(app.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn header_values_outside_ascii_are_served() {
+    let app = App::new().await;
+    let created =
+        app.send(CREATE).header("x-name", "\u{fe}\u{1f980}").header("host", "\u{e9}").await;
+    assert_eq!(created.status, 201);
+    let user = app.send(CREATE).header("session-user", "\u{e9}").await;
+    assert_eq!(user.outcome(), "400 invalid-header");
+}
+
+#[tokio::test]
+async fn malformed_fields_of_an_event_are_bad_requests() {
+    let app = App::new().await;
+    for (pointer, value, outcome) in [
+        ("/headers/x-anything", "null", "400 invalid-header"),
+        ("/headers/x-anything", "1", "400 invalid-header"),
+        ("/headers/x-anything", "{}", "400 invalid-header"),
+        ("/headers/bad name", "\"value\"", "400 invalid-header"),
+        ("/headers", "1", "400 invalid-header"),
+        ("/headers", "[1]", "400 invalid-header"),
+        ("/headers", "null", "201"),
+        ("/body", "1", "400 invalid-body"),
+        ("/body", "{}", "400 invalid-body"),
+        ("/body", "null", "201"),
+        ("/isBase64Encoded", "1", "400 invalid-body"),
+        ("/isBase64Encoded", "\"true\"", "400 invalid-body"),
+        ("/isBase64Encoded", "null", "201"),
+        ("/requestContext/timeEpoch", "\"soon\"", "201"),
+        ("/requestContext/http/sourceIp", "1", "201"),
+        ("/cookies", "1", "201"),
+    ] {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let request = app.send(CREATE).without("content-length").event(|event| {
+            let parent = event.pointer_mut(parent).unwrap();
+            parent[name] = serde_json::from_str(value).unwrap();
+        });
+        assert_eq!(request.await.outcome(), outcome, "{pointer}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn malformed_events_are_logged_with_route_and_request_id() {
+    let (log, _guard) = Log::capture(LevelFilter::INFO);
+    let app = App::new().await;
+    let refused = app.send(READ).event(|event| event["headers"]["x-anything"] = Value::Null).await;
+    assert_eq!(refused.outcome(), "400 invalid-header");
+    let line = &log.lines()[0];
+    assert_eq!(line["route"], "GET /session");
+    assert_eq!(line["gateway_request_id"], "U3KzvgYYliAEPzQ=");
+}
+
+#[tokio::test]
+async fn unusual_queries_hosts_and_protocols_are_served() {
+    let app = App::new().await;
+    app.send(CREATE_WITH_ID).await;
+    for query in ["<", ">", " ", "a=<b> c", "%", "%zz", "\"", "\u{e9}", "a&&=&", "{}|^`\\"] {
+        let read = app.send(READ).event(|event| event["rawQueryString"] = query.into());
+        assert_eq!(read.await.status, 200, "{query}");
+    }
+    for value in ["", " ", "<>", "a b", "[", "http://", "a:b:c", "\u{e9}", "/", "@", "\t"] {
+        for header in ["host", "x-forwarded-proto", "x-forwarded-port"] {
+            let read = app.send(READ).header(header, value).await;
+            assert_eq!(read.status, 200, "{header}: {value}");
+        }
+    }
 }

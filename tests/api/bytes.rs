@@ -168,7 +168,9 @@ async fn too_much_is_refused_before_anything_is_written() {
 
 #[tokio::test]
 async fn a_full_item_with_every_attribute_at_its_largest_fits() {
-    let app = App::with(|limits| limits.max_lifetime = Some(315_360_000)).await;
+    let app =
+        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(315_360_000)))
+            .await;
     let data = random(390_000 - 30);
     let full = app
         .send(CREATE)

@@ -60,7 +60,8 @@ async fn a_write_slides_by_the_lifetime_that_the_session_has() {
 
 #[tokio::test]
 async fn no_use_outlives_the_absolute_end() {
-    let app = App::with(|limits| limits.max_lifetime = Some(100)).await;
+    let app =
+        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(100))).await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let id = created.header("Session-Id");
     assert_eq!(created.header("Session-TTL"), "60");

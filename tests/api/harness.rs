@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use session_api::api::{self, Api, Event, Invocation};
 use session_api::config::{Config, Limits, http_client, sdk_config};
-use session_api::session::{Timestamp, Ttl};
+use session_api::session::Timestamp;
 use session_api::store;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tracing::level_filters::LevelFilter;
@@ -129,8 +129,8 @@ pub(crate) fn config(table: &str, endpoint: &str) -> Config {
     Config {
         table: table.into(),
         limits: Limits {
-            default_ttl: Ttl::from_seconds(86_400),
-            max_ttl: Ttl::from_seconds(2_592_000),
+            default_ttl: Duration::from_secs(86_400),
+            max_ttl: Duration::from_secs(2_592_000),
             max_lifetime: None,
         },
         aws: aws(endpoint),
@@ -315,11 +315,11 @@ impl Exchange {
         let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
         let invocation = Invocation { request_id, version: "7", time: app.time };
         let reply = match (method.as_str(), path.as_str()) {
-            ("GET" | "HEAD", _) => app.api.answer(api::read, event, invocation, now).await,
-            (_, "/session/rotate") => app.api.answer(api::rotate, event, invocation, now).await,
-            (_, "/session/lock") => app.api.answer(api::write, event, invocation, now).await,
-            ("DELETE", _) => app.api.answer(api::destroy, event, invocation, now).await,
-            _ => app.api.answer(api::write, event, invocation, now).await,
+            ("GET" | "HEAD", _) => app.api.respond(api::read, event, invocation, now).await,
+            (_, "/session/rotate") => app.api.respond(api::rotate, event, invocation, now).await,
+            (_, "/session/lock") => app.api.respond(api::write, event, invocation, now).await,
+            ("DELETE", _) => app.api.respond(api::destroy, event, invocation, now).await,
+            _ => app.api.respond(api::write, event, invocation, now).await,
         };
         Answer::read(serde_json::to_value(reply).unwrap(), method == "HEAD", instance.as_deref())
     }
@@ -340,6 +340,23 @@ fn is_instance(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.chars().all(alphabet)
 }
 
+/// Headers that a response may have.
+const KNOWN: [&str; 13] = [
+    "Accept-Encoding",
+    "Accept-Patch",
+    "Cache-Control",
+    "Content-Type",
+    "ETag",
+    "Preference-Applied",
+    "Retry-After",
+    "Session-Created",
+    "Session-Expires",
+    "Session-Id",
+    "Session-Lock",
+    "Session-TTL",
+    "Session-User",
+];
+
 /// An answer, decoded as API Gateway would.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
@@ -354,6 +371,12 @@ impl Answer {
     fn read(payload: Value, is_head: bool, instance: Option<&str>) -> Self {
         let headers: BTreeMap<String, String> =
             serde_json::from_value(payload["headers"].clone()).unwrap();
+        // The payload has names in lower case, the tests have those of the documents.
+        let documented = |name: String| {
+            let known = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(&name));
+            known.map_or(name, |known| (*known).to_owned())
+        };
+        let headers = headers.into_iter().map(|(name, value)| (documented(name), value)).collect();
         let body = payload["body"].as_str().unwrap();
         let is_text = !payload["isBase64Encoded"].as_bool().unwrap();
         let body = if is_text { body.as_bytes().to_vec() } else { STANDARD.decode(body).unwrap() };
@@ -361,23 +384,8 @@ impl Answer {
         let answer = Self { status, body, is_text, headers };
 
         assert_eq!(answer.header("Cache-Control"), "no-store");
-        let known = [
-            "Accept-Encoding",
-            "Accept-Patch",
-            "Cache-Control",
-            "Content-Type",
-            "ETag",
-            "Preference-Applied",
-            "Retry-After",
-            "Session-Created",
-            "Session-Expires",
-            "Session-Id",
-            "Session-Lock",
-            "Session-TTL",
-            "Session-User",
-        ];
         for name in answer.headers.keys() {
-            assert!(known.contains(&name.as_str()), "{name}");
+            assert!(KNOWN.contains(&name.as_str()), "{name}");
         }
         if matches!(status, 201 | 204 | 304) || is_head && status < 400 {
             assert!(answer.body.is_empty(), "{answer:?}");

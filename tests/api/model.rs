@@ -489,7 +489,8 @@ fn random_operations_agree_with_the_model_at_every_step() {
         .run(&ops(), |ops| {
             runtime.block_on(async {
                 let limits = |limits: &mut session_api::config::Limits| {
-                    limits.max_lifetime = u32::try_from(MAX_LIFETIME).ok();
+                    limits.max_lifetime =
+                        Some(std::time::Duration::from_secs(MAX_LIFETIME.unsigned_abs()));
                 };
                 let mut model = Model {
                     app: App::with(limits).await,

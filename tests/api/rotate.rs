@@ -15,7 +15,8 @@ fn new_id(rotated: &Answer) -> String {
 
 #[tokio::test]
 async fn a_session_moves_with_all_that_it_has() {
-    let app = App::with(|limits| limits.max_lifetime = Some(1000)).await;
+    let app =
+        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(1000))).await;
     let created = app.send(CREATE).header("session-ttl", "60").await;
     let old = created.header("Session-Id").to_owned();
     let before = app.send(READ).id(&old).await;

@@ -96,7 +96,7 @@ async fn a_function_starts_without_dynamodb_and_says_so() {
     let line = log.await;
     assert_eq!(line["level"], "WARN");
     assert_eq!(line["message"], "DynamoDB was not reached at init");
-    assert!(line["cause"].as_str().unwrap().contains("did not answer"), "{line}");
+    assert!(line["cause"].as_str().unwrap().contains("did not respond"), "{line}");
 }
 
 #[tokio::test]
@@ -105,4 +105,38 @@ async fn log_lines_have_the_version_of_the_function() {
     let line = log.await;
     assert_eq!(line["problem"], "route-not-found");
     assert_eq!(line["version"], "7");
+}
+
+#[tokio::test]
+async fn init_ends_immediately_without_region_or_credentials() {
+    for (missing, expected) in [
+        ("AWS_REGION", "AWS_REGION is not set; it must be an AWS region, as in eu-central-1"),
+        (
+            "AWS_ACCESS_KEY_ID",
+            "AWS_ACCESS_KEY_ID is not set; it must be the id of an AWS access key",
+        ),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SECRET_ACCESS_KEY is not set; \
+             it must be the secret of the access key that AWS_ACCESS_KEY_ID names",
+        ),
+    ] {
+        let mut function = Command::new(env!("CARGO_BIN_EXE_read"));
+        let function = function
+            .env_clear()
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "Zecret")
+            .env("AWS_SESSION_TOKEN", "Zecret")
+            .env("TABLE_NAME", "sessions")
+            .env_remove(missing);
+        let started = std::time::Instant::now();
+        let output = function.output().await.unwrap();
+        // The metadata service of EC2 would be waited for at least this long.
+        assert!(started.elapsed() < std::time::Duration::from_secs(1), "{missing}");
+        assert!(!output.status.success());
+        let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(line["message"], expected);
+        assert!(!String::from_utf8(output.stdout).unwrap().contains("Zecret"));
+    }
 }

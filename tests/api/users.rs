@@ -42,7 +42,8 @@ async fn three_hundred_sessions_list_newest_first_and_end_all_but_one() {
 
 #[tokio::test]
 async fn an_entry_says_when_and_until_when() {
-    let app = App::with(|limits| limits.max_lifetime = Some(100)).await;
+    let app =
+        App::with(|limits| limits.max_lifetime = Some(std::time::Duration::from_secs(100))).await;
     let created = app.send(CREATE).header("session-ttl", "600").await;
     let id = created.header("Session-Id");
     let read = app.send(READ).id(id).await;

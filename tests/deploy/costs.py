@@ -5,6 +5,7 @@ Prices are in prices.json, units consumed are those that `make bench` measured, 
 
 import json
 import re
+from decimal import ROUND_HALF_UP, Decimal
 
 import template as tpl
 
@@ -17,13 +18,18 @@ DURATION_S = 0.010
 #: Bytes of a request's lines in the function's log and in the access log. A test compares the first with a
 #: line of the deployed function, and the second with the template's format.
 LINES = {"function": 285, "access": 200}
-#: Bytes of a request and its response in addition to the data: request line, headers, signature.
+#: Bytes of a request and its response in addition to the data: request line, headers, signature. An assumption.
 HEADERS = 1_500
 FREE_ALARMS = 10
 
 
 def usd(name):
     return PRICES[name]["usd"]
+
+
+def cents(dollars):
+    """An amount to the cent, rounded as on a bill."""
+    return str(Decimal(str(round(dollars, 6))).quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
 def gateway_and_function():
@@ -58,14 +64,14 @@ def table(heading, rows):
 
 
 def million_requests():
-    rows = [(part, how, f"{dollars:.2f}", f"{dollars:.2f}") for part, how, dollars in gateway_and_function()]
+    rows = [(part, how, cents(dollars), cents(dollars)) for part, how, dollars in gateway_and_function()]
     rows.insert(3, (
         "DynamoDB: one unit per read of up to 4 KB, per write of up to 1 KB",
         f"${usd('read_units'):.3f}, ${usd('write_units'):.3f} per million units",
-        f"{usd('read_units'):.2f}", f"{usd('write_units'):.2f}",
+        cents(usd("read_units")), cents(usd("write_units")),
     ))
     read, write = request("read", 1), request("write", 1)
-    rows.append(("total", "", f"**${read:.2f}**", f"**${write:.2f}**"))
+    rows.append(("total", "", f"**${cents(read)}**", f"**${cents(write)}**"))
     return table(("", "price", "a million reads", "a million writes"), rows)
 
 
@@ -79,7 +85,7 @@ def comparison():
             cost = costs[operation, data]
             ours, php = request(kind, cost["capacity"]), cost["php_capacity"] * usd(f"{kind}_units")
             units = f"{cost['capacity']:g}, {cost['php_capacity']:g}"
-            row += [units, f"${ours:.2f}", f"${ours + nat(data):.2f}", f"${php:.2f}"]
+            row += [units, f"${cents(ours)}", f"${cents(ours + nat(data))}", f"${cents(php)}"]
         rows.append(row)
     heading = ("data", "read: units, PHP's", "ours", "through NAT", "PHP's", "write: units, PHP's", "ours", "through NAT", "PHP's")
     return table(heading, rows)
@@ -94,7 +100,18 @@ def alarm_metrics(template):
 def idle():
     count = alarm_metrics(tpl.load(tpl.ROOT / "template.yaml"))
     dollars = (count - FREE_ALARMS) * usd("alarms")
-    return f"${dollars:.2f} a month for its alarms ({count} metrics at ${usd('alarms'):.2f}, {FREE_ALARMS} of them free)"
+    return f"${cents(dollars)} a month for its alarms ({count} metrics at ${usd('alarms'):.2f}, {FREE_ALARMS} of them free)"
+
+
+def logs_share():
+    """The share of the logs in the price of a read."""
+    *_, logs = gateway_and_function()
+    return f"{100 * logs[-1] / request('read', 1):.0f} %"
+
+
+def price(name):
+    """A price as in prices.json, for a sentence."""
+    return f"${usd(name):.3f}".rstrip("0").ljust(len("$0.00"), "0")
 
 
 def prices():
@@ -106,7 +123,7 @@ def prices():
 
 
 #: What the documents contain between `<!-- costs: name -->` and `<!-- /costs -->`.
-BLOCKS = {block.__name__: block for block in (million_requests, comparison, idle, prices)}
+BLOCKS = {block.__name__: block for block in (million_requests, comparison, idle, logs_share, price, prices)}
 DOCUMENTS = [tpl.ROOT / "README.md", *sorted((tpl.ROOT / "docs").glob("*.md"))]
 
 
@@ -114,12 +131,13 @@ def filled(document):
     """The document with every block as it is calculated now."""
 
     def fill(match):
-        block = BLOCKS[match["name"]]()
+        name, *arguments = match["name"].split()
+        block = BLOCKS[name](*arguments)
         # A table stands on lines of its own.
         block = f"\n{block}\n" if block.startswith("|") else block
         return f"<!-- costs: {match['name']} -->{block}<!-- /costs -->"
 
-    return re.sub(r"<!-- costs: (?P<name>\w+) -->.*?<!-- /costs -->", fill, document, flags=re.DOTALL)
+    return re.sub(r"<!-- costs: (?P<name>[\w ]+) -->.*?<!-- /costs -->", fill, document, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

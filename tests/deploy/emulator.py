@@ -1,7 +1,7 @@
 """AWS on this machine: the process of the emulator, the stack that is deployed into it, and callers.
 
 The emulator (ministack) checks signatures and enforces IAM policies, down to the ARN. What it lacks is
-made up for here, and what cannot be is left out of the template and listed in the tests' output.
+supplied here. What cannot be supplied is left out of the template and listed in the tests' output.
 """
 
 import base64
@@ -37,7 +37,7 @@ STACK = "session-api"
 BUCKET = "session-api-artifacts"
 #: What the emulator accepts in the template and does nothing about.
 IGNORED = [
-    "Api.Body: the tests make the routes from it, with the authorizer that it asks for",
+    "Api.Body: the tests make the routes from it, with the authorizer that the body specifies",
     "Api.DefaultRouteSettings: nothing is throttled",
     "Sessions.TimeToLiveSpecification: nothing is deleted by TTL",
     "Sessions.SSESpecification, PointInTimeRecoverySpecification: stored, without effect",

@@ -24,25 +24,36 @@ def a_log_group_that_depends_on_its_function(raw):
     raw["Resources"]["ReadLogs"]["DependsOn"] = "ReadFunction"
 
 
-def failures(function, version):
-    """The metrics of the requests that a version of a function failed: its error responses and its crashes."""
+def rollback_alarms(function, version):
+    """The alarms that roll back a version of a function: on its error responses, and on its crashes."""
     name = f"{title(function)}Function"
-    return [
-        {
+    number = {"Fn::GetAtt": [version, "Version"]}
+    common = {"Statistic": "Sum", "Period": 60, "Threshold": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold"}
+    return {
+        f"{title(function)}FailuresAlarm": common | {
+            "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-failures-${{{version}.Version}}"},
             "Namespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
             "MetricName": f"{title(function)}Failures",
-            "Dimensions": [{"Name": "Version", "Value": {"Fn::GetAtt": [version, "Version"]}}],
+            "Dimensions": [{"Name": "Version", "Value": number}],
+            "EvaluationPeriods": 5,
+            "DatapointsToAlarm": 2,
         },
-        {
+        f"{title(function)}CrashesAlarm": common | {
+            "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-crashes-${{{version}.Version}}"},
             "Namespace": "AWS/Lambda",
             "MetricName": "Errors",
             "Dimensions": [
                 {"Name": "FunctionName", "Value": {"Ref": name}},
                 {"Name": "Resource", "Value": {"Fn::Sub": f"${{{name}}}:live"}},
-                {"Name": "ExecutedVersion", "Value": {"Fn::GetAtt": [version, "Version"]}},
+                {"Name": "ExecutedVersion", "Value": number},
             ],
+            "EvaluationPeriods": 1,
         },
-    ]
+    }
+
+
+#: Properties of an alarm that do not decide when it goes off; another promise covers some of them.
+NOT_COMPARED = {"AlarmDescription", "AlarmActions", "OKActions", "TreatMissingData"}
 
 
 @promise("traffic shifts gradually to a new version, and back if that version fails requests")
@@ -54,29 +65,35 @@ def gradual_deployment(design):
     }
     for function in FUNCTIONS:
         properties = groups.get(f"{title(function)}FunctionDeploymentGroup", {}).get("Properties", {})
+        version = versions[f"{title(function)}Function"]
+        alarms = rollback_alarms(function, version)
         watched = [alarm["Name"] for alarm in properties.get("AlarmConfiguration", {}).get("Alarms", [])]
-        name = f"{title(function)}FailuresAlarm"
-        if watched != [{"Ref": name}]:
-            yield f"{function} is rolled back by {watched} and not by {name}"
+        if watched != [{"Ref": name} for name in alarms]:
+            yield f"{function} is rolled back by {watched} and not by {list(alarms)}"
+        if properties.get("AutoRollbackConfiguration", {}).get("Enabled") is not True:
+            yield f"{function} is not rolled back automatically"
         if "AllAtOnce" in tpl.text(properties.get("DeploymentConfigName", "AllAtOnce")):
             yield f"{function} is replaced all at once"
-        # Errors of another version must not roll back this one, which may be the fix.
-        alarm, version = design.resource(name), versions[f"{title(function)}Function"]
-        metrics = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
-        if metrics != failures(function, version):
-            yield f"{name} does not watch the new version only: {metrics}"
-        if f"${{{version}.Version}}" not in tpl.text(alarm.get("AlarmName", "")):
-            yield f"{name} is not replaced with the version, and so keeps the state of the previous one"
-        counted = design.resource(f"{title(function)}Failures")
-        (transformation,) = counted.get("MetricTransformations", [{}])
-        if (
-            counted.get("LogGroupName") != {"Ref": f"{title(function)}Logs"}
+        # Errors of another version must not roll back this one, which may be the fix; and an alarm whose name does
+        # not change with the version would keep the state of the previous one.
+        for name, expected in alarms.items():
+            there = {key: value for key, value in design.resource(name).items() if key not in NOT_COMPARED}
+            if there != expected:
+                yield f"{name} does not watch the new version as it should: {there}"
+        counted = {
+            "LogGroupName": {"Ref": f"{title(function)}Logs"},
             # A dimension must be a field of the pattern.
-            or counted.get("FilterPattern") != '{ ($.status >= 500) && ($.version = "*") }'
-            or transformation.get("MetricName") != f"{title(function)}Failures"
-            or transformation.get("Dimensions") != [{"Key": "Version", "Value": "$.version"}]
-        ):
-            yield f"{name} does not count the error responses in the log of {function}: {counted}"
+            "FilterPattern": '{ ($.status >= 500) && ($.version = "*") }',
+            "MetricTransformations": [{
+                "MetricNamespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
+                "MetricName": f"{title(function)}Failures",
+                "MetricValue": "1",
+                "Unit": "Count",
+                "Dimensions": [{"Key": "Version", "Value": "$.version"}],
+            }],
+        }
+        if design.resource(f"{title(function)}Failures") != counted:
+            yield f"the error responses in the log of {function} are not counted"
     # The emulator has no CodeDeploy, so no other test notices if it may not move an alias.
     there = {
         tpl.text(where)
@@ -115,6 +132,17 @@ def a_rollback_alarm_that_outlives_its_version(raw):
 
 
 @gradual_deployment.mutation
+def a_rollback_alarm_that_never_goes_off(raw):
+    raw["Resources"]["ReadFailuresAlarm"]["Properties"]["Threshold"] = 1000
+
+
+@gradual_deployment.mutation
+def error_responses_counted_elsewhere(raw):
+    transformation, = raw["Resources"]["ReadFailures"]["Properties"]["MetricTransformations"]
+    transformation["MetricNamespace"] = "Elsewhere"
+
+
+@gradual_deployment.mutation
 def uncounted_error_responses(raw):
     raw["Resources"]["ReadFailures"]["Properties"]["FilterPattern"] = "{ $.status >= 600 }"
 
@@ -124,9 +152,9 @@ def all_at_once(raw):
     raw["Parameters"]["DeploymentType"]["Default"] = "AllAtOnce"
 
 
-#: The longest that CloudFormation's names of the table are, for a stack's name of 100 characters: it appends
+#: The longest that CloudFormation's names of the table are, for the longest name of a stack: it appends
 #: the logical name and 13 characters. And the id of a role.
-LONGEST = {"Sessions": 100 + len("-Sessions-") + 13, "Role": 21}
+LONGEST = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21}
 
 
 @promise("a change to a function or to anything it refers to makes a new version")
@@ -151,6 +179,9 @@ def new_versions(design):
         referred = tpl.references(versioned, design.translated["Conditions"])
         for missing in sorted(referred - {first for first, *_ in named}):
             yield f"the alias of {function} would keep the old version if {missing} changes"
+        # A new version whose function has not changed is refused by Lambda, and the deployment fails.
+        for needless in sorted({first for first, *_ in named} - referred):
+            yield f"a change of {needless} does not change {function}, so Lambda would refuse the new version"
         longest = len(tpl.SUB.sub("", description)) + sum(
             longest_value(design.raw["Parameters"].get(first), first) for first, *_ in named
         )
@@ -196,6 +227,12 @@ def a_new_table_that_has_no_effect(raw):
 @new_versions.mutation
 def a_new_role_that_has_no_effect(raw):
     without("${ReadRole.RoleId}")(raw)
+
+
+@new_versions.mutation
+def a_version_for_what_the_function_does_not_use(raw):
+    description = raw["Resources"]["ReadFunction"]["Properties"]["VersionDescription"]
+    description["Fn::Sub"] += " ${LogRetention}"
 
 
 @new_versions.mutation

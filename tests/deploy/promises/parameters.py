@@ -3,7 +3,7 @@
 import template as tpl
 from contract import FUNCTIONS, POLICIES
 
-from .design import promise, title
+from .design import promise, statements, title
 
 
 @promise("reserved concurrency and tracing are off unless a parameter turns them on")
@@ -18,14 +18,28 @@ def by_parameter(design):
             yield f"{function} traces by default"
         if design.resource(name, Tracing="Active").get("TracingConfig", {}).get("Mode") != "Active":
             yield f"{function} does not trace"
-    tracers = design.resource("TracingPolicy", Tracing="Active").get("Roles", [])
-    if tracers != [{"Ref": f"{title(function)}Role"} for function in FUNCTIONS]:
-        yield f"traces may be sent by {tracers}"
+    # In the role itself: Lambda checks the permission when it creates a function that traces.
+    tracers = {
+        name
+        for name, statement in statements(design.with_parameters(Tracing="Active"))
+        if statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    }
+    if tracers != {f"{title(function)}Role" for function in FUNCTIONS}:
+        yield f"traces may be sent by {sorted(tracers)}"
 
 
 @by_parameter.mutation
 def tracing_by_default(raw):
     raw["Globals"]["Function"]["Tracing"] = "Active"
+    for function in FUNCTIONS:
+        description = raw["Resources"][f"{title(function)}Function"]["Properties"]["VersionDescription"]
+        description["Fn::Sub"] = description["Fn::Sub"].replace("${Tracing}", "Active")
+
+
+@by_parameter.mutation
+def a_function_that_may_not_send_traces(raw):
+    policies = raw["Resources"]["RotateRole"]["Properties"]["Policies"]
+    policies[:] = [one for one in policies if one.get("Fn::If", [""])[0] != "Traces"]
 
 
 @by_parameter.mutation
@@ -50,8 +64,9 @@ def configuration(design):
 
 
 @configuration.mutation
-def a_hard_coded_limit(raw):
-    raw["Globals"]["Function"]["Environment"]["Variables"]["MAX_TTL"] = 60
+def swapped_variables(raw):
+    variables = raw["Globals"]["Function"]["Environment"]["Variables"]
+    variables["DEFAULT_TTL"], variables["MAX_TTL"] = variables["MAX_TTL"], variables["DEFAULT_TTL"]
 
 
 @promise("every parameter has a description, a default and a constraint, and is used")

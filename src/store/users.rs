@@ -1,74 +1,80 @@
-//! The sessions of one user, found through the index.
+//! The sessions of a user, found through an index.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::expression::{self, Expression};
-use super::item::{self, ID, USER};
-use super::{SessionStore, StoreError, Update};
+use super::SessionStore;
+use super::call::WriteOutcome;
+use super::condition;
+use super::error::StoreError;
+use super::expression::projection;
+use super::item::{self, ID, USER, USER_INDEX};
 use crate::session::{Handle, Lifetime, Timestamp, User};
 
-/// The index of the table.
-pub(super) const USER_INDEX: &str = "user-index";
+/// Number of items that are read or deleted concurrently.
+const CONCURRENCY: usize = 16;
 
-/// How many items are read or deleted at a time.
-const AT_ONCE: usize = 16;
-
-/// A session as its owner sees it in a list.
+/// A session in the list of its owner.
 #[derive(Debug, Clone)]
-pub struct Listed {
-    /// Its public name.
+pub struct SessionSummary {
+    /// Public name.
     pub handle: Handle,
-    /// When it was made.
+    /// Moment of creation.
     pub created: Timestamp,
-    /// When it ends.
+    /// When the session ends.
     pub lifetime: Lifetime,
 }
 
 impl SessionStore {
-    /// The live sessions of a user, newest first (one `Query` for each 1 MB of the index, one
-    /// `GetItem` for each session: the index knows no expiry, or every touch would write to it).
+    /// Lists the live sessions of a user, newest first (one `Query` for each 1 MB of the index, one
+    /// `GetItem` for each session). The index does not contain the expiry, or every touch would
+    /// write to it.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for an item that this code did not write.
-    pub async fn list(&self, user: &User, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
+    pub async fn list(
+        &self,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Vec<SessionSummary>, StoreError> {
         let handles = self.handles(user).await?;
-        let listed: Vec<_> = stream::iter(handles)
-            .map(|handle| self.listed(handle, user, now))
-            .buffered(AT_ONCE)
+        let summaries: Vec<_> = stream::iter(handles)
+            .map(|handle| self.summary(handle, user, now))
+            .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        Ok(listed.into_iter().flatten().collect())
+        Ok(summaries.into_iter().flatten().collect())
     }
 
-    /// What the index does not know of a session, unless it is gone, is another's now or has moved.
-    async fn listed(
+    /// Reads the summary of a session. Returns `None` if it is not live, was rotated away or no
+    /// longer belongs to the user.
+    async fn summary(
         &self,
         handle: Handle,
         user: &User,
         now: Timestamp,
-    ) -> Result<Option<Listed>, StoreError> {
-        let item = match self.get(&handle, item::METADATA, now).await {
+    ) -> Result<Option<SessionSummary>, StoreError> {
+        let item = match self.live_item(&handle, item::METADATA, now).await {
             Err(StoreError::NotFound) => return Ok(None),
-            got => got?,
+            item => item?,
         };
         let metadata = item::metadata(&item)?;
         let is_listed = metadata.user.as_ref() == Some(user) && item::successor(&item)?.is_none();
-        Ok(is_listed.then_some(Listed {
+        Ok(is_listed.then_some(SessionSummary {
             handle,
             created: metadata.created,
             lifetime: metadata.lifetime,
         }))
     }
 
-    /// Ends every session of a user but one, and says how many it were (one `Query` for each 1 MB of
-    /// the index, one `DeleteItem` for each session).
+    /// Destroys all of a user's sessions except `keep`, and returns how many there were (one `Query`
+    /// for each 1 MB of the index, one `DeleteItem` for each session).
     ///
-    /// The index follows the table after a moment, so a session that was only just made may be
-    /// missed: calling a second time finds it.
+    /// The index is eventually consistent, so this may miss a session that was created a moment ago.
+    /// A second call finds it.
     ///
     /// # Errors
-    /// Those of the store; some sessions may have ended then.
+    /// Errors of the calls. Some sessions may be destroyed by then.
     pub async fn revoke_all(
         &self,
         user: &User,
@@ -79,49 +85,49 @@ impl SessionStore {
         handles.retain(|handle| Some(handle) != keep);
         let revoked: Vec<_> = stream::iter(handles)
             .map(|handle| self.revoke_any(user, handle, now))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await?;
         Ok(revoked.into_iter().filter(|&was_session| was_session).count())
     }
 
-    /// Ends one session of a user by its handle (one `DeleteItem`).
+    /// Destroys one session of a user (one `DeleteItem`).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where it is no live session of this user.
+    /// [`StoreError::NotFound`] if the user has no live session with this handle.
     pub async fn revoke(
         &self,
         user: &User,
         handle: &Handle,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        match self.delete(handle, Expression::if_live(now).and_user(user)).await? {
-            Update::Done(_) => Ok(()),
-            Update::Refused(_) => Err(StoreError::NotFound),
+        match self.delete_item(handle, condition::if_live_and_owned(user, now)).await? {
+            WriteOutcome::Applied(_) => Ok(()),
+            WriteOutcome::Refused(_) => Err(StoreError::NotFound),
         }
     }
 
-    /// Ends what is under a handle if it is this user's, and says whether it was a session: an id
-    /// that the session moved away from is ended too, and is none.
+    /// Deletes an item of a user, and returns whether it was a live session. An id in its grace period
+    /// is deleted too, but is not a session.
     async fn revoke_any(
         &self,
         user: &User,
         handle: Handle,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        match self.delete(&handle, Expression::if_live(now).and_user(user)).await? {
-            Update::Done(_) => Ok(true),
-            Update::Refused(Some(item)) if item::successor(&item)?.is_some() => {
-                self.delete(&handle, Expression::if_user(user)).await?;
+        match self.delete_item(&handle, condition::if_live_and_owned(user, now)).await? {
+            WriteOutcome::Applied(_) => Ok(true),
+            WriteOutcome::Refused(Some(item)) if item::successor(&item)?.is_some() => {
+                self.delete_item(&handle, condition::if_owned(user)).await?;
                 Ok(false)
             }
-            Update::Refused(_) => Ok(false),
+            WriteOutcome::Refused(_) => Ok(false),
         }
     }
 
-    /// The handles of all items of a user, newest first.
+    /// Reads the handles of all items of a user, newest first.
     async fn handles(&self, user: &User) -> Result<Vec<Handle>, StoreError> {
-        let (projection, mut names) = expression::projection(&[ID]);
+        let (projection, mut names) = projection(&[ID]);
         names.insert(format!("#{USER}"), USER.to_owned());
         let mut handles = Vec::new();
         let mut from = None;
@@ -131,7 +137,7 @@ impl SessionStore {
                 .query()
                 .table_name(&*self.table)
                 .index_name(USER_INDEX)
-                .key_condition_expression("#user = :user")
+                .key_condition_expression(format!("#{USER} = :user"))
                 .expression_attribute_values(":user", item::text(user.expose()))
                 .set_expression_attribute_names(Some(names.clone()))
                 .projection_expression(&projection)
@@ -142,7 +148,7 @@ impl SessionStore {
                 .interceptor(self.meter.clone())
                 .send()
                 .await?;
-            self.meter.consumed(output.consumed_capacity());
+            self.meter.add_capacity(output.consumed_capacity());
             for item in output.items() {
                 handles.push(item::handle(item)?);
             }

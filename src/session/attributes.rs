@@ -1,0 +1,102 @@
+//! Attributes of a session that callers name: its owner, and the media type of its data.
+
+use std::fmt;
+
+/// Owner of a session. Owners are personal data, so `Debug` hides them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User(String);
+
+impl User {
+    /// Maximum length, in characters.
+    pub const MAX_LENGTH: usize = 256;
+
+    /// Parses a name. Returns `None` unless it is 1 to [`Self::MAX_LENGTH`] visible ASCII characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let length = (1..=Self::MAX_LENGTH).contains(&text.len());
+        (length && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the name in clear.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("User([redacted])")
+    }
+}
+
+/// Media type of a session's data, kept exactly as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaType(String);
+
+impl MediaType {
+    /// Maximum length, in characters.
+    pub const MAX_LENGTH: usize = 255;
+
+    /// Parses a media type. Returns `None` unless it is `type/subtype` in tokens, with parameters
+    /// after a `;` in printable ASCII, and at most [`Self::MAX_LENGTH`] long (RFC 9110, 8.3.1).
+    pub fn parse(text: &str) -> Option<Self> {
+        let token = |part: &str| !part.is_empty() && part.bytes().all(is_token);
+        let essence = text.split(';').next().unwrap_or_default().trim_end();
+        let (kind, subtype) = essence.split_once('/')?;
+        let printable = |b: u8| b.is_ascii_graphic() || b == b' ' || b == b'\t';
+        (text.len() <= Self::MAX_LENGTH
+            && token(kind)
+            && token(subtype)
+            && text.bytes().all(printable))
+        .then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the media type as it was sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the data is JSON: `application/json` or any type with the suffix `+json` (RFC 6839).
+    pub fn is_json(&self) -> bool {
+        let essence = self.0.split(';').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json")
+    }
+}
+
+impl Default for MediaType {
+    /// Returns the media type of unlabelled data (RFC 9110, 8.3).
+    fn default() -> Self {
+        Self("application/octet-stream".to_owned())
+    }
+}
+
+/// Whether the byte is a `tchar` of RFC 9110, 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn media_types_are_validated_and_kept_exactly() {
+        for good in ["text/plain", "application/vnd.api+json; charset=\"utf-8\"", "a/b ;c=d"] {
+            assert_eq!(MediaType::parse(good).map(|m| m.0).as_deref(), Some(good));
+        }
+        let parameter = |length: usize| format!("a/b;{}", "c".repeat(length - 4));
+        assert!(MediaType::parse(&parameter(255)).is_some());
+        assert!(MediaType::parse(&parameter(256)).is_none());
+        for bad in ["", "text", "/", "text/", "/plain", "te xt/plain", "a/b\r\nX: y", "a/b;é"] {
+            assert!(MediaType::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn users_are_visible_ascii(text in "\\PC{0,300}") {
+            let visible = text.bytes().all(|b| (0x21..=0x7e).contains(&b));
+            prop_assert_eq!(User::parse(&text).is_some(), visible && (1..=256).contains(&text.len()));
+        }
+    }
+}
