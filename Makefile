@@ -1,47 +1,53 @@
-# Everything that a person does with this project. `make` alone lists it.
+# The commands of this project. `make` alone lists them.
 
 PORT ?= 9000
 DYNAMODB_PORT ?= 8000
-# The stack that `make deploy` makes. Region and account are the AWS SDKs' own: AWS_REGION, AWS_PROFILE.
+# Name of the stack that `make deploy` deploys. Region and account come from AWS_REGION and AWS_PROFILE.
 STACK ?= session-api
-# What it is built for: arm64 or x86_64, the answer to the last deployment's question by default.
+# Processor of the deployed functions: arm64 or x86_64. By default that of the last deployment.
 ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture)
 
-# Where `make bench` leaves its results; benches/results is what the README shows.
+# Folder for the results of `make bench`. The README shows those in benches/results.
 RESULTS ?= target/bench/results
 
-# Tools in environments of their own, by the pins of one file each: theirs do not fit together.
+# The tools conflict with each other, so each group has a virtual environment and a file of pinned versions.
 SAM := .tools/sam/bin
 EMULATOR := .tools/emulator/bin
 CHECKOV := .tools/checkov/bin
-# The processor of this machine: what is deployed into the emulator runs here.
+LINT := .tools/lint/bin
+# Processor of this machine, where the emulator runs the functions.
 MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(PATH)
+# The oldest Rust that compiles the project. Cargo.toml is the only place that decides it.
+RUST := $(shell sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml)
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-api test-deploy bench costs lint lint-rust lint-template deploy destroy-stack tools
+.PHONY: help run test test-api test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PORT=…)
-	@cargo run --locked --example local -- --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
+run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PORT=…)
+	@cargo build --locked --example local --bins
+	@target/debug/examples/local --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
-test: test-api test-deploy ## pass all tests
+test: test-api test-deploy ## run all tests
 
-test-api: tools ## pass the tests of the API; DYNAMODB_ENDPOINT=http://… runs them against another engine
+test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… for another database engine)
 	cargo test --locked -- --include-ignored
 
-# The functions are built for this machine, and beside what `make deploy` builds.
-test-deploy: tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test that from outside
+# The functions are built for this machine, in another folder than that of `make deploy`.
+test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
 	sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
-# Everything goes into one target folder: what the floor and the product share is built once.
+# One target folder for everything, so that shared dependencies are compiled once.
 bench: export CARGO_TARGET_DIR := $(CURDIR)/target
-bench: tools ## measure the functions beside what else there is, in some minutes (RESULTS=…)
+bench: rust tools ## measure the functions and their peers, in about ten minutes (RESULTS=…)
 	-benches/peers/install .tools/peers
 	cargo lambda build --locked --release
 	cargo lambda build --locked --release --output-format zip
@@ -50,19 +56,41 @@ bench: tools ## measure the functions beside what else there is, in some minutes
 	done
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- --results $(RESULTS)
 
-costs: .tools/emulator/installed ## calculate the costs in the documents anew, after a change of prices or alarms
+costs: .tools/emulator/installed ## update the costs in the documents after a change of prices or alarms
 	$(EMULATOR)/python -B tests/deploy/costs.py
 
-lint: lint-rust lint-template ## check format and lints
+lint: lint-rust lint-dependencies lint-scripts lint-template ## check formatting, lints, dependencies and the template
 
-lint-rust:
+# The documents that repeat the Rust version must agree with Cargo.toml.
+lint-rust: rust
+	@! grep -nE '(Rust|rust-version =) "?[0-9]+\.[0-9]' *.md docs/*.md benches/*.md benches/Cargo.toml | grep -vF '$(RUST)' || \
+		{ echo "error: Cargo.toml requires Rust $(RUST)" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	cargo fmt --check --all --manifest-path benches/Cargo.toml
 	cargo clippy --locked --all-targets --workspace --manifest-path benches/Cargo.toml --target-dir target -- -D warnings
 
-# Both linters see the template as it is written and as SAM translates it: each form hides something. Only
-# the translated one has the resources that SAM adds, and with them the whole graph of dependencies.
+# The versions of Cargo.lock count, and the crates of every platform in deny.toml. cargo-shear finds unused ones.
+lint-dependencies: rust .tools/lint/installed
+	cargo deny --locked check licenses bans sources
+	@tests/lint/advisories
+	cargo shear --locked
+	python3 -B tests/lint/imports.py src
+
+lint-scripts: .tools/lint/installed
+	ruff check --no-cache
+	ruff format --no-cache --check
+	shellcheck $$(grep -rlE '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers deploy examples tests)
+
+format: rust .tools/lint/installed ## format the Rust and Python code
+	cargo fmt
+	cargo fmt --all --manifest-path benches/Cargo.toml
+	ruff check --no-cache --fix-only --select I
+	ruff format --no-cache
+
+# Both linters check the template as it is written and as SAM translates it. Only the translated template has the
+# resources that SAM adds, and all dependencies between resources.
 lint-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	@mkdir -p .aws-sam
@@ -70,22 +98,45 @@ lint-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/ins
 	cfn-lint --template template.yaml .aws-sam/translated.json
 	$(CHECKOV)/checkov --file template.yaml .aws-sam/translated.json
 
-deploy: tools .tools/sam/installed ## build and deploy to your AWS account (STACK=…, ARCHITECTURE=…)
+deploy: rust tools .tools/sam/installed ## build, and deploy to your AWS account (STACK=…, ARCHITECTURE=…)
+	@$(MAKE) --no-print-directory rust-target-$(ARCHITECTURE:arm64=aarch64)-unknown-linux-gnu
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(SAM)/python -B deploy/stack.py restrict --built-for $(ARCHITECTURE)
 	sam deploy --guided --stack-name $(STACK)
 	@$(SAM)/python -B deploy/stack.py call
 
-destroy-stack: .tools/sam/installed ## delete the stack but for the sessions (STACK=…)
+destroy-stack: .tools/sam/installed ## delete the stack, but keep the sessions (STACK=…)
 	@$(SAM)/python -B deploy/stack.py destroy $(if $(filter command environment,$(firstword $(origin STACK))),--stack-name $(STACK))
+
+# Fails unless Rust is new enough.
+rust:
+	@found=$$(rustc --version 2>/dev/null | cut -d ' ' -f 2); \
+	if [ -z "$$found" ]; then \
+		echo "error: Rust $(RUST) or newer is required, and rustc was not found. See https://rustup.rs" >&2; exit 1; \
+	elif ! printf '%s\n' $(RUST) "$${found%%-*}" | sort -V -c 2>/dev/null; then \
+		echo "error: Rust $(RUST) or newer is required; this is $$found. Run: rustup update stable" >&2; exit 1; \
+	fi
+
+# Installs Rust's standard library for another platform, unless it is there.
+rust-target-%:
+	@if ! [ -d "$$(rustc --print sysroot)/lib/rustlib/$*/lib" ]; then \
+		echo "Installing the Rust target $*"; \
+		rustup target add $* || { echo "error: the Rust target $* is required. Run: rustup target add $*" >&2; exit 1; }; \
+	fi
 
 tools: .venv/installed
 
-# A virtual environment of the project's own, made anew when the pinned versions change.
+# A stamp file is older than its requirements after a change of pinned versions: then the tools are installed again.
 .venv/installed: requirements.txt
 	@echo "Installing the tools of $< into .venv"
 	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.tools/lint/installed: tests/lint/requirements.txt
+	@echo "Installing the tools of $< into .tools/lint"
+	@python3 -m venv .tools/lint
+	@.tools/lint/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .tools/%/installed: tests/deploy/requirements/%.txt

@@ -125,9 +125,13 @@ class Stack:
         account = self.description["StackId"].split(":")[4]
         print(f"\nThe stack {self.name} of account {account} in {self.region} will be deleted.")
         if attachments:
-            print(ATTACHED.format(attachments="\n".join(
-                f"- {kind} {name}: {policy.split('/')[-1]}" for policy, kind, name in attachments
-            )))
+            print(
+                ATTACHED.format(
+                    attachments="\n".join(
+                        f"- {kind} {name}: {policy.split('/')[-1]}" for policy, kind, name in attachments
+                    )
+                )
+            )
         if prompts:
             question = "Detach the policies and delete the stack?" if attachments else "Delete it?"
             detach = asks(f"{question} [y/N]: ")
@@ -217,8 +221,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["architecture", "restrict", "call", "destroy"])
     parser.add_argument("--stack-name", default=saved("stack_name"))
-    parser.add_argument("--template", type=Path, default=ROOT / ".aws-sam" / "build" / "template.yaml",
-                        help="restrict: the built template")
+    parser.add_argument(
+        "--template",
+        type=Path,
+        default=ROOT / ".aws-sam" / "build" / "template.yaml",
+        help="restrict: the built template",
+    )
     parser.add_argument("--built-for", help="restrict: the processor that the functions were built for")
     parser.add_argument("--no-prompts", action="store_true", help="destroy: do not ask")
     parser.add_argument("--detach", action="store_true", help="destroy: detach the policies from whoever has them")

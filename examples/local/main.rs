@@ -1,16 +1,20 @@
-//! The whole session API on this machine: DynamoDB, embedded, and the functions behind
-//! `cargo lambda watch`, which routes as API Gateway does. `make run` starts it.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+//! Serves the session API on this machine: an embedded DynamoDB, and the functions behind
+//! `cargo lambda watch`, which routes requests as API Gateway does. `make run` starts it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for a person")]
 
+mod log;
 mod table;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
 use dynoxide::Database;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +37,7 @@ struct Options {
 }
 
 const TABLE: &str = "sessions";
-/// One request to each function that it refuses by itself, which shows that it runs.
+/// One invalid request for each function. A function that refuses it is running.
 const PROBES: [(&str, &str); 4] = [
     ("GET", "/session"),
     ("POST", "/session/touch"),
@@ -62,6 +66,9 @@ async fn run(options: Options) -> Outcome {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
+    let console = Arc::new(Console::new());
+    console.print(watch.stdout.take());
+    console.print(watch.stderr.take());
     let serve = async {
         wait_for_functions(options.port).await?;
         print_session(options.port);
@@ -73,13 +80,50 @@ async fn run(options: Options) -> Outcome {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
+    console.stopping.store(true, Ordering::Relaxed);
     stop(watch).await?;
     ended
 }
 
-/// Starts everything and gives the emulator, which starts a function at its first request.
+/// Prints what the functions log.
+struct Console {
+    /// How many requests are still to come that only show that a function runs.
+    probes: AtomicUsize,
+    /// Whether to drop everything, because a process that is being stopped complains.
+    stopping: AtomicBool,
+}
+
+impl Console {
+    fn new() -> Self {
+        Self { probes: AtomicUsize::new(PROBES.len()), stopping: AtomicBool::new(false) }
+    }
+
+    /// Prints the lines of a stream until it ends. Reads on while stopping: a writer must not block.
+    fn print(self: &Arc<Self>, stream: Option<impl AsyncRead + Unpin + Send + 'static>) {
+        let Some(stream) = stream else { return };
+        let console = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stream).split(b'\n');
+            while let Ok(Some(line)) = lines.next_segment().await {
+                let line = String::from_utf8_lossy(&line);
+                if !console.hides(&line) {
+                    println!("{}", log::readable(&line));
+                }
+            }
+        });
+    }
+
+    fn hides(&self, line: &str) -> bool {
+        let take = |probes: usize| probes.checked_sub(1);
+        self.stopping.load(Ordering::Relaxed)
+            || log::is_request(line)
+                && self.probes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+}
+
+/// Starts everything and returns the emulator, which starts a function at its first request.
 async fn start(options: &Options) -> Outcome<Child> {
-    // cargo-lambda says nothing of use when its port is taken.
+    // cargo-lambda's own error does not name the port.
     drop(bind(options.port, "the API").await?);
     let endpoint = start_dynamodb(options).await?;
     compile().await?;
@@ -87,9 +131,9 @@ async fn start(options: &Options) -> Outcome<Child> {
     let watch = cargo()
         .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
-        // Otherwise a function answers one request at a time, and a slow one holds up the rest.
+        // By default a function handles one request at a time, and a slow one delays the rest.
         .args(["--concurrency", "8"])
-        // Of cargo-lambda's own log the warnings; of the functions' what is asked for.
+        // cargo-lambda logs warnings. The functions log at the level of the option.
         .env("RUST_LOG", "warn,watchexec=off")
         .args(["--env-var", &format!("RUST_LOG={}", options.log)])
         .env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)
@@ -98,15 +142,17 @@ async fn start(options: &Options) -> Outcome<Child> {
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .env("TABLE_NAME", TABLE)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
     Ok(watch.map_err(|error| format!("cargo: {error}"))?)
 }
 
-/// Ends the functions and their emulator, all in one process group.
+/// Stops the functions and their emulator, which are one process group.
 async fn stop(mut watch: Child) -> Outcome {
     if let Some(group) = watch.id() {
-        // The shell's own `kill`: the program of that name is not on every machine.
+        // The shell's own `kill`, because not every machine has the program.
         Command::new("sh").args(["-c", &format!("kill -s INT -- -{group}")]).status().await?;
         if tokio::time::timeout(Duration::from_secs(5), watch.wait()).await.is_err() {
             Command::new("sh").args(["-c", &format!("kill -s KILL -- -{group}")]).status().await?;
@@ -120,11 +166,11 @@ async fn bind(port: u16, what: &str) -> Outcome<TcpListener> {
     Ok(listener.map_err(|error| format!("port {port} for {what}: {error}; choose another"))?)
 }
 
-/// Serves an embedded DynamoDB with the table of the template, and gives its URL.
+/// Serves an embedded DynamoDB with the table of the template, and returns its URL.
 async fn start_dynamodb(options: &Options) -> Outcome<String> {
     std::fs::create_dir_all(&options.data)
         .map_err(|error| format!("{}: {error}", options.data.display()))?;
-    // Another table in the template is another file here, and not an old table that looks like it.
+    // A change of the table in the template starts a new file: the old one has another schema.
     let file = options.data.join(format!("{:016x}.sqlite", table::fingerprint()?));
     let database = Database::new(&file.to_string_lossy())?;
     let listener = bind(options.dynamodb_port, "DynamoDB").await?;
@@ -140,19 +186,22 @@ async fn start_dynamodb(options: &Options) -> Outcome<String> {
     });
     let at = endpoint.clone();
     tokio::task::spawn_blocking(move || table::create(&at, TABLE)).await??;
-    println!("DynamoDB is at {endpoint}, its table {TABLE:?} in {}.", file.display());
+    println!("DynamoDB is at {endpoint}. Its table {TABLE:?} is in {}.", file.display());
     Ok(endpoint)
 }
 
-/// Compiles the functions, so that no first request waits for it.
+/// Compiles the functions, so that the first requests do not wait for the compiler.
 async fn compile() -> Outcome {
-    println!("Compiling the functions.");
-    let built = cargo().args(["build", "--locked", "--bins"]).status().await?;
+    let built = cargo()
+        .args(["build", "--locked", "--quiet", "--bins"])
+        .kill_on_drop(true)
+        .status()
+        .await?;
     if built.success() { Ok(()) } else { Err("the functions do not compile".into()) }
 }
 
-/// Cargo as a shell would start it. The variables that the cargo around this program has set would
-/// make another build of what is compiled already.
+/// Cargo as a shell would start it. With the variables that a surrounding cargo has set, it would
+/// compile everything again.
 fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     let set_by_cargo =
@@ -165,33 +214,33 @@ fn cargo() -> Command {
     cargo
 }
 
-/// Waits until every function has answered a request.
+/// Waits until every function has responded to a request.
 async fn wait_for_functions(port: u16) -> Outcome {
     for (method, path) in PROBES {
         let url = format!("http://localhost:{port}{path}");
-        let mut answered = probe(method, &url).await;
+        let mut response = probe(method, &url).await;
         for _ in 0..100 {
-            if answered.is_ok() {
+            if response.is_ok() {
                 break;
             }
             // The emulator takes a moment until it listens.
             tokio::time::sleep(Duration::from_millis(100)).await;
-            answered = probe(method, &url).await;
+            response = probe(method, &url).await;
         }
-        match answered.map_err(|error| format!("{method} {path} does not answer: {error}"))? {
+        match response.map_err(|error| format!("{method} {path} does not respond: {error}"))? {
             400 => {}
-            status => return Err(format!("{method} {path} answered {status}").into()),
+            status => return Err(format!("{method} {path} responded {status}").into()),
         }
     }
     Ok(())
 }
 
-/// Sends a request and gives the status of the answer.
+/// Sends a request and returns the status of the response.
 async fn probe(method: &'static str, url: &str) -> Outcome<u16> {
     let request = ureq::http::Request::builder().method(method).uri(url).body(())?;
     let agent: ureq::Agent = ureq::config::Config::builder()
         .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(10)))
+        .timeout_global(Some(Duration::from_secs(120)))
         .build()
         .into();
     let sent = tokio::task::spawn_blocking(move || agent.run(request)).await?;
@@ -213,6 +262,7 @@ The session API is ready at http://localhost:{port}. In another terminal:
   curl -i $API/session -H "Session-Id: $ID" -X DELETE
   curl -i $API/session -H "Session-Id: $ID"
 
-Ctrl-C ends it; the sessions are kept for the next time."#
+Press Ctrl-C to stop. The sessions are kept for the next run.
+"#
     );
 }

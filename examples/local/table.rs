@@ -1,19 +1,19 @@
-//! The sessions' table as `template.yaml` defines it, made in a DynamoDB that is not AWS's.
+//! Creates the table of `template.yaml` in a DynamoDB outside AWS.
 //!
-//! Shared with the integration tests, so that no table is ever made from anything but the template.
+//! The integration tests share it, so that every table has the schema of the template.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::{Map, Value, json};
 
-/// Calls a DynamoDB operation by its name, and gives its answer or its error message.
+/// Calls a DynamoDB operation by its name. Returns its output or its error message.
 ///
-/// The signature is a form only: neither engine checks one.
+/// The signature is a placeholder: no local engine checks it.
 pub(crate) fn call(endpoint: &str, operation: &str, parameters: &Value) -> Result<Value, String> {
     let agent: ureq::Agent =
         ureq::config::Config::builder().http_status_as_error(false).build().into();
     let credential = "Credential=local/20260101/us-east-1/dynamodb/aws4_request";
-    let mut answer = agent
+    let mut response = agent
         .post(endpoint)
         .header("Content-Type", "application/x-amz-json-1.0")
         .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
@@ -24,15 +24,15 @@ pub(crate) fn call(endpoint: &str, operation: &str, parameters: &Value) -> Resul
         )
         .send(parameters.to_string())
         .map_err(|error| format!("no DynamoDB at {endpoint}: {error}"))?;
-    let body = answer.body_mut().read_to_string().map_err(|error| error.to_string())?;
-    if answer.status().is_success() {
+    let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
+    if response.status().is_success() {
         serde_json::from_str(&body).map_err(|error| error.to_string())
     } else {
         Err(body)
     }
 }
 
-/// Makes the table under this name, with its indexes and its TTL, unless it is there already.
+/// Creates the table under this name, with its indexes and its TTL, unless it exists.
 pub(crate) fn create(endpoint: &str, name: &str) -> Result<(), String> {
     let defined = definition()?;
     let mut table = Map::from_iter([("TableName".to_owned(), json!(name))]);
@@ -50,14 +50,14 @@ pub(crate) fn create(endpoint: &str, name: &str) -> Result<(), String> {
 }
 
 /// A number that changes with the definition of the table.
-#[allow(dead_code, reason = "the tests make each table anew")]
+#[allow(dead_code, reason = "the tests create a new table each time")]
 pub(crate) fn fingerprint() -> Result<u64, String> {
     let mut hasher = DefaultHasher::new();
     definition()?.to_string().hash(&mut hasher);
     Ok(hasher.finish())
 }
 
-/// The properties of the table in the template, which are those of DynamoDB's `CreateTable`.
+/// Properties of the table in the template, which are parameters of DynamoDB's `CreateTable`.
 fn definition() -> Result<Value, String> {
     let template = include_str!("../../template.yaml");
     let template: serde_yaml_ng::Value =

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../../examples/local/log.rs"]
+mod readable_log;
 #[path = "../../examples/local/table.rs"]
 mod table;
 

@@ -6,9 +6,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import template as tpl  # noqa: E402
-from contract import ROUTE  # noqa: E402
-from emulator import IGNORED, Emulator, Stack  # noqa: E402
+import template as tpl
+from contract import ROUTE
+from emulator import IGNORED, Emulator, Stack
 
 
 def pytest_configure(config):
@@ -81,11 +81,16 @@ class Matrix:
                 place = where or "the table"
                 need = self.needs.get((function, action, where), "")
                 if need or "allowed" in outcomes:
-                    rows.append((
-                        function, action, place, need or "-",
-                        "yes" if "allowed" in outcomes else "no",
-                        "yes" if "refused" in outcomes else "no",
-                    ))
+                    rows.append(
+                        (
+                            function,
+                            action,
+                            place,
+                            need or "-",
+                            "yes" if "allowed" in outcomes else "no",
+                            "yes" if "refused" in outcomes else "no",
+                        )
+                    )
                 else:
                     refused[place] = refused.get(place, 0) + 1
             rows += [
@@ -93,7 +98,7 @@ class Matrix:
                 for place, count in refused.items()
             ]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
 
 
 MATRIX = Matrix()

@@ -65,11 +65,15 @@ def table(heading, rows):
 
 def million_requests():
     rows = [(part, how, cents(dollars), cents(dollars)) for part, how, dollars in gateway_and_function()]
-    rows.insert(3, (
-        "DynamoDB: one unit per read of up to 4 KB, per write of up to 1 KB",
-        f"${usd('read_units'):.3f}, ${usd('write_units'):.3f} per million units",
-        cents(usd("read_units")), cents(usd("write_units")),
-    ))
+    rows.insert(
+        3,
+        (
+            "DynamoDB: one unit per read of up to 4 KB, per write of up to 1 KB",
+            f"${usd('read_units'):.3f}, ${usd('write_units'):.3f} per million units",
+            cents(usd("read_units")),
+            cents(usd("write_units")),
+        ),
+    )
     read, write = request("read", 1), request("write", 1)
     rows.append(("total", "", f"**${cents(read)}**", f"**${cents(write)}**"))
     return table(("", "price", "a million reads", "a million writes"), rows)
@@ -87,7 +91,17 @@ def comparison():
             units = f"{cost['capacity']:g}, {cost['php_capacity']:g}"
             row += [units, f"${cents(ours)}", f"${cents(ours + nat(data))}", f"${cents(php)}"]
         rows.append(row)
-    heading = ("data", "read: units, PHP's", "ours", "through NAT", "PHP's", "write: units, PHP's", "ours", "through NAT", "PHP's")
+    heading = (
+        "data",
+        "read: units, PHP's",
+        "ours",
+        "through NAT",
+        "PHP's",
+        "write: units, PHP's",
+        "ours",
+        "through NAT",
+        "PHP's",
+    )
     return table(heading, rows)
 
 
@@ -116,7 +130,13 @@ def price(name):
 
 def prices():
     rows = [
-        (f"[{name.replace('_', ' ')}]({one['page']})", f"{one['usd']:.10f}".rstrip("0").ljust(4, "0"), one["per"], one["as_of"], one["read_at"])
+        (
+            f"[{name.replace('_', ' ')}]({one['page']})",
+            f"{one['usd']:.10f}".rstrip("0").ljust(4, "0"),
+            one["per"],
+            one["as_of"],
+            one["read_at"],
+        )
         for name, one in PRICES.items()
     ]
     return table(("", "$", "per", "as of", "read at"), rows)

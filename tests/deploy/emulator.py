@@ -135,10 +135,22 @@ class Emulator:
         overrides = {"Architecture": machine()} | parameters
         return subprocess.run(
             [
-                "sam", "deploy", "--template-file", template, "--stack-name", stack,
-                "--s3-bucket", BUCKET, "--region", REGION,
-                "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
-                "--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items()),
+                "sam",
+                "deploy",
+                "--template-file",
+                template,
+                "--stack-name",
+                stack,
+                "--s3-bucket",
+                BUCKET,
+                "--region",
+                REGION,
+                "--capabilities",
+                "CAPABILITY_IAM",
+                "--no-confirm-changeset",
+                "--no-progressbar",
+                "--parameter-overrides",
+                *(f"{name}={value}" for name, value in overrides.items()),
             ],
             env=self.environment(),
             cwd=self.folder,
@@ -156,9 +168,7 @@ class Emulator:
             aws_secret_access_key=credentials.secret_key,
             aws_session_token=credentials.token,
             # The tests expect refusals, so they must not be retried.
-            config=Config(
-                retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False
-            ),
+            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False),
         )
 
 
@@ -259,7 +269,7 @@ class Stack:
         """The value of `Ref`, `Fn::Sub` and `Fn::GetAtt` for the resources of the stack."""
         if isinstance(value, str):
             return value
-        (function, argument), = value.items()
+        ((function, argument),) = value.items()
         if function == "Ref":
             return self._reference(argument)
         if function == "Fn::Sub":
@@ -279,9 +289,9 @@ class Stack:
             return pseudo[name]
         logical, _, attribute = name.partition(".")
         if attribute == "Arn":
-            return self.emulator.client("lambda").get_function(
-                FunctionName=self.resources[logical]
-            )["Configuration"]["FunctionArn"]
+            return self.emulator.client("lambda").get_function(FunctionName=self.resources[logical])["Configuration"][
+                "FunctionArn"
+            ]
         return self.resources[logical]
 
     # Callers
@@ -315,9 +325,7 @@ class Stack:
         got = response["Credentials"]
         return Credentials(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
 
-    def call(
-        self, credentials, method, path, headers=None, body=None, tamper=None, api=None
-    ) -> Response:
+    def call(self, credentials, method, path, headers=None, body=None, tamper=None, api=None) -> Response:
         """Sends a request to the API, signed if there are credentials."""
         # The API's host name does not resolve here. The emulator reads the Host header.
         host = f"{api or self.api_id}.execute-api.localhost:{self.emulator.port}"
@@ -354,9 +362,7 @@ class Stack:
         logs = self.emulator.client("logs")
         group = self.resources[f"{function.capitalize()}Logs"]
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        return sum(
-            event["message"].startswith("START ") for page in pages for event in page["events"]
-        )
+        return sum(event["message"].startswith("START ") for page in pages for event in page["events"])
 
 
 def handle_of(session):

@@ -39,16 +39,12 @@ Loader.add_multi_constructor("!", _short_form)
 
 
 def load(path):
-    return yaml.load(Path(path).read_text(), Loader)  # noqa: S506: a SafeLoader's child
+    return yaml.load(Path(path).read_text(), Loader)  # Loader is a SafeLoader
 
 
 def of_type(document, kind):
     """The resources of a type, by logical name."""
-    return {
-        name: resource
-        for name, resource in document["Resources"].items()
-        if resource["Type"] == kind
-    }
+    return {name: resource for name, resource in document["Resources"].items() if resource["Type"] == kind}
 
 
 class NoPolicies:
@@ -132,7 +128,7 @@ def cycle(graph):
 
     def visit(name, path):
         if name in path:
-            return [*path[path.index(name):], name]
+            return [*path[path.index(name) :], name]
         if name in done:
             return []
         found = next(filter(None, (visit(after, [*path, name]) for after in sorted(graph[name]))), [])
@@ -159,7 +155,7 @@ def decide(translated, values):
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
-            (name, argument), = node.items()
+            ((name, argument),) = node.items()
             if name == "Ref" and argument == "AWS::NoValue":
                 return NOTHING
             if name == "Ref" and argument in values:

@@ -3,8 +3,8 @@
 import itertools
 
 import pytest
-
 from botocore.credentials import Credentials
+
 from contract import FUNCTIONS, POLICIES, ROUTES
 
 
@@ -64,7 +64,9 @@ def test_policy_allows_its_routes_and_no_others(stack, callers, session, policy,
     response = stack.request(callers[policy], route, session)
     ran = stack.runs(route.function) - before
     if route.key in POLICIES[policy]:
-        assert (response.status, ran) == (route.status, 1), f"{policy} must allow {route.key}: {response}, run {ran} times"
+        assert (response.status, ran) == (route.status, 1), (
+            f"{policy} must allow {route.key}: {response}, run {ran} times"
+        )
     else:
         assert (response.status, ran) == (403, 0), f"{policy} must not allow {route.key}: {response}, run {ran} times"
 

@@ -35,8 +35,10 @@ def within_a_tenth(measured, documented):
 
 def test_log_line_of_a_function_is_as_long_as_documented(stack, app, session):
     stack.call(app, "GET", "/session", {"session-id": session})
-    pages = stack.emulator.client("logs").get_paginator("filter_log_events").paginate(
-        logGroupName=f"/aws/lambda/{STACK}/read"
+    pages = (
+        stack.emulator.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=f"/aws/lambda/{STACK}/read")
     )
     messages = [event["message"].strip() for page in pages for event in page["events"]]
     lines = [message for message in messages if message.startswith("{") and json.loads(message).get("status") == 200]

@@ -60,7 +60,8 @@ def test_example_creates_a_session(stack, app, tmp_path, example, kind):
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-        } | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+        }
+        | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -74,7 +75,7 @@ def test_example_creates_a_session(stack, app, tmp_path, example, kind):
 
 def test_api_document_lists_every_route():
     text = (tpl.ROOT / "docs" / "api.md").read_text()
-    table = text[text.index("## Routes"):text.index("## Headers")]
+    table = text[text.index("## Routes") : text.index("## Headers")]
     listed = set()
     for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):
         listed |= set(re.findall(r"`([A-Z]+ /[a-z/{}]+)`", row))

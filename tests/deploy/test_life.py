@@ -46,7 +46,9 @@ def test_session_lives_from_create_to_destroy(stack, app):
     assert again.headers["etag"] == replaced.headers["etag"], "a touch changed the ETag"
 
     patched = stack.call(
-        app, "PATCH", "/session",
+        app,
+        "PATCH",
+        "/session",
         session | {"content-type": "application/merge-patch+json", "prefer": "return=representation"},
         b'{"theme":"dark"}',
     )
@@ -120,6 +122,7 @@ def test_log_contains_no_session_id(stack, app, session):
         group = stack.resources[f"{function}Logs"]
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         messages += [event["message"] for page in pages for event in page["events"]]
-    assert any('"status":200' in message.replace(" ", "") for message in messages), \
+    assert any('"status":200' in message.replace(" ", "") for message in messages), (
         "the functions' log lines are not in their log groups"
+    )
     assert not [message for message in messages if session in message], "a log line has a session's id"

@@ -38,9 +38,7 @@ def broken(design):
     return broken_by(design)
 
 
-@pytest.mark.parametrize(
-    ("promise", "mutate"), MUTATIONS, ids=[mutate.__name__ for _, mutate in MUTATIONS]
-)
+@pytest.mark.parametrize(("promise", "mutate"), MUTATIONS, ids=[mutate.__name__ for _, mutate in MUTATIONS])
 def test_mutation_breaks_its_promise_and_no_other(broken, promise, mutate):
     if promise.name in broken:
         pytest.skip("the promise is already broken, which another test reports")

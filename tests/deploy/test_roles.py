@@ -70,7 +70,8 @@ def parameters(operation, table, arn, index=None):
             "KeyConditionExpression": "#key = :key",
             "ExpressionAttributeNames": {"#key": "user" if index else "id"},
             "ExpressionAttributeValues": {":key": {"S": "nobody"}},
-        } | ({"IndexName": index} if index else {}),
+        }
+        | ({"IndexName": index} if index else {}),
         "Scan": {"TableName": table} | ({"IndexName": index} if index else {}),
         "GetItem": {"TableName": table, "Key": KEY},
         "DeleteItem": {"TableName": table, "Key": KEY},
@@ -121,8 +122,13 @@ def least(shape, table, arn, name=""):
 
 def is_table(member):
     return member in {
-        "TableName", "TableArn", "ResourceArn", "GlobalTableName", "SourceTableArn",
-        "SourceTableName", "TargetTableName",
+        "TableName",
+        "TableArn",
+        "ResourceArn",
+        "GlobalTableName",
+        "SourceTableArn",
+        "SourceTableName",
+        "TargetTableName",
     }
 
 
@@ -141,8 +147,7 @@ def tables(stack):
     dynamodb = stack.emulator.client("dynamodb")
     dynamodb.create_table(**parameters("CreateTable", "another-table", None))
     described = {
-        name: dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
-        for name in (stack.table, "another-table")
+        name: dynamodb.describe_table(TableName=name)["Table"]["TableArn"] for name in (stack.table, "another-table")
     }
     return list(described.items())
 
@@ -166,9 +171,7 @@ def without(stack, function, action, index):
         if isinstance(document, str):
             document = json.loads(document)
         less = json.loads(json.dumps(document))
-        less["Statement"] = [
-            rest for statement in less["Statement"] if (rest := less_one(statement, action, index))
-        ]
+        less["Statement"] = [rest for statement in less["Statement"] if (rest := less_one(statement, action, index))]
         if less != document:
             taken.append((name, document, less))
     assert taken, f"the role of {function} does not have {action} on {index or 'the table'}"
@@ -227,8 +230,8 @@ def test_failed_request_logs_the_version_that_the_alarm_watches(stack, app, sess
     with without(stack, function, need.action, need.index):
         assert stack.request(app, ROUTE[need.route], session).status == 500
     name = stack.resources[f"{function.capitalize()}FailuresAlarm"]
-    alarm, = stack.emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    version, = (one["Value"] for one in alarm["Dimensions"] if one["Name"] == "Version")
+    (alarm,) = stack.emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    (version,) = (one["Value"] for one in alarm["Dimensions"] if one["Name"] == "Version")
     assert name.endswith(f"-failures-{version}")
     logs = stack.emulator.client("logs")
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{STACK}/{function}")
@@ -249,7 +252,9 @@ def test_role_allows_its_actions_on_its_table_and_no_others(stack, tables, clien
             refused = is_refused(clients[function], operation, arguments)
             matrix.tried(function, action, "another table" if table != stack.table else index, refused)
             if refused == (action in mine):
-                wrong.append(f"{action} by {operation} on {table} {index or ''} was {'refused' if refused else 'allowed'}")
+                wrong.append(
+                    f"{action} by {operation} on {table} {index or ''} was {'refused' if refused else 'allowed'}"
+                )
     assert not wrong, f"the role of {function}: {wrong}"
 
 

@@ -87,12 +87,15 @@ def test_failed_first_deployment_can_be_cleaned_up(stack, run):
     document["Resources"]["ReadErrorsAlarm"]["Properties"]["Metrics"] = [{"Id": "e", "Expression": "1"}]
     assert stack.emulator.sam_deploy("failed", document).returncode != 0
     called = run("call", name="failed")
-    assert (called.returncode, called.stderr) == (1, "The stack failed is not deployed: its status is ROLLBACK_COMPLETE.\n")
+    assert (called.returncode, called.stderr) == (
+        1,
+        "The stack failed is not deployed: its status is ROLLBACK_COMPLETE.\n",
+    )
     destroyed = run("destroy", "--no-prompts", name="failed")
     assert destroyed.returncode == 0, destroyed.stderr
     assert not stack_exists(stack, "failed")
     # It is protected, so CloudFormation leaves it behind.
-    table, = re.findall(r"^The table (\S+) with all its sessions is kept", destroyed.stdout, re.MULTILINE)
+    (table,) = re.findall(r"^The table (\S+) with all its sessions is kept", destroyed.stdout, re.MULTILINE)
     assert table in stack.emulator.client("dynamodb").list_tables()["TableNames"]
 
 

@@ -39,9 +39,7 @@ except Exception:
 def read(event, _context):
     if not (session_id := event["headers"].get("session-id")):
         return {"statusCode": 400}
-    item = dynamodb.get_item(
-        TableName=TABLE, Key={"id": {"S": session_id}}, ConsistentRead=True
-    ).get("Item")
+    item = dynamodb.get_item(TableName=TABLE, Key={"id": {"S": session_id}}, ConsistentRead=True).get("Item")
     # DynamoDB may delete expired items up to two days late.
     if not item or int(item["expires"]["N"]) <= time.time():
         return {"statusCode": 404}

@@ -30,7 +30,8 @@ def rollback_alarms(function, version):
     number = {"Fn::GetAtt": [version, "Version"]}
     common = {"Statistic": "Sum", "Period": 60, "Threshold": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold"}
     return {
-        f"{title(function)}FailuresAlarm": common | {
+        f"{title(function)}FailuresAlarm": common
+        | {
             "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-failures-${{{version}.Version}}"},
             "Namespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
             "MetricName": f"{title(function)}Failures",
@@ -38,7 +39,8 @@ def rollback_alarms(function, version):
             "EvaluationPeriods": 5,
             "DatapointsToAlarm": 2,
         },
-        f"{title(function)}CrashesAlarm": common | {
+        f"{title(function)}CrashesAlarm": common
+        | {
             "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-crashes-${{{version}.Version}}"},
             "Namespace": "AWS/Lambda",
             "MetricName": "Errors",
@@ -84,13 +86,15 @@ def gradual_deployment(design):
             "LogGroupName": {"Ref": f"{title(function)}Logs"},
             # A dimension must be a field of the pattern.
             "FilterPattern": '{ ($.status >= 500) && ($.version = "*") }',
-            "MetricTransformations": [{
-                "MetricNamespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
-                "MetricName": f"{title(function)}Failures",
-                "MetricValue": "1",
-                "Unit": "Count",
-                "Dimensions": [{"Key": "Version", "Value": "$.version"}],
-            }],
+            "MetricTransformations": [
+                {
+                    "MetricNamespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
+                    "MetricName": f"{title(function)}Failures",
+                    "MetricValue": "1",
+                    "Unit": "Count",
+                    "Dimensions": [{"Key": "Version", "Value": "$.version"}],
+                }
+            ],
         }
         if design.resource(f"{title(function)}Failures") != counted:
             yield f"the error responses in the log of {function} are not counted"
@@ -138,7 +142,7 @@ def a_rollback_alarm_that_never_goes_off(raw):
 
 @gradual_deployment.mutation
 def error_responses_counted_elsewhere(raw):
-    transformation, = raw["Resources"]["ReadFailures"]["Properties"]["MetricTransformations"]
+    (transformation,) = raw["Resources"]["ReadFailures"]["Properties"]["MetricTransformations"]
     transformation["MetricNamespace"] = "Elsewhere"
 
 
@@ -165,15 +169,15 @@ def new_versions(design):
         raw = design.raw["Resources"][name]["Properties"]
         if not (design.raw["Globals"]["Function"] | raw).get("AutoPublishAliasAllProperties"):
             yield f"the alias of {function} would keep the old version if properties change but not the code"
-        version, = (
-            one for one in translated.values()
+        (version,) = (
+            one
+            for one in translated.values()
             if one["Type"] == "AWS::Lambda::Version" and one["Properties"]["FunctionName"] == {"Ref": name}
         )
         description = version["Properties"].get("Description", {}).get("Fn::Sub", "")
         # A property of the function, not of its versions.
         versioned = {
-            key: value for key, value in translated[name]["Properties"].items()
-            if key != "ReservedConcurrentExecutions"
+            key: value for key, value in translated[name]["Properties"].items() if key != "ReservedConcurrentExecutions"
         }
         named = [one.split(".") for one in tpl.SUB.findall(description)]
         referred = tpl.references(versioned, design.translated["Conditions"])

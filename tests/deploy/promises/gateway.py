@@ -3,13 +3,17 @@
 import re
 
 import template as tpl
-from contract import FUNCTIONS, FUNCTION_TIMEOUTS, GATEWAY_TIMEOUT, ROUTES
+from contract import FUNCTION_TIMEOUTS, FUNCTIONS, GATEWAY_TIMEOUT, ROUTES
 
 from .design import promise, title
 
-
 ACCESS_LOG = {
-    "requestId", "routeKey", "status", "responseLatency", "identity.userArn", "error.responseType",
+    "requestId",
+    "routeKey",
+    "status",
+    "responseLatency",
+    "identity.userArn",
+    "error.responseType",
     "integrationErrorMessage",
 }
 #: Milliseconds after which the retry of a transaction recovers one whose first attempt stalled.
@@ -125,7 +129,10 @@ def time_limits(design):
         yield f"an attempt of {attempt} ms does not fit into an operation of {operation} ms"
     # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html: attempts of 1 s or
     # more, and a retry more than 5 s after the first attempt, here after the read of a rotation.
-    attempt, transaction = design.constant("TRANSACTION_ATTEMPT_TIMEOUT"), design.constant("TRANSACTION_OPERATION_TIMEOUT")
+    attempt, transaction = (
+        design.constant("TRANSACTION_ATTEMPT_TIMEOUT"),
+        design.constant("TRANSACTION_OPERATION_TIMEOUT"),
+    )
     if not 1_000 <= attempt < transaction:
         yield f"an attempt of {attempt} ms is below 1 s, or does not fit into a transaction of {transaction} ms"
     needed = operation + RECOVERY + transaction

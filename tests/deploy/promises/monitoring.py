@@ -7,7 +7,6 @@ from contract import FUNCTIONS
 
 from .design import as_list, promise, statements, title
 
-
 TOPIC_ARN = "arn:aws:sns:eu-central-1:111122223333:on-call"
 
 
@@ -76,23 +75,35 @@ def watched(design):
         properties = alarm["Properties"]
         stats = [one["MetricStat"] for one in properties.get("Metrics", []) if "MetricStat" in one]
         for metric, stat in [(one["Metric"], one["Stat"]) for one in stats] or [(properties, None)]:
-            stat = stat or properties.get("Statistic") or properties.get("ExtendedStatistic")
             of, *parts = (dimension["Value"] for dimension in metric["Dimensions"])
             if "Ref" in of and all(isinstance(part, str) for part in parts):
-                yield metric["MetricName"], of["Ref"], *parts, stat
+                yield (
+                    metric["MetricName"],
+                    of["Ref"],
+                    *parts,
+                    stat or properties.get("Statistic") or properties.get("ExtendedStatistic"),
+                )
 
 
 ALARMS = [
-    *((metric, f"{title(function)}Function", stat) for function in FUNCTIONS
-      for metric, stat in [("Errors", "Sum"), ("Throttles", "Sum"), ("Duration", "p99")]),
+    *(
+        (metric, f"{title(function)}Function", stat)
+        for function in FUNCTIONS
+        for metric, stat in [("Errors", "Sum"), ("Throttles", "Sum"), ("Duration", "p99")]
+    ),
     ("5xx", "Api", "Sum"),
     ("Latency", "Api", "p99"),
     # The table's metric does not include its indexes.
-    *((f"{kind}ThrottleEvents", "Sessions", *index, "Sum") for kind in ("Read", "Write")
-      for index in ([], ["user-index"])),
+    *(
+        (f"{kind}ThrottleEvents", "Sessions", *index, "Sum")
+        for kind in ("Read", "Write")
+        for index in ([], ["user-index"])
+    ),
     # DynamoDB counts these by operation only.
-    *(("SystemErrors", "Sessions", operation, "Sum")
-      for operation in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")),
+    *(
+        ("SystemErrors", "Sessions", operation, "Sum")
+        for operation in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
+    ),
 ]
 
 
@@ -144,15 +155,14 @@ def an_alarm_on_missing_data(raw):
 @promise("the dashboard shows traffic, latency, errors, capacity, expiry and every alarm")
 def dashboard(design):
     body = tpl.dashboard(design.resource("Dashboard"))
-    shown = {
-        (line[1], line[3])
-        for widget in body["widgets"]
-        for line in widget["properties"].get("metrics", [])
-    }
+    shown = {(line[1], line[3]) for widget in body["widgets"] for line in widget["properties"].get("metrics", [])}
     wanted = [
         *(("Count", "Api"), ("Latency", "Api"), ("5xx", "Api"), ("4xx", "Api")),
-        *((metric, f"{title(function)}Function") for function in FUNCTIONS
-          for metric in ("Invocations", "Duration", "Errors", "Throttles")),
+        *(
+            (metric, f"{title(function)}Function")
+            for function in FUNCTIONS
+            for metric in ("Invocations", "Duration", "Errors", "Throttles")
+        ),
         *(("ConsumedReadCapacityUnits", "Sessions"), ("ConsumedWriteCapacityUnits", "Sessions")),
         ("TimeToLiveDeletedItemCount", "Sessions"),
     ]

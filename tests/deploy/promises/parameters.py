@@ -76,7 +76,10 @@ def parameters(design):
             yield f"{name} has no description"
         if "Default" not in parameter:
             yield f"{name} has no default"
-        if not {"AllowedValues", "AllowedPattern"} & parameter.keys() and not {"MinValue", "MaxValue"} <= parameter.keys():
+        if (
+            not {"AllowedValues", "AllowedPattern"} & parameter.keys()
+            and not {"MinValue", "MaxValue"} <= parameter.keys()
+        ):
             yield f"{name} accepts anything"
         parts = [design.raw[part] for part in ("Globals", "Conditions", "Resources")]
         if name not in tpl.references(parts, design.raw["Conditions"]):

@@ -5,7 +5,6 @@ from contract import FUNCTIONS, POLICIES, ROLES
 
 from .design import as_list, promise, statements, title
 
-
 KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/0123"
 
 
@@ -55,7 +54,9 @@ def no_wildcard(design):
     # The only exception: X-Ray has no resources.
     traced = statements(design.with_parameters(Tracing="Active"))
     for name, statement in traced:
-        if "*" in as_list(statement["Resource"]) and not all("xray:" in action for action in as_list(statement["Action"])):
+        if "*" in as_list(statement["Resource"]) and not all(
+            "xray:" in action for action in as_list(statement["Action"])
+        ):
             yield f"{name} has the resource * where Tracing is Active"
 
 
@@ -114,8 +115,11 @@ def roles(design):
         promised = {
             (
                 f"dynamodb:{need.action}",
-                tpl.text({"Fn::Sub": f"${{Sessions.Arn}}/index/{need.index}"} if need.index
-                         else {"Fn::GetAtt": ["Sessions", "Arn"]}),
+                tpl.text(
+                    {"Fn::Sub": f"${{Sessions.Arn}}/index/{need.index}"}
+                    if need.index
+                    else {"Fn::GetAtt": ["Sessions", "Arn"]}
+                ),
             )
             for need in ROLES[function]
         }
@@ -141,7 +145,9 @@ def a_missing_action(raw):
 def a_role_of_another_function(raw):
     function = raw["Resources"]["ReadFunction"]["Properties"]
     function["Role"] = {"Fn::GetAtt": ["WriteRole", "Arn"]}
-    function["VersionDescription"]["Fn::Sub"] = function["VersionDescription"]["Fn::Sub"].replace("ReadRole", "WriteRole")
+    function["VersionDescription"]["Fn::Sub"] = function["VersionDescription"]["Fn::Sub"].replace(
+        "ReadRole", "WriteRole"
+    )
 
 
 @promise("only its own service may assume a role")

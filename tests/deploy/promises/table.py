@@ -2,7 +2,6 @@
 
 from .design import promise
 
-
 KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/0123"
 
 
@@ -12,14 +11,16 @@ def table(design):
     expected = {
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-        "GlobalSecondaryIndexes": [{
-            "IndexName": "user-index",
-            "KeySchema": [
-                {"AttributeName": "user", "KeyType": "HASH"},
-                {"AttributeName": "created", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": "user-index",
+                "KeySchema": [
+                    {"AttributeName": "user", "KeyType": "HASH"},
+                    {"AttributeName": "created", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
     }
     for name, value in expected.items():
         if there.get(name) != value:
@@ -33,7 +34,7 @@ def a_table_of_fixed_capacity(raw):
 
 @table.mutation
 def an_index_with_the_data(raw):
-    index, = raw["Resources"]["Sessions"]["Properties"]["GlobalSecondaryIndexes"]
+    (index,) = raw["Resources"]["Sessions"]["Properties"]["GlobalSecondaryIndexes"]
     index["Projection"] = {"ProjectionType": "ALL"}
 
 

@@ -1,0 +1,80 @@
+"""Fails if modules of src/ import each other in a circle, and names each circle.
+
+A circle makes modules one unit that can only be understood, tested and changed together. The compiler accepts
+it, and the tools that look for it also count `mod child;` as an import, so this script does the work: it reads
+`use` declarations and inline paths, without code that only tests compile. A path through a re-export counts as
+an import of the module that the item comes from. The re-export itself is no import.
+"""
+
+import graphlib
+import itertools
+import re
+import sys
+from pathlib import Path
+
+SRC = Path(sys.argv[1])
+NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|r(#*)".*?"\1|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', re.DOTALL)
+TESTS = re.compile(r"^#\[cfg\(test\)\]\s*mod \w+ \{.*?^\}", re.DOTALL | re.MULTILINE)
+USE = re.compile(r"\b(pub(?:\([\w ]+\))? )?use ([^;]+);")
+PATH = re.compile(r"(?<![\w:])\w+(?:::\w+)+")
+
+
+def leaves(tree):
+    """The paths of a `use` tree, each as (path, name): a::{b, c::d as e} has (a::b, b) and (a::c::d, e)."""
+    tree = tree.strip()
+    if not (group := re.fullmatch(r"(.*?)\{(.*)\}", tree, re.DOTALL)):
+        path, _, alias = tree.partition(" as ")
+        path = path.removesuffix("::self")
+        return [(path.split("::"), alias or path.split("::")[-1])]
+    parts = re.findall(r"[^,{}]+(?:\{(?:[^{}]|\{[^{}]*\})*\})?", group[2])
+    return [leaf for part in parts if part.strip() for leaf in leaves(group[1] + part.strip())]
+
+
+def module(file):
+    parts = file.relative_to(SRC).with_suffix("").parts
+    return () if parts == ("lib",) else parts
+
+
+code = {module(file): TESTS.sub("", NOISE.sub(" ", file.read_text())) for file in SRC.rglob("*.rs")}
+exports = {
+    (here, name): path
+    for here, text in code.items()
+    for public, tree in USE.findall(text)
+    if public
+    for path, name in leaves(tree)
+}
+
+
+def source(here, path):
+    """The module that a path names an item of, as seen from `here`; None if it is `here` or outside this crate."""
+    at = () if path[0] == "crate" else here
+    for name in path[1:] if path[0] in ("crate", "self") else path:
+        if name == "super":
+            at = at[:-1]
+        elif (*at, name) in code:
+            at = (*at, name)
+        elif (at, name) in exports and exports[at, name] != path:
+            return source(at, exports[at, name])
+        else:
+            break
+    return at if at != here else None
+
+
+imports = {}
+for here, text in code.items():
+    used = [path for public, tree in USE.findall(text) if not public for path, _ in leaves(tree)]
+    own = USE.sub(" ", text)
+    used += [path.split("::") for path in PATH.findall(own)]
+    # A module has the types that it re-exports in scope.
+    used += [[name] for at, name in exports if at == here and name[0].isupper() and re.search(rf"\b{name}\b", own)]
+    imports[here] = {found for path in used if (found := source(here, path)) not in (None, here)}
+failed = False
+while True:
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+        sys.exit(failed)
+    except graphlib.CycleError as error:
+        failed, circle = True, error.args[1][::-1]
+        print("circle of imports:", " -> ".join("::".join(one) or "crate" for one in circle), file=sys.stderr)
+        for here, found in itertools.pairwise(circle):
+            imports[here].discard(found)
