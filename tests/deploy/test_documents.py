@@ -83,10 +83,14 @@ def test_api_document_lists_every_route():
 
 
 def test_security_document_names_existing_tests():
-    sources = [*(tpl.ROOT / "tests").rglob("*.rs"), *(tpl.ROOT / "tests").rglob("*.py"), *(tpl.ROOT / "src").rglob("*.rs")]
+    sources = [
+        *(tpl.ROOT / "tests").rglob("*.rs"),
+        *(tpl.ROOT / "tests").rglob("*.py"),
+        *(tpl.ROOT / "src").rglob("*.rs"),
+    ]
     text = "".join(source.read_text() for source in sources)
     document = (tpl.ROOT / "docs" / "security.md").read_text()
-    table = document[document.index("## OWASP ASVS 5.0"):document.index("## Report")]
+    table = document[document.index("## OWASP ASVS 5.0") : document.index("## Report")]
     tests = [name for row in table.splitlines() for name in re.findall(r"`([a-z_0-9]{20,})`", row)]
     assert len(tests) > 15
     assert [name for name in tests if f"fn {name}(" not in text and f"def {name}(" not in text] == []
