@@ -158,7 +158,7 @@ def all_at_once(raw):
 
 #: The longest that CloudFormation's names of the table are, for the longest name of a stack: it appends
 #: the logical name and 13 characters. And the id of a role.
-LONGEST = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21}
+MAX_LENGTHS = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21}
 
 
 @promise("a change to a function or to anything it refers to makes a new version")
@@ -195,7 +195,7 @@ def new_versions(design):
 
 def longest_value(parameter, name):
     if parameter is None:
-        return LONGEST["Role" if name.endswith("Role") else name]
+        return MAX_LENGTHS["Role" if name.endswith("Role") else name]
     values = parameter.get("AllowedValues") or [parameter["MinValue"], parameter["MaxValue"]]
     return max(len(str(value)) for value in values)
 
