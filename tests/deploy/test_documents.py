@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import botocore.session
 import pytest
 
 import template as tpl
@@ -94,3 +95,28 @@ def test_security_document_names_existing_tests():
     tests = [name for row in table.splitlines() for name in re.findall(r"`([a-z_0-9]{20,})`", row)]
     assert len(tests) > 15
     assert [name for name in tests if f"fn {name}(" not in text and f"def {name}(" not in text] == []
+
+
+def aws_commands():
+    """The commands of the AWS CLI in the documents and in what `make` prints: (service, operation, options)."""
+    paths = [*tpl.ROOT.glob("*.md"), *(tpl.ROOT / "docs").glob("*.md"), tpl.ROOT / "deploy" / "stack.py"]
+    for path in paths:
+        text = re.sub(r"\\?\n\s*(?=--)", " ", path.read_text())
+        for service, operation, rest in re.findall(r"\baws ([a-z]+) ([a-z]+-[a-z-]+)((?: +[^\s`]+)*)", text):
+            yield service, operation, re.findall(r"--([a-z-]+)", rest)
+
+
+@pytest.mark.parametrize("command", list(aws_commands()), ids=lambda command: " ".join(command[:2]))
+def test_aws_command_has_the_options_of_its_operation(command):
+    service, operation, options = command
+    model = botocore.session.get_session().get_service_model({"deploy": "codedeploy"}.get(service, service))
+    names = {botocore.xform_name(name, "-"): name for name in model.operation_names}
+    parameters = {
+        botocore.xform_name(name, "-") for name in model.operation_model(names[operation]).input_shape.members
+    }
+    unknown = [name for name in options if name.removeprefix("no-") not in parameters | {"region"}]
+    assert not unknown
+
+
+def test_documents_contain_aws_commands():
+    assert len(list(aws_commands())) >= 6
