@@ -20,6 +20,10 @@ use super::request::Request;
 use super::response::Response;
 use super::route::Route;
 
+/// Longest payload that is read as an `ApiGatewayV2httpRequest`, in bytes. Its deserializer panics if
+/// there are more headers than a `HeaderMap` holds, and each takes at least three bytes: `"",`.
+const MAX_TYPED_PAYLOAD: usize = 3 * 24_576;
+
 /// The event that API Gateway invokes the function with.
 pub struct Event {
     pub(super) route: Option<Route>,
@@ -33,6 +37,9 @@ pub struct Event {
 impl Event {
     /// Reads the payload of an invocation. A payload that is not an event of an HTTP API has no route.
     pub fn read(payload: &RawValue) -> Self {
+        if payload.get().len() > MAX_TYPED_PAYLOAD {
+            return Self::read_leniently(payload);
+        }
         match serde_json::from_str::<ApiGatewayV2httpRequest>(payload.get()) {
             Ok(event) => {
                 let path = event.raw_path.unwrap_or_default();
@@ -50,7 +57,7 @@ impl Event {
         }
     }
 
-    /// Reads an event that its type refuses as a whole: field by field, so that the log and the
+    /// Reads an event field by field. If its type would refuse the event as a whole, the log and the
     /// response still name the request, and the problem is that of the malformed field.
     fn read_leniently(payload: &RawValue) -> Self {
         let event = Object::read(Some(payload));

@@ -294,3 +294,17 @@ async fn unusual_queries_hosts_and_protocols_are_served() {
         }
     }
 }
+
+#[tokio::test]
+async fn too_many_headers_are_rejected() {
+    let app = App::new().await;
+    let distinct = app.send(READ).edit_event(|event| {
+        for n in 0..25_000 {
+            event["headers"][format!("x-{n}")] = "1".into();
+        }
+    });
+    assert_eq!(distinct.await.outcome(), "400 invalid-header");
+    let repeated =
+        app.send(READ).edit_event(|event| event["headers"]["x"] = vec![""; 25_000].into());
+    assert_eq!(repeated.await.outcome(), "400 invalid-header");
+}
