@@ -121,4 +121,5 @@ pub(crate) fn event(text: &str, change: impl FnOnce(&mut Value)) -> Result<Bytes
 /// Replaces the body of an event.
 pub(crate) fn set_body(event: &mut Value, body: &str) {
     event["body"] = body.into();
+    event["headers"]["content-length"] = body.len().to_string().into();
 }
