@@ -104,3 +104,15 @@ proptest! {
         prop_assert!(open(&id(), &MediaType::default(), bytes).is_err());
     }
 }
+
+/// The bytes come from Python's `cryptography`, by the format that `docs/security.md` documents.
+#[test]
+fn opens_data_sealed_in_version_1_by_another_implementation() {
+    let sealed = "01000102030405060708090a0b3c05b87c5cf387b9a3387066a88ce86b03797ba041d3090ebf449640163d207055de05";
+    let sealed: Vec<u8> = (0..sealed.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&sealed[i..i + 2], 16).unwrap())
+        .collect();
+    let opened = open(&id(), &media_type("application/json"), sealed);
+    assert_eq!(opened.unwrap(), br#"{"cart":["apple"]}"#);
+}
