@@ -36,6 +36,10 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     }
 }
 
+/// Maximum time of a poll after the end of the wait. The attempt to take the lock that may follow it still
+/// fits into the time limit of the function.
+const LAST_POLL: Duration = Duration::from_secs(1);
+
 /// Returns once the lock appears free. Another request may take it first.
 ///
 /// It polls with reads: DynamoDB bills a refused conditional write at the size of the whole item, 20
@@ -54,9 +58,14 @@ async fn wait_until_free(
         }
         let lock_left = until.since(context.now());
         tokio::time::sleep(poll_delay(backoff.delay(), lock_left, wait_left)).await;
-        match context.store.locked_until(id, context.now()).await? {
-            Some(renewed) => until = renewed,
-            None => return Ok(()),
+        let time_limit = wait.saturating_sub(context.started.elapsed()).max(LAST_POLL);
+        let poll = context.store.locked_until(id, context.now());
+        match tokio::time::timeout(time_limit, poll).await {
+            Ok(locked) => match locked? {
+                Some(renewed) => until = renewed,
+                None => return Ok(()),
+            },
+            Err(_) => return Err(StoreError::Locked { until }),
         }
     }
 }

@@ -7,12 +7,16 @@ use super::context::RequestContext;
 use super::problem::Problem;
 use super::response::Response;
 use super::retry::ConflictRetries;
+use crate::seal::MAX_DATA;
 use crate::session::SessionId;
 use crate::store::{Rotation, StoreError};
 
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
     let RequestContext { request, store, limits, .. } = context;
     let old = request.session_id()?;
+    if request.body().len() > MAX_DATA {
+        return Err(Problem::DataTooLarge);
+    }
     let new = SessionId::generate().map_err(StoreError::from)?;
     let rotation = Rotation {
         data: match request.body() {

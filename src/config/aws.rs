@@ -1,7 +1,5 @@
 //! Configuration of the AWS SDK, from the environment variables that every AWS SDK reads.
 
-use aws_config::default_provider::use_dual_stack::use_dual_stack_provider;
-use aws_config::default_provider::use_fips::use_fips_provider;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::{
     EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
@@ -57,16 +55,32 @@ pub(super) async fn load(
     // With neither kind of variable set, the chain reports this without a call.
     if let Err(CredentialsError::CredentialsNotLoaded(_)) = credentials.provide_credentials().await
     {
-        return Err(missing_credentials(lookup));
+        return Err(missing_credentials(&lookup));
     }
     // The SDK reads the variable of a single service in `defaults()` only.
-    let endpoint_url = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].map(lookup);
+    let endpoint_url = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].map(&lookup);
     let endpoint_url = endpoint_url.into_iter().flatten().find(|url| !url.is_empty());
     let mut config = sdk_config(region, credentials, http_client, endpoint_url).into_builder();
     config
-        .set_use_fips(use_fips_provider(&providers).await)
-        .set_use_dual_stack(use_dual_stack_provider(&providers).await);
+        .set_use_fips(switch("AWS_USE_FIPS_ENDPOINT", &lookup)?)
+        .set_use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT", &lookup)?);
     Ok(config.build())
+}
+
+/// Reads a variable that is `true` or `false`. The library's own provider would read profile files, and
+/// ignore an invalid value.
+fn switch(
+    variable: &'static str,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Option<bool>, ConfigError> {
+    match lookup(variable).as_deref() {
+        None | Some("") => Ok(None),
+        Some(value) => value.to_ascii_lowercase().parse().map(Some).map_err(|_| ConfigError {
+            variable,
+            value: Some(value.to_owned()),
+            expected: "true or false".to_owned(),
+        }),
+    }
 }
 
 /// Returns an SDK configuration for one region. `endpoint_url` takes the place of DynamoDB's own
@@ -107,13 +121,13 @@ fn trusts_system_roots(region: &Region, ssl_cert_file: Option<&str>) -> bool {
         || ISOLATED_PARTITIONS.iter().any(|prefix| region.as_ref().starts_with(prefix))
 }
 
-/// Names the first variable that is missing. It is empty if it is set, so no secret is printed.
+/// Names the first variable that is missing. Its value is printed only if it is blank.
 fn missing_credentials(lookup: impl Fn(&str) -> Option<String>) -> ConfigError {
     let key_id = lookup("AWS_ACCESS_KEY_ID");
     let (variable, value, expected) = match key_id {
         Some(id) if !id.trim().is_empty() => (
             "AWS_SECRET_ACCESS_KEY",
-            lookup("AWS_SECRET_ACCESS_KEY"),
+            lookup("AWS_SECRET_ACCESS_KEY").filter(|secret| secret.trim().is_empty()),
             "the secret of the access key that AWS_ACCESS_KEY_ID names",
         ),
         blank => ("AWS_ACCESS_KEY_ID", blank, "the id of an AWS access key"),

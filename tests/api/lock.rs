@@ -161,7 +161,8 @@ async fn waiter_polls_with_reads_and_gives_up_in_time() {
     // The last poll may come 25 ms before the end of the wait.
     assert!(started.elapsed() > Duration::from_millis(9_950));
     assert_eq!(waited.outcome(), "423 session-locked");
-    assert_eq!(waited.header("Retry-After"), "50", "`Retry-After` counts from the response");
+    // It counts from the response, which may come these 25 ms early, and rounds up.
+    assert!(["50", "51"].contains(&waited.header("Retry-After")), "{waited:?}");
     let calls = app.take_calls();
     assert_eq!(count(&calls, "UpdateItem"), 1);
     // Four polls until the backoff reaches half a second, then one every 250 to 500 ms.

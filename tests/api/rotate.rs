@@ -182,7 +182,9 @@ async fn rotate_respects_if_match_and_validates_headers() {
         assert_eq!(rotate().header(header, value).await.outcome(), "400 invalid-header");
     }
     let large = vec![b'x'; 1024 * 1024 + 1];
+    app.take_calls();
     assert_eq!(rotate().body(&large).await.outcome(), "413 data-too-large");
+    assert!(app.take_calls().is_empty());
     assert_eq!(app.send(READ).id(&id).await.header("ETag"), etag);
     assert_eq!(rotate().header("if-match", &etag).await.status, 200);
     assert_eq!(rotate().await.outcome(), "404 session-not-found");

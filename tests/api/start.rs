@@ -140,3 +140,35 @@ async fn init_fails_without_region_or_credentials_and_asks_no_metadata_service()
     }
     assert!(metadata.accept().is_err(), "the metadata service was called");
 }
+
+#[tokio::test]
+async fn invalid_sdk_variables_end_init_and_print_no_secret() {
+    let secret = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"Zecret\xff");
+    for (variable, value, expected) in [
+        (
+            "AWS_USE_FIPS_ENDPOINT",
+            "yes".as_ref(),
+            "AWS_USE_FIPS_ENDPOINT is \"yes\"; it must be true or false",
+        ),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            secret,
+            "AWS_SECRET_ACCESS_KEY is not set; \
+             it must be the secret of the access key that AWS_ACCESS_KEY_ID names",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_read"))
+            .env_clear()
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "Zecret")
+            .env("TABLE_NAME", "sessions")
+            .env(variable, value)
+            .output()
+            .await
+            .unwrap();
+        assert!(!output.status.success());
+        let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(line["message"], expected);
+    }
+}
