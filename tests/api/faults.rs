@@ -264,6 +264,19 @@ async fn lock_succeeds_when_its_response_is_lost() {
 }
 
 #[tokio::test]
+async fn poll_without_a_response_ends_the_wait_for_a_lock() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
+    app.send(CREATE_WITH_ID).await;
+    assert_eq!(app.send(LOCK).await.status, 200);
+    app.take_calls();
+    proxy.inject(&[Pass, Hang]);
+    let waited = app.send(LOCK).header("session-lock-wait", "1").await;
+    assert_eq!(waited.outcome(), "423 session-locked");
+    assert_eq!(app.take_calls(), ["UpdateItem", "GetItem"]);
+}
+
+#[tokio::test]
 async fn revoke_all_queries_a_lagging_index_twice() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
