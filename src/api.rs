@@ -110,7 +110,8 @@ pub async fn destroy(route: Route, context: &RequestContext) -> Result<Response,
 impl Api {
     /// Returns an API over the table that the configuration names.
     pub fn new(client: Client, config: &Config) -> Self {
-        Self { store: SessionStore::new(client, &config.table), limits: config.limits }
+        let store = SessionStore::new(client, &config.table, None);
+        Self { store, limits: config.limits }
     }
 
     /// Opens the connection to DynamoDB that the first request will use.
@@ -144,8 +145,12 @@ impl Api {
             (Some(route), Ok(request)) => {
                 handle = request.session_id().ok().map(|id| id.handle().clone());
                 let (store, limits) = (store.clone(), self.limits);
-                let context = RequestContext { request, store, limits, arrived_at, started };
-                match tokio::time::timeout(invocation.time, function(route, &context)).await {
+                let context = RequestContext { route, request, store, limits, arrived_at, started };
+                let respond = async {
+                    context.request.refuse_unknown_headers(route)?;
+                    function(route, &context).await
+                };
+                match tokio::time::timeout(invocation.time, respond).await {
                     Ok(result) => result.or_else(|problem| prefer_data(problem, &context)),
                     Err(elapsed) => Err(Problem::StoreUnavailable(elapsed.into())),
                 }

@@ -8,14 +8,17 @@ mod etag;
 mod id;
 mod lifetime;
 mod lock;
+mod write_id;
 
 use std::fmt;
+use std::time::Duration;
 
-pub use attributes::{MediaType, User};
+pub use attributes::{Change, Label, MediaType, User};
 pub use etag::{ETag, ETagCondition};
 pub use id::{Handle, SessionId};
-pub use lifetime::{Lifetime, Timestamp};
+pub use lifetime::{Lifetime, Liveness, Timestamp};
 pub use lock::{LockCondition, LockToken};
+pub use write_id::{IdempotencyKey, RecentWrites, WriteId};
 
 /// What is known of a session without opening its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +29,21 @@ pub struct Metadata {
     pub media_type: MediaType,
     /// Moment of creation.
     pub created: Timestamp,
+    /// Idle lifetime, in whole seconds: how far each use slides the expiry.
+    pub ttl: Duration,
     /// When the session ends.
     pub lifetime: Lifetime,
     /// Owner.
     pub user: Option<User>,
+    /// What a person recognizes the session by.
+    pub label: Option<Label>,
+}
+
+impl Metadata {
+    /// Returns when the session was last used: when its expiry was last slid.
+    pub fn used(&self) -> Timestamp {
+        self.lifetime.expires.before(self.ttl)
+    }
 }
 
 /// A session with its data in clear.
@@ -60,16 +74,18 @@ mod tests {
         let user = User::parse("grace").unwrap();
         let session = Session {
             metadata: Metadata {
-                etag: ETag::generate().unwrap(),
+                etag: WriteId::generate().unwrap().etag(),
                 media_type: MediaType::default(),
                 created: Timestamp::from_seconds(0),
                 lifetime: Lifetime { expires: Timestamp::from_seconds(1), deadline: None },
+                ttl: Duration::from_secs(1),
                 user: Some(user),
+                label: Some(Label::parse("lynx").unwrap()),
             },
             data: b"secret".to_vec(),
         };
         let printed = format!("{id:?} {session:?}");
-        for secret in ["abcdef", "grace", "secret", "115, 101"] {
+        for secret in ["abcdef", "grace", "lynx", "secret", "115, 101"] {
             assert!(!printed.contains(secret), "{printed}");
         }
     }

@@ -7,10 +7,15 @@
 //! - An expired session counts as absent. DynamoDB's TTL deletes items up to two days late, so every
 //!   read and every write condition checks the lifetime itself.
 //! - Only [`SessionStore::create`] and [`SessionStore::rotate`] insert items.
+//! - Every write has a write id and applies once, whoever repeats it: `call.rs` adds the id to the item's
+//!   last write ids, and refuses a write whose id is among them. A write that was refused after an
+//!   attempt of unknown outcome (`outcome.rs`) is [`StoreError::OutcomeUnknown`] unless the item shows
+//!   that it was applied.
 //! - A method documents how many DynamoDB calls it makes. `call.rs` sends and meters them.
 //! - `now` is an argument: no method reads a clock.
 //! - Every method can return [`StoreError::Throttled`], [`StoreError::Unavailable`],
-//!   [`StoreError::Refused`] and [`StoreError::Corrupt`]. `# Errors` lists the others.
+//!   [`StoreError::Refused`] and [`StoreError::Corrupt`], and a write [`StoreError::OutcomeUnknown`].
+//!   `# Errors` lists the others.
 
 mod call;
 mod client;
@@ -21,48 +26,61 @@ mod error;
 mod expression;
 mod item;
 mod lock;
+mod outcome;
 mod read;
 mod replace;
 mod rotate;
 mod touch;
+mod transaction;
 mod usage;
 mod users;
 mod warmup;
+mod write;
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 
+use crate::session::{Liveness, Timestamp};
 use usage::Meter;
 
 pub use client::{client, settings};
 pub use create::NewSession;
 pub use error::{Cause, StoreError};
 pub use item::{CorruptItem, SealedSession};
-pub use replace::Replacement;
-pub use rotate::Rotation;
+pub use read::Snapshot;
+pub use replace::NewData;
+pub use rotate::{Rotated, Rotation};
+pub use touch::Touched;
 pub use usage::Usage;
 pub use users::SessionSummary;
 pub use warmup::Warmup;
+pub use write::{AttributeChanges, Write};
 
 /// The table of sessions, and the usage of one request.
 #[derive(Debug, Clone)]
 pub struct SessionStore {
     client: Client,
     table: Arc<str>,
+    revoked_before: Option<Timestamp>,
     meter: Meter,
 }
 
 impl SessionStore {
-    /// Returns a store over this table.
-    pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.into(), meter: Meter::default() }
+    /// Returns a store over this table. Sessions that were created before `revoked_before` are not live.
+    pub fn new(client: Client, table: &str, revoked_before: Option<Timestamp>) -> Self {
+        Self { client, table: table.into(), revoked_before, meter: Meter::default() }
     }
 
     /// Returns the same store with a usage of zero, to meter one request.
     #[must_use]
     pub fn for_request(&self) -> Self {
         Self { meter: Meter::default(), ..self.clone() }
+    }
+
+    /// Returns what makes a session live at this moment.
+    fn liveness(&self, now: Timestamp) -> Liveness {
+        Liveness { now, revoked_before: self.revoked_before }
     }
 
     /// Returns the usage of all calls made through this store so far.

@@ -2,14 +2,17 @@
 
 use tokio::time::Instant;
 
+use super::problem::Problem;
 use super::request::Request;
+use super::route::Route;
 use crate::config::Limits;
-use crate::session::Timestamp;
-use crate::store::SessionStore;
+use crate::session::{LockCondition, LockToken, Timestamp, WriteId};
+use crate::store::{SessionStore, StoreError, Write};
 
 /// A request with the store, the limits and the clock. It has no `Debug`, which would print ids and
 /// data.
 pub struct RequestContext {
+    pub(super) route: Route,
     pub(super) request: Request,
     pub(super) store: SessionStore,
     pub(super) limits: Limits,
@@ -24,5 +27,37 @@ impl RequestContext {
     /// Returns the current time: arrival plus elapsed time. Use it after any wait.
     pub(super) fn now(&self) -> Timestamp {
         self.arrived_at.after(self.started.elapsed())
+    }
+
+    /// Returns what a write to the session does apart from its data, as the headers say.
+    pub(super) fn write(&self, lock: LockCondition) -> Result<Write, Problem> {
+        let attributes = self.request.attribute_changes(&self.limits)?;
+        Ok(Write { id: self.write_id()?, attributes, lock })
+    }
+
+    /// Returns the id of the request's write: a new one, or the one that the request and its retries
+    /// have in common. A request on another route or with another body is no retry, even if it has the
+    /// same key.
+    pub(super) fn write_id(&self) -> Result<WriteId, Problem> {
+        match self.request.idempotency_key()? {
+            None => Ok(WriteId::generate().map_err(StoreError::from)?),
+            Some(key) => {
+                let route = self.route.key().as_bytes();
+                let request = [route, key.expose().as_bytes(), self.request.body()];
+                Ok(WriteId::derive(self.request.session_id()?, &request))
+            }
+        }
+    }
+
+    /// Returns the token of a lock that the request takes: a new one, or the one that the request and
+    /// its retries have in common.
+    pub(super) fn lock_token(&self) -> Result<LockToken, Problem> {
+        match self.request.idempotency_key()? {
+            None => Ok(LockToken::generate().map_err(StoreError::from)?),
+            Some(key) => {
+                let id = self.request.session_id()?;
+                Ok(LockToken::derive(id, &[key.expose().as_bytes()]))
+            }
+        }
     }
 }

@@ -5,26 +5,49 @@ use lambda_http::http::StatusCode;
 use super::context::RequestContext;
 use super::problem::Problem;
 use super::response::Response;
-use crate::session::SessionId;
+use crate::session::{Metadata, SessionId, Timestamp, WriteId};
 use crate::store::{NewSession, StoreError};
 
+/// Number of ids that are tried. An attempt whose outcome is unknown may leave a session behind that
+/// nobody can reach.
+const ATTEMPTS: usize = 3;
+
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
-    let id = SessionId::generate().map_err(StoreError::from)?;
-    Ok(create(context, &id).await?.with_new_id(&id))
+    let RequestContext { store, arrived_at, .. } = context;
+    let new = new_session(context, WriteId::generate().map_err(StoreError::from)?)?;
+    let mut attempts_left = ATTEMPTS;
+    loop {
+        attempts_left = attempts_left.saturating_sub(1);
+        let id = SessionId::generate().map_err(StoreError::from)?;
+        match store.create(&id, new.clone(), *arrived_at).await {
+            Ok(metadata) => return Ok(created(&metadata, *arrived_at).with_new_id(&id)),
+            Err(StoreError::OutcomeUnknown) if attempts_left > 0 => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
-/// Creates a session from the request under this id.
-pub(super) async fn create(context: &RequestContext, id: &SessionId) -> Result<Response, Problem> {
-    let RequestContext { request, store, limits, arrived_at, .. } = context;
-    let new = NewSession {
+/// Reads the session that the request creates.
+pub(super) fn new_session(
+    context: &RequestContext,
+    write: WriteId,
+) -> Result<NewSession<'_>, Problem> {
+    let RequestContext { request, limits, .. } = context;
+    let attributes = request.attribute_changes(limits)?;
+    Ok(NewSession {
+        write,
         data: request.body(),
         media_type: request.media_type()?,
-        ttl: request.ttl(limits)?.unwrap_or(limits.default_ttl),
+        ttl: attributes.ttl.unwrap_or(limits.default_ttl),
         max_lifetime: limits.max_lifetime,
-        user: request.user()?,
-    };
-    let metadata = store.create(id, new, *arrived_at).await?;
-    Ok(Response::new(StatusCode::CREATED)
+        user: attributes.user.into_new(),
+        label: attributes.label.into_new(),
+    })
+}
+
+/// Returns the response to a creation.
+pub(super) fn created(metadata: &Metadata, now: Timestamp) -> Response {
+    Response::new(StatusCode::CREATED)
         .with_etag(&metadata.etag)
-        .with_lifetime(&metadata.lifetime, *arrived_at))
+        .with_lifetime(&metadata.lifetime, now)
 }

@@ -10,7 +10,7 @@ use super::header::SESSION_LOCK;
 use super::problem::Problem;
 use super::response::Response;
 use crate::backoff::Backoff;
-use crate::session::{LockToken, SessionId, Timestamp};
+use crate::session::{LockCondition, SessionId, Timestamp};
 use crate::store::StoreError;
 
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
@@ -18,10 +18,15 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     let id = request.session_id()?;
     let lease = request.lease()?;
     let wait = request.wait()?;
-    let token = LockToken::generate().map_err(StoreError::from)?;
+    // A holder renews its lease. It never waits: whoever else holds the lock has taken it.
+    let (token, required, wait) = match request.lock()? {
+        Some(token) => (token.clone(), LockCondition::HeldBy(token), Duration::ZERO),
+        None => (context.lock_token()?, LockCondition::NotLocked, wait),
+    };
+    let write = context.write(required)?;
     let mut backoff = Backoff::new();
     loop {
-        match store.lock(id, &token, lease, context.now()).await {
+        match store.lock(id, &token, lease, &write, context.now()).await {
             Ok(session) => {
                 return Ok(Response::new(StatusCode::OK)
                     .with_metadata(&session.metadata, context.now())
@@ -79,7 +84,7 @@ fn poll_delay(backoff: Duration, lock_left: Duration, wait_left: Duration) -> Du
 pub(super) async fn delete(context: &RequestContext) -> Result<Response, Problem> {
     let RequestContext { request, store, .. } = context;
     let id = request.session_id()?;
-    store.release(id, &request.required_lock()?, context.now()).await?;
+    store.release(id, &request.required_unlock()?, context.now()).await?;
     Ok(Response::new(StatusCode::NO_CONTENT))
 }
 

@@ -1,7 +1,5 @@
 //! `PATCH /session`: applies a merge patch (RFC 7396). Concurrent patches all take effect.
 
-use std::time::Duration;
-
 use lambda_http::http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -11,11 +9,11 @@ use super::problem::Problem;
 use super::response::Response;
 use super::retry::ConflictRetries;
 use crate::seal::MAX_DATA;
-use crate::session::{ETagCondition, LockCondition, Session, SessionId, User};
-use crate::store::Replacement;
+use crate::session::{MediaType, Metadata, Session};
+use crate::store::{NewData, Snapshot, Write};
 
 pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem> {
-    let RequestContext { request, limits, .. } = context;
+    let RequestContext { request, store, .. } = context;
     let id = request.session_id()?;
     if !request.is_merge_patch() {
         return Err(Problem::UnsupportedMediaType);
@@ -23,66 +21,63 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
     if request.body().len() > MAX_DATA {
         return Err(Problem::DataTooLarge);
     }
-    let patch = serde_json::from_slice(request.body()).map_err(|_| Problem::InvalidPatch)?;
+    let patch: Value = serde_json::from_slice(request.body()).map_err(|_| Problem::InvalidPatch)?;
     // Everything that can be refused without a call is refused here.
-    let change = Change {
-        patch,
-        if_match: request.if_match()?,
-        lock: request.lock_condition()?,
-        ttl: request.ttl(limits)?,
-        user: request.user()?,
-    };
-    let mut retries = ConflictRetries::new(&change.if_match);
+    let if_match = request.if_match()?;
+    let write = context.write(request.lock_condition()?)?;
+    let mut retries = ConflictRetries::new();
     loop {
-        match attempt(context, id, &change).await {
-            Ok(response) => return Ok(response),
-            Err(problem) => retries.wait(problem).await?,
+        let read = store.read_for_update(id, &if_match, &write.id, context.now()).await?;
+        if read.writes.contains(&write.id) {
+            return Ok(applied_before(context, read, &write));
+        }
+        let Metadata { media_type, etag, ttl, lifetime, .. } = &read.session.metadata;
+        if !media_type.is_json() {
+            return Err(Problem::UnsupportedMediaType);
+        }
+        let merged = merged(&patch, &read.session.data)?;
+        let is_changed = merged != read.session.data;
+        let data = is_changed.then_some(NewData { bytes: &merged, media_type });
+        let now = context.now();
+        match store.replace_unchanged(id, data, &read, &write, now).await {
+            Ok(()) => {
+                let etag = if is_changed { write.id.etag() } else { etag.clone() };
+                let lifetime = lifetime.slid(now, write.attributes.ttl.unwrap_or(*ttl));
+                let response = patched(context, media_type, merged);
+                return Ok(response.with_etag(&etag).with_lifetime(&lifetime, now));
+            }
+            Err(error) => retries.wait(error).await?,
         }
     }
 }
 
-/// The change that the request asks for, parsed once for all attempts.
-struct Change {
-    patch: Value,
-    if_match: ETagCondition,
-    lock: LockCondition,
-    ttl: Option<Duration>,
-    user: Option<User>,
+/// Responds as an earlier attempt did that was applied. If others changed the data since, the response
+/// has no representation: it would not be that of the patch.
+fn applied_before(context: &RequestContext, read: Snapshot, write: &Write) -> Response {
+    let Snapshot { session: Session { metadata, data }, writes } = read;
+    let response = if writes.made_since(&write.id, &metadata.etag) {
+        Response::new(StatusCode::NO_CONTENT).with_etag(&write.id.etag())
+    } else {
+        patched(context, &metadata.media_type, data).with_etag(&metadata.etag)
+    };
+    response.with_lifetime(&metadata.lifetime, context.now())
 }
 
-/// Reads the session, merges the patch, and writes on condition that the data has not changed since.
-async fn attempt(
-    context: &RequestContext,
-    id: &SessionId,
-    change: &Change,
-) -> Result<Response, Problem> {
-    let RequestContext { request, store, .. } = context;
-    let session = store.read_for_update(id, &change.if_match, context.now()).await?;
-    let Session { metadata, data } = session;
-    if !metadata.media_type.is_json() {
-        return Err(Problem::UnsupportedMediaType);
+/// Returns a response with the merged data if the request prefers that.
+fn patched(context: &RequestContext, media_type: &MediaType, data: Vec<u8>) -> Response {
+    if !context.request.prefers_representation() {
+        return Response::new(StatusCode::NO_CONTENT);
     }
-    let mut value: Value = serde_json::from_slice(&data).map_err(|_| Problem::NotJson)?;
-    merge(&mut value, &change.patch);
-    let merged = value.to_string().into_bytes();
-    let media_type = metadata.media_type;
-    let new = Replacement {
-        data: &merged,
-        media_type: media_type.clone(),
-        ttl: change.ttl,
-        user: change.user.clone(),
-    };
-    let as_read = ETagCondition::OneOf(vec![metadata.etag]);
-    let etag = store.replace(id, new, &as_read, &change.lock, context.now()).await?;
-    Ok(if request.prefers_representation() {
-        Response::new(StatusCode::OK)
-            .with_etag(&etag)
-            .with(CONTENT_TYPE, media_type.as_str())
-            .with(PREFERENCE_APPLIED, "return=representation")
-            .with_body(merged)
-    } else {
-        Response::new(StatusCode::NO_CONTENT).with_etag(&etag)
-    })
+    Response::new(StatusCode::OK)
+        .with(CONTENT_TYPE, media_type.as_str())
+        .with(PREFERENCE_APPLIED, "return=representation")
+        .with_body(data)
+}
+
+fn merged(patch: &Value, data: &[u8]) -> Result<Vec<u8>, Problem> {
+    let mut value: Value = serde_json::from_slice(data).map_err(|_| Problem::NotJson)?;
+    merge(&mut value, patch);
+    Ok(value.to_string().into_bytes())
 }
 
 /// Applies a merge patch: the pseudocode of RFC 7396, section 2.

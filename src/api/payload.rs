@@ -1,17 +1,20 @@
 //! Lambda's payloads: the event of an API Gateway HTTP API and the response to it, both in
 //! [format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
 //!
-//! The types are those of `lambda_http`. Its conversions are not used: they panic on malformed base64
-//! and on unusual query strings and hosts, and they re-encode text bodies of responses.
+//! The types are those of `lambda_http`, except for the event's. That one refuses a whole event for one
+//! malformed field, and of two headers that differ in case it keeps the last. `lambda_http`'s
+//! conversions are not used either: they panic on malformed base64 and on unusual query strings and
+//! hosts, and they re-encode text bodies of responses.
 
-use std::collections::HashMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
 use lambda_http::{Body, RequestExt as _};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::header::CONTENT_ENCODING;
@@ -19,11 +22,6 @@ use super::problem::Problem;
 use super::request::Request;
 use super::response::Response;
 use super::route::Route;
-
-/// Longest payload that is read as an `ApiGatewayV2httpRequest`, in bytes. Its deserializer panics if the
-/// `HeaderMap` refuses a header. The map may refuse from 6,554 names on (a fifth of its 32,768 slots), and
-/// each takes at least seven bytes: `"a":"",`.
-const MAX_TYPED_PAYLOAD: usize = 7 * 6_553;
 
 /// The event that API Gateway invokes the function with.
 pub struct Event {
@@ -35,93 +33,118 @@ pub struct Event {
     pub(super) request: Result<Request, Problem>,
 }
 
+/// The fields of an event that matter, each still unread.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow)]
+    route_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    raw_path: Option<&'a RawValue>,
+    #[serde(borrow)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_base64_encoded: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request_context: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ContextFields<'a> {
+    #[serde(borrow)]
+    request_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    http: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HttpFields<'a> {
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
+}
+
 impl Event {
-    /// Reads the payload of an invocation. A payload that is not an event of an HTTP API has no route.
+    /// Reads the payload of an invocation, field by field: even if one is malformed, the log and the
+    /// response name the request. A payload that is not an event of an HTTP API has no route.
     pub fn read(payload: &RawValue) -> Self {
-        if payload.get().len() > MAX_TYPED_PAYLOAD {
-            return Self::read_leniently(payload);
-        }
-        match serde_json::from_str::<ApiGatewayV2httpRequest>(payload.get()) {
-            Ok(event) => {
-                let path = event.raw_path.unwrap_or_default();
-                let method = event.request_context.http.method;
-                Self {
-                    route: route(&event.route_key.unwrap_or_default(), method.as_str(), &path),
-                    gateway_request_id: event
-                        .request_context
-                        .request_id
-                        .filter(|id| is_well_formed(id)),
-                    request: request(event.headers, event.body, event.is_base64_encoded, &path),
-                }
-            }
-            Err(_) => Self::read_leniently(payload),
-        }
-    }
-
-    /// Reads an event field by field. If its type would refuse the event as a whole, the log and the
-    /// response still name the request, and the problem is that of the malformed field.
-    fn read_leniently(payload: &RawValue) -> Self {
-        let event = Object::read(Some(payload));
-        let context = Object::read(event.get("requestContext"));
-        let http = Object::read(context.get("http"));
-        let path = event.text("rawPath").unwrap_or_default();
-        let content = || {
-            let headers = headers(event.get("headers"))?;
-            let body = event.optional("body")?;
-            let is_base64_encoded = event.optional("isBase64Encoded")?.unwrap_or_default();
-            request(headers, body, is_base64_encoded, &path)
-        };
+        let event: Fields<'_> = lenient(Some(payload)).unwrap_or_default();
+        let context: ContextFields<'_> = lenient(event.request_context).unwrap_or_default();
+        let http: HttpFields<'_> = lenient(context.http).unwrap_or_default();
+        let text = |field| lenient::<String>(field).unwrap_or_default();
+        let path = text(event.raw_path);
+        let request_id = lenient(context.request_id).filter(|id: &String| is_well_formed(id));
         Self {
-            route: route(
-                &event.text("routeKey").unwrap_or_default(),
-                &http.text("method").unwrap_or_default(),
-                &path,
-            ),
-            gateway_request_id: context.text("requestId").filter(|id| is_well_formed(id)),
-            request: content(),
+            route: route(&text(event.route_key), &text(http.method), &path),
+            gateway_request_id: request_id,
+            request: event.request(&path),
         }
     }
 }
 
-/// A JSON object with unread values; empty for a value that is not an object.
-struct Object<'a>(HashMap<String, &'a RawValue>);
-
-impl<'a> Object<'a> {
-    fn read(value: Option<&'a RawValue>) -> Self {
-        Self(value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default())
-    }
-
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.get(name).copied()
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
-    }
-
-    /// Reads a field of the body. Returns `None` if it is absent or null.
-    fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Problem> {
-        let value = self.get(name).map(RawValue::get).unwrap_or("null");
-        serde_json::from_str(value).map_err(|_| Problem::InvalidBody)
+impl Fields<'_> {
+    /// Reads the request and checks its body.
+    fn request(&self, path: &str) -> Result<Request, Problem> {
+        let headers = match self.headers {
+            None => HeaderMap::new(),
+            Some(value) => {
+                serde_json::from_str(value.get()).map(|Headers(map)| map).map_err(|_| {
+                    let expected = "sent once, with a name and a value that RFC 9110 allows".into();
+                    Problem::InvalidHeader { header: "Each header", expected }
+                })?
+            }
+        };
+        let body = strict::<String>(self.body)?.unwrap_or_default();
+        let is_base64_encoded = strict(self.is_base64_encoded)?.unwrap_or_default();
+        request(headers, body, is_base64_encoded, path)
     }
 }
 
-fn headers(value: Option<&RawValue>) -> Result<HeaderMap, Problem> {
-    let malformed = || {
-        let expected = "a name and a value that RFC 9110 allows".into();
-        Problem::InvalidHeader { header: "Each header", expected }
-    };
-    let fields: Option<HashMap<String, String>> =
-        serde_json::from_str(value.map(RawValue::get).unwrap_or("null"))
-            .map_err(|_| malformed())?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in fields.unwrap_or_default() {
-        let name = HeaderName::try_from(name).map_err(|_| malformed())?;
-        let value = HeaderValue::try_from(value).map_err(|_| malformed())?;
-        // The map holds some 24,000 headers, more than any gateway accepts.
-        headers.try_append(name, value).map_err(|_| malformed())?;
+/// Reads a field. Returns `None` if it is absent or malformed.
+fn lenient<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
+    field.and_then(|value| serde_json::from_str(value.get()).ok())
+}
+
+/// Reads a field of the body. Returns `None` if it is absent.
+fn strict<T: DeserializeOwned>(field: Option<&RawValue>) -> Result<Option<T>, Problem> {
+    let read = |value: &RawValue| serde_json::from_str(value.get());
+    field.map(read).transpose().map_err(|_| Problem::InvalidBody)
+}
+
+/// Headers of an event. A name that is there twice, even in another case, is an error: API Gateway joins
+/// the values of such headers, and no order among them would be right.
+struct Headers(HeaderMap);
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = HeaderMap;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("headers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<HeaderMap, A::Error> {
+                let mut headers = HeaderMap::new();
+                while let Some((name, value)) = fields.next_entry::<String, String>()? {
+                    let name = HeaderName::try_from(name).map_err(A::Error::custom)?;
+                    let value = HeaderValue::try_from(value).map_err(A::Error::custom)?;
+                    // The map holds some 24,000 headers, more than any gateway accepts.
+                    if headers.try_append(name, value).map_err(A::Error::custom)? {
+                        return Err(A::Error::custom("a header is there twice"));
+                    }
+                }
+                Ok(headers)
+            }
+        }
+
+        deserializer.deserialize_map(Fields).map(Self)
     }
-    Ok(headers)
 }
 
 /// Finds the route. The gateway's own match has priority: unlike the path, it does not contain the stage
@@ -142,7 +165,7 @@ fn is_well_formed(id: &str) -> bool {
 /// Builds the request and checks its body.
 fn request(
     headers: HeaderMap,
-    body: Option<String>,
+    body: String,
     is_base64_encoded: bool,
     path: &str,
 ) -> Result<Request, Problem> {
@@ -150,7 +173,6 @@ fn request(
     if headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::EncodedBody);
     }
-    let body = body.unwrap_or_default();
     let body = if is_base64_encoded {
         Body::Binary(STANDARD.decode(body).map_err(|_| Problem::InvalidBody)?)
     } else {

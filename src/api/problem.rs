@@ -29,6 +29,11 @@ pub enum Problem {
         /// Description of valid values, to follow "must be".
         expected: Cow<'static, str>,
     },
+    /// The request has a `Session-*` header that the route does not take.
+    UnknownHeader {
+        /// Names of the `Session-*` headers that the route takes.
+        known: &'static [&'static str],
+    },
     /// The event's body is not text, or not the base64 that the event states. API Gateway sends no
     /// such event.
     InvalidBody,
@@ -41,8 +46,8 @@ pub enum Problem {
     SessionNotFound,
     /// The function does not serve the route.
     RouteNotFound,
-    /// A live session already has the id.
-    SessionExists(Box<SealedSession>),
+    /// A live session already has the id. Holds the session if it is the request's own.
+    SessionExists(Option<Box<SealedSession>>),
     /// The data does not have the required version.
     ETagMismatch(Box<SealedSession>),
     /// Another request holds the session's lock.
@@ -78,10 +83,13 @@ impl From<StoreError> for Problem {
             StoreError::NotLockHolder => Self::NotLockHolder,
             StoreError::TooLarge => Self::DataTooLarge,
             StoreError::Throttled(_) => Self::StoreThrottled(error.into()),
-            StoreError::Unavailable(_) => Self::StoreUnavailable(error.into()),
-            StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::NotSealed(_) => {
-                Self::Internal(error.into())
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown => {
+                Self::StoreUnavailable(error.into())
             }
+            StoreError::Corrupt(_)
+            | StoreError::Refused(_)
+            | StoreError::NotSealed(_)
+            | StoreError::Changed => Self::Internal(error.into()),
         }
     }
 }
@@ -131,6 +139,17 @@ impl Problem {
                 title: "A header is malformed",
                 detail: format!("{header} must be {expected}.").into(),
             },
+            Self::UnknownHeader { known } => Description {
+                code: "invalid-header",
+                status: StatusCode::BAD_REQUEST,
+                title: "The route does not take a Session header of the request",
+                detail: format!(
+                    "The Session headers of this route are {}. Remove the others, or check their \
+                     spelling.",
+                    known.join(", ")
+                )
+                .into(),
+            },
             Self::InvalidBody => row(
                 "invalid-body",
                 StatusCode::BAD_REQUEST,
@@ -169,8 +188,8 @@ impl Problem {
                 "session-exists",
                 StatusCode::PRECONDITION_FAILED,
                 "The session already exists",
-                "A live session has this id. Choose another id, or omit If-None-Match to replace the \
-                 session's data.",
+                "A live session has this id, or was rotated from it a moment ago. Choose another id. To \
+                 replace a session's data, send a PUT without If-None-Match.",
             ),
             Self::ETagMismatch(_) => row(
                 "etag-mismatch",
@@ -184,7 +203,7 @@ impl Problem {
                 StatusCode::LOCKED,
                 "The session is locked",
                 "Another request holds the session's lock. Retry after the time that Retry-After \
-                 states, or wait for the lock with Session-Lock-Wait.",
+                 states, or wait for the lock with Session-Wait.",
             ),
             Self::NotLockHolder => row(
                 "not-lock-holder",
@@ -247,8 +266,8 @@ impl Problem {
 }
 
 /// Detail of failures of the store.
-const STORE_FAILED: &str =
-    "It is unknown whether the session exists. Retry after the time that Retry-After states.";
+const STORE_FAILED: &str = "It is unknown whether the request took effect. Retry after the time that Retry-After states, with \
+     the same Idempotency-Key or Session-New-Id if there is one.";
 
 /// The document of RFC 9457.
 #[derive(Serialize)]
@@ -295,7 +314,7 @@ impl Problem {
         id: &SessionId,
         now: Timestamp,
     ) -> Result<Response, Self> {
-        let (Self::ETagMismatch(sealed) | Self::SessionExists(sealed)) = self else {
+        let (Self::ETagMismatch(sealed) | Self::SessionExists(Some(sealed))) = self else {
             return Err(self);
         };
         let session = sealed.open(id).map_err(StoreError::from)?;

@@ -1,20 +1,20 @@
 //! A request, and what its headers mean.
 
+mod attributes;
+mod conditions;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use lambda_http::RequestExt as _;
 
 use super::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, PREFER, SESSION_GRACE, SESSION_ID,
-    SESSION_LOCK, SESSION_LOCK_LEASE, SESSION_LOCK_RELEASE, SESSION_LOCK_WAIT, SESSION_TTL,
-    SESSION_USER,
+    CONTENT_LENGTH, CONTENT_TYPE, IDEMPOTENCY_KEY, PREFER, SESSION_GRACE, SESSION_ID,
+    SESSION_LEASE, SESSION_LIMIT, SESSION_NEW_ID, SESSION_WAIT,
 };
 use super::problem::{MERGE_PATCH, Problem};
-use crate::config::Limits;
-use crate::session::{
-    ETag, ETagCondition, Handle, LockCondition, LockToken, MediaType, SessionId, User,
-};
+use super::route::Route;
+use crate::session::{Handle, IdempotencyKey, MediaType, SessionId};
 
 /// Maximum and default lease of a lock, in seconds.
 const MAX_LEASE: u64 = 60;
@@ -25,8 +25,8 @@ const MAX_WAIT: u64 = 10;
 /// Maximum time that an id stays readable after a rotation, in seconds.
 const MAX_GRACE: u64 = 300;
 
-/// Maximum number of entity tags in a header. DynamoDB's `IN` takes 100.
-const MAX_ETAGS: usize = 100;
+/// Maximum that a rotation may limit the sessions of a user to.
+const MAX_LIMIT: u64 = 100;
 
 /// A request to one of the routes. Methods that read a header return an error that names the header
 /// and its valid values.
@@ -73,9 +73,34 @@ impl Request {
         if is_sent { self.session_id().map(Some) } else { Ok(None) }
     }
 
-    /// Reads `Session-TTL`.
-    pub(super) fn ttl(&self, limits: &Limits) -> Result<Option<Duration>, Problem> {
-        self.seconds(SESSION_TTL, 1..=limits.max_ttl.as_secs())
+    /// Refuses `Session-*` headers that the route does not take: to ignore one would look like success.
+    pub(super) fn refuse_unknown_headers(&self, route: Route) -> Result<(), Problem> {
+        let known = route.session_headers();
+        let is_unknown = |name: &str| {
+            name.starts_with("session-") && !known.iter().any(|k| k.eq_ignore_ascii_case(name))
+        };
+        match self.http.headers().keys().any(|name| is_unknown(name.as_str())) {
+            true => Err(Problem::UnknownHeader { known }),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads `Session-New-Id`, which must not be the session's own id.
+    pub(super) fn new_id(&self) -> Result<Option<SessionId>, Problem> {
+        let own = self.session_id()?;
+        self.parse(SESSION_NEW_ID, |text| SessionId::parse(text).filter(|id| id != own), || {
+            "another id than Session-Id, in the same form: 22 to 128 characters of A-Z, a-z, 0-9, \
+             '_', ',' and '-'"
+                .into()
+        })
+    }
+
+    /// Reads `Idempotency-Key`.
+    pub(super) fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
+        self.parse(IDEMPOTENCY_KEY, IdempotencyKey::parse, || {
+            let (min, max) = (IdempotencyKey::MIN_LENGTH, IdempotencyKey::MAX_LENGTH);
+            format!("{min} to {max} characters of A-Z, a-z, 0-9, '_', ',' and '-'")
+        })
     }
 
     /// Reads `Session-Grace`. 0 means none.
@@ -83,36 +108,21 @@ impl Request {
         Ok(self.seconds(SESSION_GRACE, 0..=MAX_GRACE)?.filter(|grace| !grace.is_zero()))
     }
 
-    /// Reads `Session-Lock-Lease`, with its default.
+    /// Reads `Session-Limit`.
+    pub(super) fn limit(&self) -> Result<Option<usize>, Problem> {
+        let limit = self.number(SESSION_LIMIT, "number", 1..=MAX_LIMIT)?;
+        Ok(limit.and_then(|limit| usize::try_from(limit).ok()))
+    }
+
+    /// Reads `Session-Lease`, with its default.
     pub(super) fn lease(&self) -> Result<Duration, Problem> {
-        let lease = self.seconds(SESSION_LOCK_LEASE, 1..=MAX_LEASE)?;
+        let lease = self.seconds(SESSION_LEASE, 1..=MAX_LEASE)?;
         Ok(lease.unwrap_or(Duration::from_secs(DEFAULT_LEASE)))
     }
 
-    /// Reads `Session-Lock-Wait`, which is 0 by default.
+    /// Reads `Session-Wait`, which is 0 by default.
     pub(super) fn wait(&self) -> Result<Duration, Problem> {
-        Ok(self.seconds(SESSION_LOCK_WAIT, 0..=MAX_WAIT)?.unwrap_or_default())
-    }
-
-    /// Reads `Session-Lock`, which is required.
-    pub(super) fn required_lock(&self) -> Result<LockToken, Problem> {
-        self.lock()?.ok_or_else(missing_lock)
-    }
-
-    /// Reads what `Session-Lock` and `Session-Lock-Release` require of the lock.
-    pub(super) fn lock_condition(&self) -> Result<LockCondition, Problem> {
-        let is_true = |text: &str| (text == "true").then_some(());
-        let release = self.parse(SESSION_LOCK_RELEASE, is_true, || "'true'".into())?;
-        match (self.lock()?, release) {
-            (None, None) => Ok(LockCondition::NotLocked),
-            (None, Some(())) => Err(missing_lock()),
-            (Some(token), None) => Ok(LockCondition::HeldBy(token)),
-            (Some(token), Some(())) => Ok(LockCondition::HeldByThenRelease(token)),
-        }
-    }
-
-    fn lock(&self) -> Result<Option<LockToken>, Problem> {
-        self.parse(SESSION_LOCK, LockToken::parse, || LOCK_TOKEN.into())
+        Ok(self.seconds(SESSION_WAIT, 0..=MAX_WAIT)?.unwrap_or_default())
     }
 
     /// Whether `Prefer` asks for the representation (RFC 7240, 4.2). Unknown and malformed preferences
@@ -136,21 +146,6 @@ impl Request {
         essence.trim().eq_ignore_ascii_case(MERGE_PATCH)
     }
 
-    /// Reads `Session-User`.
-    pub(super) fn user(&self) -> Result<Option<User>, Problem> {
-        self.parse(SESSION_USER, User::parse, || {
-            format!("1 to {} visible ASCII characters", User::MAX_LENGTH)
-        })
-    }
-
-    /// Reads `Session-User`, which is required.
-    pub(super) fn required_user(&self) -> Result<User, Problem> {
-        self.user()?.ok_or(Problem::InvalidHeader {
-            header: SESSION_USER,
-            expected: "present, to name the owner of the sessions".into(),
-        })
-    }
-
     /// Reads `Content-Type`, with the default for unlabelled data.
     pub(super) fn media_type(&self) -> Result<MediaType, Problem> {
         let media_type = self.parse(CONTENT_TYPE, MediaType::parse, || {
@@ -159,66 +154,27 @@ impl Request {
         Ok(media_type.unwrap_or_default())
     }
 
-    /// Reads `If-Match`. Without it, any version matches. Strong comparison: a weak tag keeps its `W/`
-    /// prefix and never matches.
-    pub(super) fn if_match(&self) -> Result<ETagCondition, Problem> {
-        let condition = self.etag_condition(IF_MATCH, |is_weak| if is_weak { "W/" } else { "" })?;
-        Ok(condition.unwrap_or(ETagCondition::Any))
-    }
-
-    /// Reads `If-None-Match`. Weak comparison: a weak tag loses its `W/` prefix.
-    pub(super) fn if_none_match(&self) -> Result<Option<ETagCondition>, Problem> {
-        self.etag_condition(IF_NONE_MATCH, |_| "")
-    }
-
-    /// Whether a PUT creates a session: with `If-None-Match: *`, and without `If-Match`.
-    pub(super) fn creates(&self) -> Result<bool, Problem> {
-        let invalid = |header, expected: &'static str| {
-            Err(Problem::InvalidHeader { header, expected: expected.into() })
-        };
-        match self.if_none_match()? {
-            None => Ok(false),
-            Some(ETagCondition::OneOf(_)) => {
-                invalid(IF_NONE_MATCH, "'*' on a PUT, to create the session")
-            }
-            Some(ETagCondition::Any) if self.http.headers().contains_key(IF_MATCH) => {
-                invalid(IF_MATCH, "absent if If-None-Match is present")
-            }
-            Some(ETagCondition::Any) => Ok(true),
-        }
-    }
-
-    fn etag_condition(
-        &self,
-        name: &'static str,
-        prefix: impl Fn(bool) -> &'static str,
-    ) -> Result<Option<ETagCondition>, Problem> {
-        let parse = |text: &str| {
-            if text.trim() == "*" {
-                return Some(ETagCondition::Any);
-            }
-            let tags = entity_tags(text)?;
-            let etag = |(is_weak, tag)| ETag::parse(&format!("{}{tag}", prefix(is_weak)));
-            let etags: Vec<_> = tags.into_iter().map(etag).collect::<Option<_>>()?;
-            (1..=MAX_ETAGS).contains(&etags.len()).then_some(ETagCondition::OneOf(etags))
-        };
-        self.parse(name, parse, || {
-            format!("'*' or at most {MAX_ETAGS} entity tags in double quotes, as the API sent them")
-        })
-    }
-
     fn seconds(
         &self,
         name: &'static str,
         range: RangeInclusive<u64>,
     ) -> Result<Option<Duration>, Problem> {
+        Ok(self.number(name, "number of seconds", range)?.map(Duration::from_secs))
+    }
+
+    fn number(
+        &self,
+        name: &'static str,
+        what: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Problem> {
         let parse = |text: &str| {
             let is_digits = text.bytes().all(|b| b.is_ascii_digit());
-            let seconds = is_digits.then(|| text.parse().ok()).flatten();
-            seconds.filter(|seconds| range.contains(seconds)).map(Duration::from_secs)
+            let number = is_digits.then(|| text.parse().ok()).flatten();
+            number.filter(|number| range.contains(number))
         };
         let (min, max) = (range.start(), range.end());
-        self.parse(name, parse, || format!("a whole number of seconds from {min} to {max}"))
+        self.parse(name, parse, || format!("a whole {what} from {min} to {max}"))
     }
 
     /// Parses the value of a header if the request has it.
@@ -236,38 +192,6 @@ impl Request {
             None => Err(Problem::InvalidHeader { header: name, expected: expected().into() }),
         }
     }
-}
-
-/// Description of valid values of `Session-Lock`.
-const LOCK_TOKEN: &str = "the token that came with the lock";
-
-fn missing_lock() -> Problem {
-    Problem::InvalidHeader { header: SESSION_LOCK, expected: LOCK_TOKEN.into() }
-}
-
-/// Splits a list of entity tags (RFC 9110, 8.8.3 and 5.6.1). Returns each tag without its quotes, and
-/// whether it is weak.
-fn entity_tags(list: &str) -> Option<Vec<(bool, &str)>> {
-    let mut tags = Vec::new();
-    let mut rest = list.trim();
-    while !rest.is_empty() {
-        // The RFC allows empty elements.
-        if let Some(after) = rest.strip_prefix(',') {
-            rest = after.trim_start();
-            continue;
-        }
-        let (is_weak, quoted) = match rest.strip_prefix("W/") {
-            Some(quoted) => (true, quoted),
-            None => (false, rest),
-        };
-        let (tag, after) = quoted.strip_prefix('"')?.split_once('"')?;
-        tags.push((is_weak, tag));
-        rest = after.trim_start();
-        if !rest.is_empty() && !rest.starts_with(',') {
-            return None;
-        }
-    }
-    Some(tags)
 }
 
 #[cfg(test)]

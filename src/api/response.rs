@@ -4,8 +4,8 @@ use lambda_http::Body;
 use lambda_http::http::{HeaderValue, StatusCode};
 
 use super::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, SESSION_CREATED, SESSION_EXPIRES, SESSION_ID, SESSION_TTL,
-    SESSION_USER,
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, SESSION_CREATED, SESSION_EXPIRES, SESSION_ID, SESSION_LABEL,
+    SESSION_TTL, SESSION_USER,
 };
 use crate::session::{ETag, Handle, Lifetime, Metadata, SessionId, Timestamp};
 
@@ -51,6 +51,14 @@ impl Response {
         self.with(ETAG, &format!("\"{}\"", etag.as_str()))
     }
 
+    /// Sets `ETag` if the version is known.
+    pub(super) fn with_some_etag(self, etag: Option<&ETag>) -> Self {
+        match etag {
+            Some(etag) => self.with_etag(etag),
+            None => self,
+        }
+    }
+
     /// Sets `Session-TTL` and `Session-Expires`.
     pub(super) fn with_lifetime(self, lifetime: &Lifetime, now: Timestamp) -> Self {
         self.with(SESSION_TTL, &lifetime.seconds_left(now).to_string())
@@ -64,8 +72,12 @@ impl Response {
             .with_etag(&metadata.etag)
             .with_lifetime(&metadata.lifetime, now)
             .with(SESSION_CREATED, &metadata.created.to_rfc3339());
-        match &metadata.user {
+        let response = match &metadata.user {
             Some(user) => response.with(SESSION_USER, user.expose()),
+            None => response,
+        };
+        match &metadata.label {
+            Some(label) => response.with(SESSION_LABEL, label.expose()),
             None => response,
         }
     }

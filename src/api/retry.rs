@@ -2,31 +2,30 @@
 
 use super::problem::Problem;
 use crate::backoff::Backoff;
-use crate::session::ETagCondition;
+use crate::store::StoreError;
 
-/// Retries a change that reads the session and writes on condition that the data has not changed since.
-pub(super) struct ConflictRetries<'a> {
-    if_match: &'a ETagCondition,
+/// Retries a change that reads the session and writes on condition that it has not changed since.
+pub(super) struct ConflictRetries {
     backoff: Backoff,
 }
 
-impl<'a> ConflictRetries<'a> {
-    pub(super) fn new(if_match: &'a ETagCondition) -> Self {
-        Self { if_match, backoff: Backoff::new() }
+impl ConflictRetries {
+    pub(super) fn new() -> Self {
+        Self { backoff: Backoff::new() }
     }
 
-    /// Waits before a retry if the change collided with another one and the request accepts any
-    /// version of the data.
+    /// Waits before a retry if the change collided with another one. The retry reads the session again,
+    /// and so finds out whether the request still accepts it.
     ///
     /// # Errors
-    /// Any other problem: the request must not be retried.
-    pub(super) async fn wait(&mut self, problem: Problem) -> Result<(), Problem> {
-        match (problem, self.if_match) {
-            (Problem::ETagMismatch(_), ETagCondition::Any) => {
+    /// Any other error: the request must not be retried.
+    pub(super) async fn wait(&mut self, error: StoreError) -> Result<(), Problem> {
+        match error {
+            StoreError::Changed => {
                 tokio::time::sleep(self.backoff.delay()).await;
                 Ok(())
             }
-            (problem, _) => Err(problem),
+            other => Err(other.into()),
         }
     }
 }

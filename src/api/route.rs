@@ -1,5 +1,10 @@
 //! Routes of the API.
 
+use super::header::{
+    SESSION_GRACE, SESSION_ID, SESSION_LABEL, SESSION_LEASE, SESSION_LIMIT, SESSION_LOCK,
+    SESSION_NEW_ID, SESSION_TTL, SESSION_UNLOCK, SESSION_USER, SESSION_WAIT,
+};
+
 /// A route: a method on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
@@ -68,5 +73,37 @@ impl Route {
     /// Returns the key of the route.
     pub(super) fn key(self) -> &'static str {
         ROUTES.iter().find(|(route, _)| *route == self).map_or("", |(_, key)| key)
+    }
+
+    /// Returns the `Session-*` headers that the route takes.
+    pub(super) fn session_headers(self) -> &'static [&'static str] {
+        match self {
+            Self::Create => &[SESSION_TTL, SESSION_USER, SESSION_LABEL],
+            Self::Read | Self::Head | Self::Destroy => &[SESSION_ID],
+            Self::Replace | Self::Patch => &[
+                SESSION_ID,
+                SESSION_TTL,
+                SESSION_USER,
+                SESSION_LABEL,
+                SESSION_LOCK,
+                SESSION_UNLOCK,
+            ],
+            Self::Touch => &[SESSION_ID, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_UNLOCK],
+            Self::Rotate => &[
+                SESSION_ID,
+                SESSION_NEW_ID,
+                SESSION_TTL,
+                SESSION_USER,
+                SESSION_LABEL,
+                SESSION_GRACE,
+                SESSION_LIMIT,
+                SESSION_LOCK,
+                SESSION_UNLOCK,
+            ],
+            Self::Lock => &[SESSION_ID, SESSION_TTL, SESSION_LEASE, SESSION_WAIT, SESSION_LOCK],
+            Self::Unlock => &[SESSION_ID, SESSION_UNLOCK],
+            Self::List | Self::RevokeAll => &[SESSION_USER, SESSION_ID],
+            Self::Revoke => &[SESSION_USER],
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! `GET /sessions`, `DELETE /sessions` and `DELETE /sessions/{handle}`: the sessions of a user.
 
-use std::time::Duration;
-
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 
@@ -9,17 +7,17 @@ use super::context::RequestContext;
 use super::header::CONTENT_TYPE;
 use super::problem::Problem;
 use super::response::Response;
-use crate::session::SessionId;
-
-/// Wait before the index is queried a second time. It follows the table within a fraction of a second.
-const INDEX_LAG: Duration = Duration::from_millis(200);
+use crate::session::{Label, SessionId};
+use crate::store::SessionSummary;
 
 /// A session in the list.
 #[derive(Serialize)]
 struct Entry<'a> {
     handle: &'a str,
     created: String,
+    used: String,
     expires: String,
+    label: Option<&'a str>,
     current: bool,
 }
 
@@ -35,11 +33,13 @@ pub(super) async fn get(context: &RequestContext) -> Result<Response, Problem> {
     let sessions = store.list(&user, *arrived_at).await?;
     let entries: Vec<_> = sessions
         .iter()
-        .map(|session| Entry {
-            handle: session.handle.as_str(),
-            created: session.created.to_rfc3339(),
-            expires: session.lifetime.end().to_rfc3339(),
-            current: Some(&session.handle) == own,
+        .map(|SessionSummary { handle, predecessor, metadata }| Entry {
+            handle: handle.as_str(),
+            created: metadata.created.to_rfc3339(),
+            used: metadata.used().to_rfc3339(),
+            expires: metadata.lifetime.end().to_rfc3339(),
+            label: metadata.label.as_ref().map(Label::expose),
+            current: own.is_some_and(|own| own == handle || Some(own) == predecessor.as_ref()),
         })
         .collect();
     Ok(json(&entries))
@@ -49,10 +49,8 @@ pub(super) async fn delete_all(context: &RequestContext) -> Result<Response, Pro
     let RequestContext { request, store, arrived_at, .. } = context;
     let user = request.required_user()?;
     let keep = request.own_session_id()?.map(SessionId::handle);
-    let first = store.revoke_all(&user, keep, *arrived_at).await?;
-    tokio::time::sleep(INDEX_LAG).await;
-    let second = store.revoke_all(&user, keep, *arrived_at).await?;
-    Ok(json(&Destroyed { destroyed: first.saturating_add(second) }))
+    let destroyed = store.revoke_all(&user, keep, *arrived_at).await?;
+    Ok(json(&Destroyed { destroyed }))
 }
 
 pub(super) async fn delete_one(context: &RequestContext) -> Result<Response, Problem> {

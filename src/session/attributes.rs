@@ -1,4 +1,4 @@
-//! Attributes of a session that callers name: its owner, and the media type of its data.
+//! Attributes of a session that callers name: its owner, its label and the media type of its data.
 
 use std::fmt;
 
@@ -12,8 +12,7 @@ impl User {
 
     /// Parses a name. Returns `None` unless it is 1 to [`Self::MAX_LENGTH`] visible ASCII characters.
     pub fn parse(text: &str) -> Option<Self> {
-        let length = (1..=Self::MAX_LENGTH).contains(&text.len());
-        (length && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.to_owned()))
+        is_visible(text, Self::MAX_LENGTH).then(|| Self(text.to_owned()))
     }
 
     /// Returns the name in clear.
@@ -25,6 +24,58 @@ impl User {
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("User([redacted])")
+    }
+}
+
+/// What a person recognizes a session by in a list, as in `Firefox%20on%20Linux`. Labels are personal
+/// data, so `Debug` hides them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Label(String);
+
+impl Label {
+    /// Maximum length, in characters.
+    pub const MAX_LENGTH: usize = 256;
+
+    /// Parses a label. Returns `None` unless it is 1 to [`Self::MAX_LENGTH`] visible ASCII characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_visible(text, Self::MAX_LENGTH).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the label in clear.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Label([redacted])")
+    }
+}
+
+/// Whether the text is 1 to `max` visible ASCII characters.
+fn is_visible(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Change of an optional attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<T> {
+    /// The attribute stays as it is.
+    Keep,
+    /// The attribute gets this value.
+    Set(T),
+    /// The attribute is removed.
+    Remove,
+}
+
+impl<T> Change<T> {
+    /// Returns the value that a new session has after the change.
+    pub fn into_new(self) -> Option<T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Remove => None,
+        }
     }
 }
 
@@ -94,9 +145,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn users_are_visible_ascii(text in "\\PC{0,300}") {
+        fn users_and_labels_are_visible_ascii(text in "\\PC{0,300}") {
             let visible = text.bytes().all(|b| (0x21..=0x7e).contains(&b));
-            prop_assert_eq!(User::parse(&text).is_some(), visible && (1..=256).contains(&text.len()));
+            let is_valid = visible && (1..=256).contains(&text.len());
+            prop_assert_eq!(User::parse(&text).is_some(), is_valid);
+            prop_assert_eq!(Label::parse(&text).is_some(), is_valid);
         }
     }
 }

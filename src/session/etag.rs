@@ -1,18 +1,13 @@
 //! Entity tags: the versions of a session's data (RFC 9110, 8.8.3).
 
-use crate::random::{self, NoRandomness};
-
-/// Version of a session's data: random, and new at each change of the data.
+/// Version of a session's data: the write id of the last change of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
 
 impl ETag {
-    /// Generates a new version: 16 random bytes as 22 characters of base64url.
-    ///
-    /// # Errors
-    /// [`NoRandomness`] if the operating system returns no random bytes.
-    pub fn generate() -> Result<Self, NoRandomness> {
-        random::base64url::<16>().map(Self)
+    /// Returns the version that a write made, from its write id.
+    pub(super) fn of_write(id: &str) -> Self {
+        Self(id.to_owned())
     }
 
     /// Parses a tag from the table or from a client, without HTTP's quotes. Returns `None` if it has a

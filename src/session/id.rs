@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest;
+use ring::{digest, hmac};
 
 use crate::random::{self, NoRandomness};
 
@@ -45,8 +45,7 @@ impl SessionId {
     /// which covers the ids of PHP, Express, Rails and Django.
     pub fn parse(text: &str) -> Option<Self> {
         let length = (Self::MIN_LENGTH..=Self::MAX_LENGTH).contains(&text.len());
-        let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b',' | b'-');
-        (length && text.bytes().all(alphabet)).then(|| Self::new(text.to_owned()))
+        (length && is_of_id_alphabet(text)).then(|| Self::new(text.to_owned()))
     }
 
     fn new(text: String) -> Self {
@@ -62,6 +61,20 @@ impl SessionId {
     /// Returns the handle under which the table stores the session.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Derives a value that only a holder of the id can compute: the first 16 bytes of an HMAC-SHA-256
+    /// under the id, as 22 characters of base64url.
+    pub(super) fn derive(&self, purpose: &str, parts: &[&[u8]]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.text.as_bytes());
+        let mut context = hmac::Context::with_key(&key);
+        for part in [purpose.as_bytes()].iter().chain(parts) {
+            // Without the lengths, two lists of parts could have the same concatenation.
+            context.update(&part.len().to_be_bytes());
+            context.update(part);
+        }
+        let tag = context.sign();
+        URL_SAFE_NO_PAD.encode(tag.as_ref().first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 }
 
@@ -92,6 +105,11 @@ impl Handle {
     pub fn prefix(&self) -> &str {
         self.0.get(..8).unwrap_or_default()
     }
+}
+
+/// Whether all characters are of the alphabet of session ids.
+pub(super) fn is_of_id_alphabet(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b',' | b'-'))
 }
 
 /// Whether the text is `length` characters of base64url without padding.

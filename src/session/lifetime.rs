@@ -37,6 +37,12 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// Returns the moment this much earlier; 1970 at the earliest.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// Returns the moment without its milliseconds.
     #[must_use]
     pub const fn to_whole_second(self) -> Self {
@@ -86,14 +92,31 @@ impl Lifetime {
         self.deadline.map_or(self.expires, |deadline| deadline.min(self.expires))
     }
 
-    /// Whether the session is live. In the second of its end, it no longer is.
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        self.end() > now
+    /// Returns the lifetime after the expiry slid.
+    #[must_use]
+    pub fn slid(self, now: Timestamp, ttl: Duration) -> Self {
+        Self { expires: now.after(ttl).to_whole_second(), ..self }
     }
 
     /// Returns the seconds until the end; 0 after it.
     pub fn seconds_left(&self, now: Timestamp) -> u64 {
         self.end().seconds().saturating_sub(now.seconds())
+    }
+}
+
+/// When a session counts as live. A session that is not live counts as absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Liveness {
+    /// The moment for which liveness is judged.
+    pub now: Timestamp,
+    /// Sessions that were created before this moment are not live.
+    pub revoked_before: Option<Timestamp>,
+}
+
+impl Liveness {
+    /// Whether a session is live. In the second of its end, it no longer is.
+    pub fn admits(&self, lifetime: &Lifetime, created: Timestamp) -> bool {
+        lifetime.end() > self.now && self.revoked_before.is_none_or(|moment| created >= moment)
     }
 }
 
@@ -105,19 +128,31 @@ mod tests {
         Timestamp::from_seconds(seconds)
     }
 
+    fn is_live(lifetime: &Lifetime, now: Timestamp) -> bool {
+        Liveness { now, revoked_before: None }.admits(lifetime, second(0))
+    }
+
+    #[test]
+    fn sessions_created_before_the_revocation_are_not_live() {
+        let lifetime = Lifetime { expires: second(100), deadline: None };
+        let live = Liveness { now: second(50), revoked_before: Some(second(40)) };
+        assert!(live.admits(&lifetime, second(40)));
+        assert!(!live.admits(&lifetime, Timestamp::from_millis(39_999)));
+    }
+
     #[test]
     fn session_expires_at_the_start_of_the_second() {
         let lifetime = Lifetime { expires: second(100), deadline: None };
-        assert!(lifetime.is_live(Timestamp::from_millis(99_999)));
-        assert!(!lifetime.is_live(second(100)));
-        assert!(!lifetime.is_live(second(101)));
+        assert!(is_live(&lifetime, Timestamp::from_millis(99_999)));
+        assert!(!is_live(&lifetime, second(100)));
+        assert!(!is_live(&lifetime, second(101)));
     }
 
     #[test]
     fn deadline_ends_a_session_in_use() {
         let lifetime = Lifetime { expires: second(200), deadline: Some(second(100)) };
-        assert!(lifetime.is_live(second(99)));
-        assert!(!lifetime.is_live(second(100)));
+        assert!(is_live(&lifetime, second(99)));
+        assert!(!is_live(&lifetime, second(100)));
         assert_eq!(lifetime.seconds_left(second(90)), 10);
         assert_eq!(lifetime.seconds_left(second(150)), 0);
     }

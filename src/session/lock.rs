@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::id::is_base64url;
+use super::id::{SessionId, is_base64url};
 use crate::random::{self, NoRandomness};
 
 /// Token of a lock's holder. It is secret, so its `Debug` hides it.
@@ -16,6 +16,12 @@ impl LockToken {
     /// [`NoRandomness`] if the operating system returns no random bytes.
     pub fn generate() -> Result<Self, NoRandomness> {
         random::base64url::<16>().map(Self)
+    }
+
+    /// Derives the token of a request from what identifies it among the requests on a session. A retry
+    /// of the request has the same token. Without the session's id, nobody can compute it.
+    pub fn derive(id: &SessionId, request: &[&[u8]]) -> Self {
+        Self(id.derive("lock", request))
     }
 
     /// Parses a token that a client sent. Returns `None` unless it has the form of a generated one.
@@ -38,10 +44,19 @@ impl fmt::Debug for LockToken {
 /// What a write requires of the session's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockCondition {
+    /// Nothing.
+    Any,
     /// Nobody holds the lock.
     NotLocked,
     /// The token's owner holds the lock.
     HeldBy(LockToken),
     /// The token's owner holds the lock, and the write releases it.
     HeldByThenRelease(LockToken),
+}
+
+impl LockCondition {
+    /// Whether the write releases the lock.
+    pub fn releases(&self) -> bool {
+        matches!(self, Self::HeldByThenRelease(_))
+    }
 }

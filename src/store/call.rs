@@ -8,38 +8,68 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::SessionStore;
+use super::client;
 use super::error::StoreError;
 use super::expression::{Expression, projection};
 use super::item::{self, ID, Item};
-use crate::session::Handle;
+use super::outcome::UnknownOutcomes;
+use crate::session::{Handle, WriteId};
 
-/// Outcome of a conditional write.
+/// Outcome of a conditional write that has a write id.
 pub(super) enum WriteOutcome {
     /// The write was applied. Holds the attributes that the call asked for.
     Applied(Item),
+    /// The write was refused because an earlier attempt was applied. Holds the current item.
+    AppliedBefore(Item),
     /// The condition was not met. Holds the current item, if one exists.
     Refused(Option<Item>),
 }
 
-/// Sends a conditional write and returns its [`WriteOutcome`].
+/// A conditional write whose condition was not met.
+pub(super) struct Refusal {
+    /// The current item, if one exists.
+    pub(super) item: Option<Item>,
+    /// Whether an earlier attempt may have been applied: its outcome is unknown.
+    pub(super) is_in_doubt: bool,
+}
+
+impl Refusal {
+    /// Returns the outcome of the write with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::OutcomeUnknown`] if an earlier attempt may have been applied.
+    pub(super) fn outcome(self, write: &WriteId) -> Result<WriteOutcome, StoreError> {
+        match self.item {
+            Some(item) if item::has_write(&item, write) => Ok(WriteOutcome::AppliedBefore(item)),
+            _ if self.is_in_doubt => Err(StoreError::OutcomeUnknown),
+            item => Ok(WriteOutcome::Refused(item)),
+        }
+    }
+}
+
+/// Sends a conditional write. Returns the attributes that the call asked for, or its [`Refusal`].
 macro_rules! send_write {
-    ($store:expr, $request:expr, $error:ident) => {{
+    ($store:expr, $request:expr, $error:ident $(, $setting:ident($value:expr))?) => {{
+        let unknown = UnknownOutcomes::default();
         let sent = $request
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
+            $(.$setting($value))?
             .interceptor($store.meter.clone())
+            .interceptor(unknown.clone())
             .send()
             .await;
         match sent {
             Ok(output) => {
-                $store.meter.add_capacity(output.consumed_capacity());
-                Ok(WriteOutcome::Applied(output.attributes.unwrap_or_default()))
+                $store.meter.add_capacity(output.consumed_capacity())?;
+                Ok(Ok(output.attributes.unwrap_or_default()))
             }
             Err(error) => match error.as_service_error() {
-                Some($error::ConditionalCheckFailedException(refused)) => {
-                    Ok(WriteOutcome::Refused(refused.item.clone()))
-                }
+                Some($error::ConditionalCheckFailedException(refused)) => Ok(Err(Refusal {
+                    item: refused.item.clone(),
+                    is_in_doubt: unknown.exist(),
+                })),
                 _ => Err(error.into()),
             },
         }
@@ -67,15 +97,17 @@ impl SessionStore {
                 .set_expression_attribute_names(Some(names));
         }
         let output = request.customize().interceptor(self.meter.clone()).send().await?;
-        self.meter.add_capacity(output.consumed_capacity());
+        self.meter.add_capacity(output.consumed_capacity())?;
         Ok(output.item)
     }
 
-    /// Inserts or replaces an item.
+    /// Inserts or replaces an item. It is not retried after an attempt of unknown outcome: if that one
+    /// was applied and the session was destroyed since, a retry would create the session again.
     pub(super) async fn put_item(
         &self,
         item: Item,
         condition: Expression,
+        write: &WriteId,
     ) -> Result<WriteOutcome, StoreError> {
         let request = self
             .client
@@ -85,16 +117,24 @@ impl SessionStore {
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
             .set_expression_attribute_values(Some(condition.values));
-        send_write!(self, request, PutItemError)
+        let sent: Result<_, StoreError> =
+            send_write!(self, request, PutItemError, config_override(client::creation_settings()));
+        match sent? {
+            Ok(attributes) => Ok(WriteOutcome::Applied(attributes)),
+            Err(refusal) => refusal.outcome(write),
+        }
     }
 
-    /// Changes attributes of an item.
+    /// Changes attributes of an item, once: an attempt that is retried, duplicated or late has no effect
+    /// after the first.
     pub(super) async fn update_item(
         &self,
         handle: &Handle,
         update: Expression,
+        write: &WriteId,
         returned: ReturnValue,
     ) -> Result<WriteOutcome, StoreError> {
+        let update = update.once(write);
         let request = self
             .client
             .update_item()
@@ -105,15 +145,20 @@ impl SessionStore {
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
             .return_values(returned);
-        send_write!(self, request, UpdateItemError)
+        let sent: Result<_, StoreError> = send_write!(self, request, UpdateItemError);
+        match sent? {
+            Ok(attributes) => Ok(WriteOutcome::Applied(attributes)),
+            Err(refusal) => refusal.outcome(write),
+        }
     }
 
-    /// Deletes an item.
+    /// Deletes an item and returns it, or the refusal.
     pub(super) async fn delete_item(
         &self,
         handle: &Handle,
         condition: Expression,
-    ) -> Result<WriteOutcome, StoreError> {
+        returned: ReturnValue,
+    ) -> Result<Result<Item, Refusal>, StoreError> {
         let request = self
             .client
             .delete_item()
@@ -121,7 +166,8 @@ impl SessionStore {
             .key(ID, item::text(handle.as_str()))
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values));
+            .set_expression_attribute_values(Some(condition.values))
+            .return_values(returned);
         send_write!(self, request, DeleteItemError)
     }
 }

@@ -14,6 +14,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
+use super::outcome::NoRetryInDoubt;
+
 /// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that takes
 /// this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
@@ -67,8 +69,14 @@ pub(super) fn transaction_settings(client: &Config) -> Builder {
     Builder::new().timeout_config(longer.build())
 }
 
+/// Returns settings for a call that must not be repeated after an attempt of unknown outcome. All other
+/// settings are the client's.
+pub(super) fn creation_settings() -> Builder {
+    Builder::new().retry_classifier(NoRetryInDoubt)
+}
+
 /// Retries writes that collided with a rotation's transaction, which ends within milliseconds. The
-/// SDK must not retry a transaction in progress: [`super::rotate`] does, with longer waits.
+/// SDK must not retry a transaction in progress: [`super::transaction`] does, with longer waits.
 #[derive(Debug)]
 struct TransactionRetries;
 

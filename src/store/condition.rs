@@ -4,92 +4,119 @@
 use super::error::StoreError;
 use super::expression::Expression;
 use super::item::{
-    self, CorruptItem, DEADLINE, ETAG, EXPIRES, ID, Item, LOCK, LOCK_UNTIL, Lock, SUCCESSOR,
-    SealedSession, USER,
+    self, CREATED, CorruptItem, DEADLINE, ETAG, EXPIRES, ID, Item, LOCK, LOCK_UNTIL, Lock,
+    PREDECESSOR, SUCCESSOR, SealedSession, USER, WRITES,
 };
-use crate::session::{ETagCondition, LockCondition, Timestamp, User};
+use crate::session::{ETagCondition, Handle, Liveness, LockCondition, Timestamp, User, WriteId};
 
 /// Requires that no live session has the id, not even one that was rotated away and is in its grace
 /// period.
-pub(super) fn if_absent(now: Timestamp) -> Expression {
-    Expression::default()
+pub(super) fn if_absent(live: Liveness) -> Expression {
+    let absent = Expression::default()
         .push_condition(&format!(
             "attribute_not_exists(#{ID}) OR #{EXPIRES} <= :now OR #{DEADLINE} <= :now"
         ))
-        .value(":now", item::number(now.seconds()))
+        .value(":now", item::number(live.now.seconds()));
+    match live.revoked_before {
+        None => absent,
+        Some(moment) => absent
+            .push_condition(&format!(" OR #{CREATED} < :revoked_before"))
+            .value(":revoked_before", item::number(moment.millis())),
+    }
 }
 
-/// Returns the reason why [`if_absent`] was refused.
+/// Returns the reason why [`if_absent`] was refused. An id in its grace period is taken, but its data is
+/// not given away.
 pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
     let item = item.unwrap_or_default();
-    match item::lifetime(&item) {
-        Ok(_) => StoreError::AlreadyExists(Box::new(SealedSession(item))),
+    match item::lifetime(&item).and_then(|_| item::successor(&item)) {
+        Ok(None) => StoreError::AlreadyExists(Some(Box::new(SealedSession(item)))),
+        Ok(Some(_)) => StoreError::AlreadyExists(None),
         Err(corrupt) => corrupt.into(),
     }
 }
 
-/// Requires that no live session has the id, or that its data has the required version and it was not
-/// rotated away.
-pub(super) fn if_absent_or_matching(etag: &ETagCondition, now: Timestamp) -> Expression {
-    let current = format!(" OR (attribute_not_exists(#{SUCCESSOR})");
-    and_etag(if_absent(now).push_condition(&current), etag).push_condition(")")
+/// Requires that no live session has the id, or that it was not rotated away, was created by `now`, and
+/// its data has the required version. So a late attempt does not destroy a session that was created
+/// after the request.
+pub(super) fn if_absent_or_matching(etag: &ETagCondition, live: Liveness) -> Expression {
+    let current = format!(" OR (attribute_not_exists(#{SUCCESSOR}) AND #{CREATED} <= :arrived");
+    and_etag(if_absent(live).push_condition(&current), etag)
+        .push_condition(")")
+        .value(":arrived", item::number(live.now.millis()))
 }
 
-/// Returns the reason why [`if_absent_or_matching`] was refused.
-pub(super) fn reason_not_matching(item: Option<Item>) -> StoreError {
-    let Some(item) = item else { return StoreError::NotFound };
-    match item::successor(&item) {
-        Ok(None) => StoreError::ETagMismatch(Box::new(SealedSession(item))),
-        Ok(Some(_)) => StoreError::NotFound,
-        Err(corrupt) => corrupt.into(),
+/// Requires a session of this user that was created by `now`, whether it is live or not, and that is not
+/// the successor of `keep`.
+pub(super) fn if_owned(user: &User, keep: Option<&Handle>, now: Timestamp) -> Expression {
+    let owned = Expression::default()
+        .push_condition(&format!("#{USER} = :user AND #{CREATED} <= :arrived"))
+        .value(":user", item::text(user.expose()))
+        .value(":arrived", item::number(now.millis()));
+    match keep {
+        None => owned,
+        Some(keep) => owned
+            .push_condition(&format!(
+                " AND (attribute_not_exists(#{PREDECESSOR}) OR #{PREDECESSOR} <> :keep)"
+            ))
+            .value(":keep", item::text(keep.as_str())),
     }
 }
 
-/// Requires that the item belongs to this user, whether it is live or not.
-pub(super) fn if_owned(user: &User) -> Expression {
-    Expression::default()
-        .push_condition(&format!("#{USER} = :user"))
+/// Requires a live session of this user that was created by `now`. If it is refused, the user has no
+/// such session.
+pub(super) fn if_live_and_owned(user: &User, live: Liveness) -> Expression {
+    if_live(live)
+        .push_condition(&format!(" AND #{USER} = :user AND #{CREATED} <= :arrived"))
         .value(":user", item::text(user.expose()))
-}
-
-/// Requires a live session of this user. If it is refused, the user has no such session.
-pub(super) fn if_live_and_owned(user: &User, now: Timestamp) -> Expression {
-    if_live(now)
-        .push_condition(&format!(" AND #{USER} = :user"))
-        .value(":user", item::text(user.expose()))
+        .value(":arrived", item::number(live.now.millis()))
 }
 
 /// Requires a live session that was not rotated away.
-pub(super) fn if_live(now: Timestamp) -> Expression {
-    Expression::default()
+fn if_live(live: Liveness) -> Expression {
+    let expression = Expression::default()
         .push_condition(&format!(
             "#{EXPIRES} > :now AND (attribute_not_exists(#{DEADLINE}) OR #{DEADLINE} > :now) AND \
              attribute_not_exists(#{SUCCESSOR})"
         ))
-        .value(":now", item::number(now.seconds()))
-}
-
-/// Returns the reason why [`if_live`] was refused.
-pub(super) fn reason_not_live(item: Option<Item>) -> StoreError {
-    match item.as_ref().map(item::lifetime) {
-        Some(Err(corrupt)) => corrupt.into(),
-        Some(Ok(_)) | None => StoreError::NotFound,
+        .value(":now", item::number(live.now.seconds()));
+    match live.revoked_before {
+        None => expression,
+        Some(moment) => expression
+            .push_condition(&format!(" AND #{CREATED} >= :revoked_before"))
+            .value(":revoked_before", item::number(moment.millis())),
     }
 }
 
-/// What a change of a live session requires beyond [`if_live`].
+/// What a write requires of the version of the session.
+#[derive(Clone, Copy)]
+pub(super) enum Version<'a> {
+    /// A version of the data, as the caller requires it.
+    Data(&'a ETagCondition),
+    /// The session exactly as it was read before: the item has this revision.
+    AsRead(&'a WriteId),
+}
+
+/// What a change of a live session requires.
 #[derive(Clone, Copy)]
 pub(super) struct Requirements<'a> {
-    pub(super) etag: &'a ETagCondition,
+    pub(super) live: Liveness,
+    pub(super) version: Version<'a>,
     pub(super) lock: &'a LockCondition,
-    pub(super) now: Timestamp,
 }
 
 impl Requirements<'_> {
-    /// Requires a live session that was not rotated away, with data of the required version and with
-    /// the lock as required.
+    /// Requires a live session that was not rotated away, in the required version and with the lock as
+    /// required.
     pub(super) fn condition(&self) -> Expression {
-        and_lock(and_etag(if_live(self.now), self.etag), self.lock, self.now)
+        let live = if_live(self.live);
+        let versioned = match self.version {
+            Version::Data(etag) => and_etag(live, etag),
+            Version::AsRead(revision) => live
+                .push_condition(&format!(" AND #{} = :revision", WRITES[0]))
+                .value(":revision", item::text(revision.as_str())),
+        };
+        and_lock(versioned, self.lock, self.live.now)
     }
 
     /// Returns the reason why [`Self::condition`] was refused.
@@ -99,14 +126,17 @@ impl Requirements<'_> {
     }
 
     fn reason(&self, item: Item) -> Result<StoreError, CorruptItem> {
-        if !item::lifetime(&item)?.is_live(self.now) || item::successor(&item)?.is_some() {
+        if !item::is_live(&item, self.live)? || item::successor(&item)?.is_some() {
             return Ok(StoreError::NotFound);
         }
         let lock = item::lock(&item)?;
-        if admits(self.lock, lock.as_ref(), self.now) {
-            return Ok(StoreError::ETagMismatch(Box::new(SealedSession(item))));
+        if admits(self.lock, lock.as_ref(), self.live.now) {
+            return Ok(match self.version {
+                Version::Data(_) => StoreError::ETagMismatch(Box::new(SealedSession(item))),
+                Version::AsRead(_) => StoreError::Changed,
+            });
         }
-        Ok(match lock.filter(|lock| lock.until > self.now) {
+        Ok(match lock.filter(|lock| lock.until > self.live.now) {
             Some(lock) => StoreError::Locked { until: lock.until },
             None => StoreError::NotLockHolder,
         })
@@ -117,6 +147,7 @@ impl Requirements<'_> {
 /// still write until another request takes the lock.
 fn and_lock(expression: Expression, condition: &LockCondition, now: Timestamp) -> Expression {
     match condition {
+        LockCondition::Any => expression,
         LockCondition::NotLocked => expression
             .push_condition(&format!(
                 " AND (attribute_not_exists(#{LOCK}) OR #{LOCK_UNTIL} <= :now_ms)"
@@ -131,6 +162,7 @@ fn and_lock(expression: Expression, condition: &LockCondition, now: Timestamp) -
 /// Whether the lock of an item meets the condition: what [`and_lock`] has DynamoDB check.
 fn admits(condition: &LockCondition, lock: Option<&Lock>, now: Timestamp) -> bool {
     match condition {
+        LockCondition::Any => true,
         LockCondition::NotLocked => lock.is_none_or(|lock| lock.until <= now),
         LockCondition::HeldBy(token) | LockCondition::HeldByThenRelease(token) => {
             lock.is_some_and(|lock| lock.token == *token)

@@ -16,12 +16,16 @@ pub enum StoreError {
     /// No live session has the id.
     #[error("no live session has the id")]
     NotFound,
-    /// A live session already has the id.
+    /// A live session already has the id. Holds that session, unless it was rotated away or has
+    /// another id than the request.
     #[error("a live session already has the id")]
-    AlreadyExists(Box<SealedSession>),
+    AlreadyExists(Option<Box<SealedSession>>),
     /// The data does not have the required version.
     #[error("the data does not have the required version")]
     ETagMismatch(Box<SealedSession>),
+    /// The session changed between the read and the write of an operation.
+    #[error("the session changed between the read and the write")]
+    Changed,
     /// Another request holds the lock.
     #[error("another request holds the lock")]
     Locked {
@@ -40,6 +44,9 @@ pub enum StoreError {
     /// DynamoDB was not reached, did not respond in time or failed. A write may have been applied.
     #[error("DynamoDB did not respond")]
     Unavailable(#[source] Cause),
+    /// The write was refused or had no effect, but an earlier attempt may have been applied.
+    #[error("it is unknown whether an earlier attempt was applied")]
+    OutcomeUnknown,
     /// The item in the table is not one that this code wrote.
     #[error("the item is corrupt")]
     Corrupt(#[from] CorruptItem),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{self, DEADLINE, EXPIRES, LOCK, LOCK_UNTIL, TTL};
-use crate::session::Timestamp;
+use super::item::{self, DEADLINE, ETAG, EXPIRES, LOCK, LOCK_UNTIL, TTL, WRITES};
+use crate::session::{Change, Timestamp, WriteId};
 
 /// A condition and the changes to make if it is met.
 ///
@@ -39,12 +39,30 @@ impl Expression {
         self.set_to(name, &format!(":{name}")).value(&format!(":{name}"), value)
     }
 
-    /// Sets an attribute if there is a value for it.
-    pub(super) fn set_some(self, name: &str, value: Option<AttributeValue>) -> Self {
-        match value {
-            Some(value) => self.set(name, value),
-            None => self,
+    /// Sets or removes an optional attribute. `value` converts its new value.
+    pub(super) fn change<T>(
+        self,
+        name: &str,
+        change: &Change<T>,
+        value: impl Fn(&T) -> &str,
+    ) -> Self {
+        match change {
+            Change::Keep => self,
+            Change::Set(new) => self.set(name, item::text(value(new))),
+            Change::Remove => self.remove(name),
         }
+    }
+
+    /// Makes the write apply once: it requires that it was not applied before, and adds its id to the
+    /// last write ids. All operands of a `SET` are the values before the update.
+    pub(super) fn once(self, write: &WriteId) -> Self {
+        let [w0, w1, w2, w3] = WRITES;
+        self.push_condition(&format!(" AND NOT :own IN (#{w0}, #{w1}, #{w2}, #{w3})"))
+            .set_to(w3, &format!("#{w2}"))
+            .set_to(w2, &format!("#{w1}"))
+            .set_to(w1, &format!("#{w0}"))
+            .set_to(w0, ":own")
+            .value(":own", item::text(write.as_str()))
     }
 
     /// Slides the expiry: by a new idle lifetime, or by the item's own, which only DynamoDB knows.
@@ -59,20 +77,24 @@ impl Expression {
         }
     }
 
-    /// Returns the deadline without the data. An update returns only attributes that it sets, so this
-    /// sets the deadline to itself, or to [`item::NEVER`] if there is none.
-    pub(super) fn return_deadline(self) -> Self {
-        self.set_to(DEADLINE, &format!("if_not_exists(#{DEADLINE}, :never)"))
+    /// Returns the version of the data and the deadline, without the data. An update returns only
+    /// attributes that it sets, so this sets both to themselves, and a missing deadline to
+    /// [`item::NEVER`].
+    pub(super) fn return_etag_and_deadline(self) -> Self {
+        self.set_to(ETAG, &format!("#{ETAG}"))
+            .set_to(DEADLINE, &format!("if_not_exists(#{DEADLINE}, :never)"))
             .value(":never", item::number(item::NEVER))
     }
 
     /// Removes the lock.
-    pub(super) fn release_lock(mut self) -> Self {
-        for name in [LOCK, LOCK_UNTIL] {
-            let key = format!("#{name}");
-            self = self.with_names(&key);
-            self.remove.push(key);
-        }
+    pub(super) fn release_lock(self) -> Self {
+        self.remove(LOCK).remove(LOCK_UNTIL)
+    }
+
+    fn remove(mut self, name: &str) -> Self {
+        let key = format!("#{name}");
+        self = self.with_names(&key);
+        self.remove.push(key);
         self
     }
 

@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::seal::{self, OpenError};
 use crate::session::{
-    ETag, Handle, Lifetime, LockToken, MediaType, Metadata, Session, SessionId, Timestamp, User,
+    ETag, Handle, Label, Lifetime, Liveness, LockToken, MediaType, Metadata, RecentWrites, Session,
+    SessionId, Timestamp, User, WriteId,
 };
 
 /// Partition key: the session's handle.
@@ -22,20 +23,26 @@ pub(super) const TTL: &str = "ttl";
 pub(super) const DATA: &str = "data";
 /// Media type of the data.
 pub(super) const TYPE: &str = "type";
-/// Version of the data: its entity tag.
+/// Version of the data: its entity tag, which is the write id of the last change of the data.
 pub(super) const ETAG: &str = "etag";
+/// The last write ids, newest first. The newest is the item's revision.
+pub(super) const WRITES: [&str; RecentWrites::LENGTH] = ["w0", "w1", "w2", "w3"];
 /// Epoch milliseconds at which the session was created.
 pub(super) const CREATED: &str = "created";
 /// Epoch seconds of the session's absolute end; absent if it has none.
 pub(super) const DEADLINE: &str = "deadline";
 /// Owner; hash key of [`USER_INDEX`].
 pub(super) const USER: &str = "user";
+/// What a person recognizes the session by, in plain text.
+pub(super) const LABEL: &str = "label";
 /// Token of the lock's holder.
 pub(super) const LOCK: &str = "lock";
 /// Epoch milliseconds at which the lock expires.
 pub(super) const LOCK_UNTIL: &str = "lock_until";
 /// Handle of the session's new id, on an id that was rotated away with a grace period.
 pub(super) const SUCCESSOR: &str = "successor";
+/// Handle of the session's former id, on an id that a rotation made.
+pub(super) const PREDECESSOR: &str = "predecessor";
 
 /// Index of the table that finds the items of a user.
 pub(super) const USER_INDEX: &str = "user-index";
@@ -43,6 +50,10 @@ pub(super) const USER_INDEX: &str = "user-index";
 /// Deadline of a session without one, where an expression requires a number: the end of 9999, in epoch
 /// seconds.
 pub(super) const NEVER: u64 = 253_402_300_799;
+
+/// Write id of the writes that a new item did not have yet. An update expression cannot read an
+/// attribute that does not exist.
+const NO_WRITE: &str = "-";
 
 /// An item, as the SDK represents it.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -65,15 +76,16 @@ pub(super) struct Lock {
     pub(super) until: Timestamp,
 }
 
-/// Attributes that [`metadata`], [`lifetime`] and [`successor`] read.
-pub(super) const METADATA: &[&str] = &[ETAG, TYPE, CREATED, EXPIRES, DEADLINE, USER, SUCCESSOR];
+/// Attributes that [`metadata`], [`is_live`], [`successor`] and [`predecessor`] read.
+pub(super) const METADATA: &[&str] =
+    &[ETAG, TYPE, CREATED, EXPIRES, TTL, DEADLINE, USER, LABEL, SUCCESSOR, PREDECESSOR];
 
-/// Attributes that [`lock`], [`lifetime`] and [`successor`] read.
-pub(super) const LOCK_STATE: &[&str] = &[EXPIRES, DEADLINE, SUCCESSOR, LOCK, LOCK_UNTIL];
+/// Attributes that [`lock`], [`is_live`] and [`successor`] read.
+pub(super) const LOCK_STATE: &[&str] = &[CREATED, EXPIRES, DEADLINE, SUCCESSOR, LOCK, LOCK_UNTIL];
 
 /// Returns the item of a new session.
-pub(super) fn new(handle: &Handle, ttl: Duration, sealed: Vec<u8>, metadata: &Metadata) -> Item {
-    let Metadata { etag, media_type, created, lifetime, user } = metadata;
+pub(super) fn new(handle: &Handle, sealed: Vec<u8>, write: &WriteId, metadata: &Metadata) -> Item {
+    let Metadata { etag, media_type, created, ttl, lifetime, user, label } = metadata;
     let mut item = HashMap::from([
         (ID.to_owned(), text(handle.as_str())),
         (EXPIRES.to_owned(), number(lifetime.expires.seconds())),
@@ -83,26 +95,62 @@ pub(super) fn new(handle: &Handle, ttl: Duration, sealed: Vec<u8>, metadata: &Me
         (ETAG.to_owned(), text(etag.as_str())),
         (CREATED.to_owned(), number(created.millis())),
     ]);
+    item.extend(WRITES.map(|name| (name.to_owned(), text(NO_WRITE))));
+    push_write(&mut item, write);
     item.extend(
         lifetime.deadline.map(|deadline| (DEADLINE.to_owned(), number(deadline.seconds()))),
     );
     item.extend(user.as_ref().map(|user| (USER.to_owned(), text(user.expose()))));
+    item.extend(label.as_ref().map(|label| (LABEL.to_owned(), text(label.expose()))));
     item
 }
 
 /// Reads everything but the data.
 pub(super) fn metadata(item: &Item) -> Result<Metadata, CorruptItem> {
-    let user = match item.get(USER) {
-        None => None,
-        Some(_) => Some(parsed(item, USER, User::parse)?),
-    };
     Ok(Metadata {
         etag: etag(item)?,
         media_type: parsed(item, TYPE, MediaType::parse)?,
-        created: Timestamp::from_millis(integer(item, CREATED)?),
+        created: created(item)?,
+        ttl: ttl(item)?,
         lifetime: lifetime(item)?,
-        user,
+        user: optional(item, USER, User::parse)?,
+        label: optional(item, LABEL, Label::parse)?,
     })
+}
+
+/// Reads when the session was created.
+pub(super) fn created(item: &Item) -> Result<Timestamp, CorruptItem> {
+    integer(item, CREATED).map(Timestamp::from_millis)
+}
+
+/// Whether the session is live.
+pub(super) fn is_live(item: &Item, live: Liveness) -> Result<bool, CorruptItem> {
+    Ok(live.admits(&lifetime(item)?, created(item)?))
+}
+
+/// Reads the last write ids.
+pub(super) fn recent_writes(item: &Item) -> Result<RecentWrites, CorruptItem> {
+    let [w0, w1, w2, w3] = WRITES.map(|name| parsed(item, name, WriteId::parse));
+    Ok(RecentWrites::new([w0?, w1?, w2?, w3?]))
+}
+
+/// Whether this write was applied to the item.
+pub(super) fn has_write(item: &Item, write: &WriteId) -> bool {
+    recent_writes(item).is_ok_and(|writes| writes.contains(write))
+}
+
+/// Whether the data is known not to have changed after this write.
+pub(super) fn is_unchanged_since(item: &Item, write: &WriteId) -> Result<bool, CorruptItem> {
+    let writes = recent_writes(item)?;
+    Ok(writes.contains(write) && !writes.made_since(write, &etag(item)?))
+}
+
+/// Adds a write id to the last write ids.
+pub(super) fn push_write(item: &mut Item, write: &WriteId) {
+    let mut next = Some(text(write.as_str()));
+    for name in WRITES {
+        next = next.and_then(|id| item.insert(name.to_owned(), id));
+    }
 }
 
 /// Reads when the session ends.
@@ -135,14 +183,16 @@ pub(super) fn lock(item: &Item) -> Result<Option<Lock>, CorruptItem> {
 
 /// Reads the handle of the session's new id. Returns `None` unless it was rotated away.
 pub(super) fn successor(item: &Item) -> Result<Option<Handle>, CorruptItem> {
-    match item.get(SUCCESSOR) {
-        None => Ok(None),
-        Some(_) => parsed(item, SUCCESSOR, Handle::parse).map(Some),
-    }
+    optional(item, SUCCESSOR, Handle::parse)
+}
+
+/// Reads the handle of the session's former id. Returns `None` unless a rotation made the item.
+pub(super) fn predecessor(item: &Item) -> Result<Option<Handle>, CorruptItem> {
+    optional(item, PREDECESSOR, Handle::parse)
 }
 
 /// Reads the idle lifetime.
-pub(super) fn ttl(item: &Item) -> Result<Duration, CorruptItem> {
+fn ttl(item: &Item) -> Result<Duration, CorruptItem> {
     let seconds = u32::try_from(integer(item, TTL)?).map_err(|_| CorruptItem::Attribute(TTL))?;
     Ok(Duration::from_secs(seconds.into()))
 }
@@ -150,12 +200,6 @@ pub(super) fn ttl(item: &Item) -> Result<Duration, CorruptItem> {
 /// Reads the handle.
 pub(super) fn handle(item: &Item) -> Result<Handle, CorruptItem> {
     parsed(item, ID, Handle::parse)
-}
-
-/// Whether the data of an item has this version. A write that is refused because of its own version
-/// was applied by an earlier attempt, whose response was lost.
-pub(super) fn has_etag(item: &Item, expected: &ETag) -> bool {
-    etag(item).is_ok_and(|etag| etag == *expected)
 }
 
 /// Opens an item with the session's id.
@@ -219,6 +263,14 @@ fn parsed<T>(
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, CorruptItem> {
     parse(string(item, name)?).ok_or(CorruptItem::Attribute(name))
+}
+
+fn optional<T>(
+    item: &Item,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, CorruptItem> {
+    item.get(name).map(|_| parsed(item, name, parse)).transpose()
 }
 
 fn integer(item: &Item, name: &'static str) -> Result<u64, CorruptItem> {

@@ -6,36 +6,37 @@ use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::SessionStore;
 use super::call::WriteOutcome;
-use super::condition::Requirements;
+use super::condition::{Requirements, Version};
 use super::error::StoreError;
 use super::item::{self, LOCK, LOCK_UNTIL};
-use crate::session::{ETagCondition, LockCondition, LockToken, Session, SessionId, Timestamp};
+use super::write::Write;
+use crate::session::{
+    ETagCondition, LockCondition, LockToken, Session, SessionId, Timestamp, WriteId,
+};
 
 impl SessionStore {
-    /// Takes the lock for the duration of a lease, and reads the session (one `UpdateItem`).
+    /// Takes the lock for the duration of a lease, or renews the lease of its holder, slides the expiry,
+    /// and reads the session (one `UpdateItem`). `write` requires that nobody holds the lock, or that
+    /// `token` does.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`]. After [`StoreError::Corrupt`], the lock is
-    /// taken and expires with its lease.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::NotLockHolder`] for a renewal.
+    /// After [`StoreError::Corrupt`], the lock is taken and expires with its lease.
     pub async fn lock(
         &self,
         id: &SessionId,
         token: &LockToken,
         lease: Duration,
+        write: &Write,
         now: Timestamp,
     ) -> Result<Session, StoreError> {
-        let lock = &LockCondition::NotLocked;
-        let required = Requirements { etag: &ETagCondition::Any, lock, now };
-        let update = required
-            .condition()
+        let required = write.requires(Version::Data(&ETagCondition::Any), self.liveness(now));
+        let update = write
+            .apply(required.condition(), now)
             .set(LOCK, item::text(token.expose()))
             .set(LOCK_UNTIL, item::number(now.after(lease).millis()));
-        match self.update_item(id.handle(), update, ReturnValue::AllNew).await? {
-            WriteOutcome::Applied(item) => Ok(item::open(id, item)?),
-            // An earlier attempt took the lock, and its response was lost.
-            WriteOutcome::Refused(Some(item))
-                if item::lock(&item)?.is_some_and(|lock| lock.token == *token) =>
-            {
+        match self.update_item(id.handle(), update, &write.id, ReturnValue::AllNew).await? {
+            WriteOutcome::Applied(item) | WriteOutcome::AppliedBefore(item) => {
                 Ok(item::open(id, item)?)
             }
             WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
@@ -59,7 +60,8 @@ impl SessionStore {
         Ok(item::lock(&item)?.map(|lock| lock.until).filter(|&until| until > now))
     }
 
-    /// Releases the lock (one `UpdateItem`). It succeeds if nobody holds the lock.
+    /// Releases the lock (one `UpdateItem`). It succeeds if nobody holds the lock. A token is released
+    /// once, so the id of the write is derived from it.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::NotLockHolder`] if another request holds the lock.
@@ -69,11 +71,15 @@ impl SessionStore {
         token: &LockToken,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let lock = &LockCondition::HeldByThenRelease(token.clone());
-        let required = Requirements { etag: &ETagCondition::Any, lock, now };
+        let required = Requirements {
+            live: self.liveness(now),
+            version: Version::Data(&ETagCondition::Any),
+            lock: &LockCondition::HeldByThenRelease(token.clone()),
+        };
+        let write = WriteId::derive(id, &[b"release", token.expose().as_bytes()]);
         let update = required.condition().release_lock();
-        match self.update_item(id.handle(), update, ReturnValue::None).await? {
-            WriteOutcome::Applied(_) => Ok(()),
+        match self.update_item(id.handle(), update, &write, ReturnValue::None).await? {
+            WriteOutcome::Applied(_) | WriteOutcome::AppliedBefore(_) => Ok(()),
             WriteOutcome::Refused(item) => match required.refusal_reason(item) {
                 StoreError::NotLockHolder => Ok(()),
                 StoreError::Locked { .. } => Err(StoreError::NotLockHolder),

@@ -1,32 +1,29 @@
 //! Replacement of a session's data.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::SessionStore;
 use super::call::WriteOutcome;
-use super::condition::Requirements;
+use super::condition::Version;
 use super::error::StoreError;
-use super::item::{self, DATA, ETAG, TYPE, USER};
+use super::item::{self, DATA, ETAG, TYPE};
+use super::read::Snapshot;
+use super::write::Write;
 use crate::seal;
-use crate::session::{ETag, ETagCondition, LockCondition, MediaType, SessionId, Timestamp, User};
+use crate::session::{ETagCondition, MediaType, SessionId, Timestamp};
 
 /// New data of a session.
-pub struct Replacement<'a> {
+#[derive(Clone, Copy)]
+pub struct NewData<'a> {
     /// Data, any bytes.
-    pub data: &'a [u8],
+    pub bytes: &'a [u8],
     /// Media type of the data.
-    pub media_type: MediaType,
-    /// New idle lifetime, in whole seconds; `None` keeps the current one.
-    pub ttl: Option<Duration>,
-    /// New owner; `None` keeps the current one.
-    pub user: Option<User>,
+    pub media_type: &'a MediaType,
 }
 
 impl SessionStore {
-    /// Replaces the data of a live session, slides its expiry, and returns the new version of the
-    /// data (one `UpdateItem`).
+    /// Replaces the data of a live session and slides its expiry (one `UpdateItem`). The write's id is
+    /// the new version of the data.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock
@@ -35,28 +32,49 @@ impl SessionStore {
     pub async fn replace(
         &self,
         id: &SessionId,
-        new: Replacement<'_>,
-        etag: &ETagCondition,
-        lock: &LockCondition,
+        data: NewData<'_>,
+        required: &ETagCondition,
+        write: &Write,
         now: Timestamp,
-    ) -> Result<ETag, StoreError> {
-        let required = Requirements { etag, lock, now };
-        let etag = ETag::generate()?;
-        let sealed = seal::seal(id, &new.media_type, new.data)?;
-        let update = required
-            .condition()
-            .set(DATA, item::bytes(sealed))
-            .set(TYPE, item::text(new.media_type.as_str()))
-            .set(ETAG, item::text(etag.as_str()))
-            .set_some(USER, new.user.map(|user| item::text(user.expose())))
-            .slide_expiry(new.ttl, now);
-        let update = match lock {
-            LockCondition::HeldByThenRelease(_) => update.release_lock(),
-            LockCondition::HeldBy(_) | LockCondition::NotLocked => update,
-        };
-        match self.update_item(id.handle(), update, ReturnValue::None).await? {
-            WriteOutcome::Applied(_) => Ok(etag),
-            WriteOutcome::Refused(Some(item)) if item::has_etag(&item, &etag) => Ok(etag),
+    ) -> Result<(), StoreError> {
+        self.write(id, Some(data), Version::Data(required), write, now).await
+    }
+
+    /// Does the same on condition that the session has not changed since it was read. `None` keeps its
+    /// data and version.
+    ///
+    /// # Errors
+    /// Those of [`Self::replace`], with [`StoreError::Changed`] in place of
+    /// [`StoreError::ETagMismatch`].
+    pub async fn replace_unchanged(
+        &self,
+        id: &SessionId,
+        data: Option<NewData<'_>>,
+        read: &Snapshot,
+        write: &Write,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(id, data, Version::AsRead(read.writes.revision()), write, now).await
+    }
+
+    async fn write(
+        &self,
+        id: &SessionId,
+        data: Option<NewData<'_>>,
+        version: Version<'_>,
+        write: &Write,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let required = write.requires(version, self.liveness(now));
+        let mut update = write.apply(required.condition(), now);
+        if let Some(NewData { bytes, media_type }) = data {
+            update = update
+                .set(DATA, item::bytes(seal::seal(id, media_type, bytes)?))
+                .set(TYPE, item::text(media_type.as_str()))
+                .set(ETAG, item::text(write.id.as_str()));
+        }
+        match self.update_item(id.handle(), update, &write.id, ReturnValue::None).await? {
+            WriteOutcome::Applied(_) | WriteOutcome::AppliedBefore(_) => Ok(()),
             WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
         }
     }

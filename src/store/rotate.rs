@@ -3,86 +3,135 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    Delete, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-    Update,
+    Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 
 use super::SessionStore;
-use super::call::WriteOutcome;
-use super::client;
-use super::condition::{self, Requirements};
+use super::condition::{self, Version};
 use super::error::StoreError;
 use super::expression::Expression;
-use super::item::{self, DATA, ETAG, EXPIRES, ID, Item, SUCCESSOR, TTL, TYPE, USER};
-use crate::random;
+use super::item::{
+    self, DATA, ETAG, EXPIRES, ID, Item, LABEL, LOCK, LOCK_UNTIL, PREDECESSOR, SUCCESSOR,
+    SealedSession, TTL, TYPE, USER, WRITES,
+};
+use super::replace::NewData;
+use super::transaction::TransactionOutcome;
+use super::write::Write;
 use crate::seal;
 use crate::session::{
-    ETag, ETagCondition, LockCondition, MediaType, Metadata, SessionId, Timestamp, User,
+    Change, ETag, ETagCondition, Label, Lifetime, Liveness, SessionId, Timestamp, User, WriteId,
 };
 
-/// Wait before the first retry of a transaction in progress. Each wait is twice as long as the last,
-/// up to the maximum. These are the waits that [DynamoDB
-/// recommends](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html):
-/// the fourth retry comes more than 5 s after the first attempt, and so completes the transaction if
-/// that attempt stalled.
-const MIN_IN_PROGRESS_DELAY: Duration = Duration::from_millis(500);
-const MAX_IN_PROGRESS_DELAY: Duration = Duration::from_secs(2);
-
-/// Changes to a session that come with its rotation.
+/// A rotation, apart from the ids.
 pub struct Rotation<'a> {
-    /// New data with its media type; `None` keeps the current data.
-    pub data: Option<(&'a [u8], MediaType)>,
-    /// New idle lifetime, in whole seconds; `None` keeps the current one.
-    pub ttl: Option<Duration>,
-    /// New owner; `None` keeps the current one.
-    pub user: Option<User>,
+    /// New data; `None` keeps the current data and its version.
+    pub data: Option<NewData<'a>>,
     /// Time for which the old id stays readable; `None` for none.
     pub grace: Option<Duration>,
+    /// Whether the caller chose the new id. Only then can a request be a retry of an applied one.
+    pub is_repeatable: bool,
+    /// What the rotation changes and requires, as any other write.
+    pub write: Write,
+}
+
+/// A session under its new id.
+#[derive(Debug)]
+pub struct Rotated {
+    /// When the session ends.
+    pub lifetime: Lifetime,
+    /// Version of the data at the rotation. `None` if an earlier attempt was applied, and the data
+    /// changed since.
+    pub etag: Option<ETag>,
+    /// Owner.
+    pub user: Option<User>,
 }
 
 impl SessionStore {
-    /// Rotates a session from one id to another and returns its new metadata (one `GetItem`, one
-    /// `TransactWriteItems`). Owner, creation, deadline and lock are carried over. Either the session
-    /// has the new id afterwards, or nothing changed.
+    /// Returns the write id of a rotation to this id, the same for each of its attempts.
+    pub fn rotation_id(new: &SessionId) -> WriteId {
+        WriteId::derive(new, &[b"rotate"])
+    }
+
+    /// Rotates a session from one id to another (one `GetItem`, one `TransactWriteItems`). Everything
+    /// that the rotation does not change is carried over as it is at that moment. Either the session has
+    /// the new id afterwards, or nothing changed. If an earlier attempt was applied, it responds as that
+    /// one did (one more `GetItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock
     /// is not as required; [`StoreError::ETagMismatch`] if the data does not have the required
-    /// version, or changed between the two calls; [`StoreError::TooLarge`].
+    /// version; [`StoreError::Changed`] if the session changed between the two calls;
+    /// [`StoreError::AlreadyExists`] if a live session has the new id; [`StoreError::TooLarge`].
     pub async fn rotate(
         &self,
         old: &SessionId,
         new: &SessionId,
         rotation: &Rotation<'_>,
-        etag: &ETagCondition,
-        lock: &LockCondition,
+        required: &ETagCondition,
         now: Timestamp,
-    ) -> Result<Metadata, StoreError> {
-        let item = self.item_for_update(old, etag, now).await?;
-        let as_read = ETagCondition::OneOf(vec![item::etag(&item)?]);
-        let rotated = rotated_item(old, new, rotation, item, now)?;
+    ) -> Result<Rotated, StoreError> {
+        // Data that is too large is refused without a call.
+        let sealed = rotation.data.map(|data| seal::seal(new, data.media_type, data.bytes));
+        let sealed = sealed.transpose()?;
+        let item = match self.item_for_update(old, now).await {
+            Err(StoreError::NotFound) if rotation.is_repeatable => {
+                let rotated = self.find_rotated(old, new, rotation, now).await?;
+                return rotated.ok_or(StoreError::NotFound);
+            }
+            item => item?,
+        };
+        if !required.matches(&item::etag(&item)?) {
+            return Err(StoreError::ETagMismatch(Box::new(SealedSession(item))));
+        }
+        let revision = item::recent_writes(&item)?.revision().clone();
+        let rotated = rotated_item(old, new, rotation, sealed, item, now)?;
         let metadata = item::metadata(&rotated)?;
-        let required = Requirements { etag: &as_read, lock, now };
+        let requirements = rotation.write.requires(Version::AsRead(&revision), self.liveness(now));
+        let retire = self.retire_old(old, new, requirements.condition(), rotation, now)?;
         let put = self.put_new(rotated, now)?;
-        let retire = self.retire_old(old, new, required.condition(), rotation.grace, now)?;
-        // DynamoDB reports the reasons of a cancellation in the order of the writes.
-        match self.transact(vec![retire, put]).await? {
-            WriteOutcome::Applied(_) => Ok(metadata),
-            WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
+        match self.transact([retire, put]).await? {
+            TransactionOutcome::Applied => Ok(Rotated {
+                lifetime: metadata.lifetime,
+                etag: Some(metadata.etag),
+                user: metadata.user,
+            }),
+            TransactionOutcome::Refused { second: Some(item), .. } => {
+                rotated_before(old, rotation, &item, self.liveness(now))?
+                    .ok_or(StoreError::AlreadyExists(None))
+            }
+            TransactionOutcome::Refused { is_in_doubt: true, .. } => {
+                self.find_rotated(old, new, rotation, now).await?.ok_or(StoreError::OutcomeUnknown)
+            }
+            TransactionOutcome::Refused { first, .. } => Err(requirements.refusal_reason(first)),
+        }
+    }
+
+    /// Finds the session under its new id if an earlier attempt rotated it (one `GetItem`).
+    async fn find_rotated(
+        &self,
+        old: &SessionId,
+        new: &SessionId,
+        rotation: &Rotation<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Rotated>, StoreError> {
+        let attributes = [item::METADATA, &WRITES].concat();
+        match self.get_item(new.handle(), &attributes).await? {
+            Some(item) => rotated_before(old, rotation, &item, self.liveness(now)),
+            None => Ok(None),
         }
     }
 
     /// Returns the write that inserts the item of the new id.
     fn put_new(&self, item: Item, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
-        let absent = condition::if_absent(now);
+        let absent = condition::if_absent(self.liveness(now));
         let put = Put::builder()
             .table_name(&*self.table)
             .set_item(Some(item))
             .condition_expression(absent.condition())
             .set_expression_attribute_names(Some(absent.names))
             .set_expression_attribute_values(Some(absent.values))
+            .return_values_on_condition_check_failure(ALL_OLD)
             .build()
             .map_err(incomplete)?;
         Ok(TransactWriteItem::builder().put(put).build())
@@ -95,27 +144,28 @@ impl SessionStore {
         old: &SessionId,
         new: &SessionId,
         condition: Expression,
-        grace: Option<Duration>,
+        rotation: &Rotation<'_>,
         now: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
         let key = item::text(old.handle().as_str());
-        let on_failure = ReturnValuesOnConditionCheckFailure::AllOld;
         let write = TransactWriteItem::builder();
-        let Some(grace) = grace else {
+        let Some(grace) = rotation.grace else {
             let delete = Delete::builder()
                 .table_name(&*self.table)
                 .key(ID, key)
                 .condition_expression(condition.condition())
                 .set_expression_attribute_names(Some(condition.names))
                 .set_expression_attribute_values(Some(condition.values))
-                .return_values_on_condition_check_failure(on_failure)
+                .return_values_on_condition_check_failure(ALL_OLD)
                 .build()
                 .map_err(incomplete)?;
             return Ok(write.delete(delete).build());
         };
+        // The old id belongs to the same user as the new one, so that revoke-all ends it too.
         let update = condition
             .set(SUCCESSOR, item::text(new.handle().as_str()))
             .set(EXPIRES, item::number(now.after(grace).seconds()))
+            .change(USER, &rotation.write.attributes.user, User::expose)
             .release_lock();
         let update = Update::builder()
             .table_name(&*self.table)
@@ -124,63 +174,38 @@ impl SessionStore {
             .condition_expression(update.condition())
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
-            .return_values_on_condition_check_failure(on_failure)
+            .return_values_on_condition_check_failure(ALL_OLD)
             .build()
             .map_err(incomplete)?;
         Ok(write.update(update).build())
     }
-
-    /// Applies all of the writes or none (one `TransactWriteItems`, and another each time that
-    /// DynamoDB reports an earlier attempt as still in progress). It retries until the caller's time
-    /// limit. The refusal is that of the first write's condition.
-    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<WriteOutcome, StoreError> {
-        // All attempts share one token, by which DynamoDB recognizes them as one transaction.
-        let token = random::base64url::<16>()?;
-        let transaction = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .client_request_token(token)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut delay = MIN_IN_PROGRESS_DELAY;
-        loop {
-            let sent = transaction
-                .clone()
-                .customize()
-                .config_override(client::transaction_settings(self.client.config()))
-                .interceptor(self.meter.clone())
-                .send()
-                .await;
-            let error = match sent {
-                Ok(output) => {
-                    for capacity in output.consumed_capacity() {
-                        self.meter.add_capacity(Some(capacity));
-                    }
-                    return Ok(WriteOutcome::Applied(Item::new()));
-                }
-                Err(error) => error,
-            };
-            match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
-                    tokio::time::sleep(delay).await;
-                    delay = delay.saturating_mul(2).min(MAX_IN_PROGRESS_DELAY);
-                }
-                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                    let reason = canceled.cancellation_reasons().first();
-                    return match reason.filter(|r| r.code() == Some("ConditionalCheckFailed")) {
-                        Some(reason) => Ok(WriteOutcome::Refused(reason.item().cloned())),
-                        None => Err(error.into()),
-                    };
-                }
-                _ => return Err(error.into()),
-            }
-        }
-    }
 }
+
+const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
 /// A write lacks a required field. [`SessionStore::rotate`] sets all of them.
 fn incomplete(error: BuildError) -> StoreError {
     StoreError::Refused(error.into())
+}
+
+/// Returns the session if an earlier attempt rotated it to this item of the new id.
+fn rotated_before(
+    old: &SessionId,
+    rotation: &Rotation<'_>,
+    item: &Item,
+    live: Liveness,
+) -> Result<Option<Rotated>, StoreError> {
+    let is_own = item::predecessor(item)?.as_ref() == Some(old.handle());
+    if !is_own || item::successor(item)?.is_some() || !item::is_live(item, live)? {
+        return Ok(None);
+    }
+    let metadata = item::metadata(item)?;
+    let etag = match rotation.data {
+        Some(_) => Some(rotation.write.id.etag()),
+        None if item::is_unchanged_since(item, &rotation.write.id)? => Some(metadata.etag),
+        None => None,
+    };
+    Ok(Some(Rotated { lifetime: metadata.lifetime, etag, user: metadata.user }))
 }
 
 /// Returns the item under its new id. Everything that the rotation does not change is carried over.
@@ -188,32 +213,46 @@ fn rotated_item(
     old: &SessionId,
     new: &SessionId,
     rotation: &Rotation<'_>,
+    sealed: Option<Vec<u8>>,
     item: Item,
     now: Timestamp,
 ) -> Result<Item, StoreError> {
-    let ttl = match rotation.ttl {
-        Some(ttl) => ttl,
-        None => item::ttl(&item)?,
-    };
+    let Write { id: write, attributes, lock } = &rotation.write;
     let mut rotated = item.clone();
-    match &rotation.data {
-        Some((data, media_type)) => {
-            rotated.insert(DATA.to_owned(), item::bytes(seal::seal(new, media_type, data)?));
-            rotated.insert(TYPE.to_owned(), item::text(media_type.as_str()));
-            rotated.insert(ETAG.to_owned(), item::text(ETag::generate()?.as_str()));
-        }
+    let metadata = item::metadata(&item)?;
+    let ttl = attributes.ttl.unwrap_or(metadata.ttl);
+    if let Some(NewData { media_type, .. }) = rotation.data {
+        rotated.insert(TYPE.to_owned(), item::text(media_type.as_str()));
+        rotated.insert(ETAG.to_owned(), item::text(write.as_str()));
+    }
+    let sealed = match sealed {
+        Some(sealed) => sealed,
         None => {
             // The key is derived from the id, so even unchanged data is sealed again.
             let session = item::open(old, item)?;
-            let sealed = seal::seal(new, &session.metadata.media_type, &session.data)?;
-            rotated.insert(DATA.to_owned(), item::bytes(sealed));
+            seal::seal(new, &session.metadata.media_type, &session.data)?
         }
-    }
+    };
+    rotated.insert(DATA.to_owned(), item::bytes(sealed));
     rotated.insert(ID.to_owned(), item::text(new.handle().as_str()));
+    rotated.insert(PREDECESSOR.to_owned(), item::text(old.handle().as_str()));
     rotated.insert(TTL.to_owned(), item::number(ttl.as_secs()));
     rotated.insert(EXPIRES.to_owned(), item::number(now.after(ttl).seconds()));
-    if let Some(user) = &rotation.user {
-        rotated.insert(USER.to_owned(), item::text(user.expose()));
+    item::push_write(&mut rotated, write);
+    change(&mut rotated, USER, &attributes.user, User::expose);
+    change(&mut rotated, LABEL, &attributes.label, Label::expose);
+    if lock.releases() {
+        rotated.remove(LOCK);
+        rotated.remove(LOCK_UNTIL);
     }
     Ok(rotated)
+}
+
+/// Sets or removes an optional attribute of an item.
+fn change<T>(item: &mut Item, name: &str, change: &Change<T>, value: impl Fn(&T) -> &str) {
+    match change {
+        Change::Keep => None,
+        Change::Set(new) => item.insert(name.to_owned(), item::text(value(new))),
+        Change::Remove => item.remove(name),
+    };
 }

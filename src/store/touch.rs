@@ -1,33 +1,64 @@
 //! Extension of a session's life.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::SessionStore;
 use super::call::WriteOutcome;
-use super::condition;
+use super::condition::Version;
 use super::error::StoreError;
 use super::item;
-use crate::session::{Lifetime, SessionId, Timestamp};
+use super::write::Write;
+use crate::session::{ETag, ETagCondition, Lifetime, Session, SessionId, Timestamp};
+
+/// A session after a touch.
+#[derive(Debug)]
+pub struct Touched {
+    /// When the session ends.
+    pub lifetime: Lifetime,
+    /// Version of the data at the touch. `None` if an earlier attempt was applied, and the data changed
+    /// since.
+    pub etag: Option<ETag>,
+    /// The session at the touch, if it was asked for and is still known.
+    pub session: Option<Session>,
+}
 
 impl SessionStore {
-    /// Slides the expiry of a live session and returns its lifetime (one `UpdateItem`). `ttl` is a new
-    /// idle lifetime in whole seconds; `None` keeps the current one. The version of the data does not
-    /// change.
+    /// Slides the expiry of a live session and changes its attributes (one `UpdateItem`). The version of
+    /// the data does not change. `returns_session` asks for the session with its data.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
+    /// [`StoreError::NotFound`]; if the touch releases the lock, also [`StoreError::Locked`] or
+    /// [`StoreError::NotLockHolder`].
     pub async fn touch(
         &self,
         id: &SessionId,
-        ttl: Option<Duration>,
+        write: &Write,
+        returns_session: bool,
         now: Timestamp,
-    ) -> Result<Lifetime, StoreError> {
-        let update = condition::if_live(now).slide_expiry(ttl, now).return_deadline();
-        match self.update_item(id.handle(), update, ReturnValue::UpdatedNew).await? {
-            WriteOutcome::Applied(item) => Ok(item::lifetime(&item)?),
-            WriteOutcome::Refused(item) => Err(condition::reason_not_live(item)),
-        }
+    ) -> Result<Touched, StoreError> {
+        let required = write.requires(Version::Data(&ETagCondition::Any), self.liveness(now));
+        let update = write.apply(required.condition(), now);
+        let (update, returned) = if returns_session {
+            (update, ReturnValue::AllNew)
+        } else {
+            (update.return_etag_and_deadline(), ReturnValue::UpdatedNew)
+        };
+        let (item, is_unchanged) =
+            match self.update_item(id.handle(), update, &write.id, returned).await? {
+                WriteOutcome::Applied(item) => (item, true),
+                WriteOutcome::AppliedBefore(item) => {
+                    let is_unchanged = item::is_unchanged_since(&item, &write.id)?;
+                    (item, is_unchanged)
+                }
+                WriteOutcome::Refused(item) => return Err(required.refusal_reason(item)),
+            };
+        Ok(Touched {
+            lifetime: item::lifetime(&item)?,
+            etag: is_unchanged.then(|| item::etag(&item)).transpose()?,
+            session: match is_unchanged && returns_session {
+                true => Some(item::open(id, item)?),
+                false => None,
+            },
+        })
     }
 }

@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
+use super::error::StoreError;
+
 /// Sums of calls, attempts and capacity.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
@@ -36,9 +38,20 @@ impl Meter {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add_capacity(&self, capacity: Option<&ConsumedCapacity>) {
-        let units = capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or_default();
+    /// Adds the capacity that a call consumed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it is missing. Every call asks for it, so the response is not
+    /// DynamoDB's: a response with an empty body would otherwise count as success.
+    pub(super) fn add_capacity(
+        &self,
+        capacity: Option<&ConsumedCapacity>,
+    ) -> Result<(), StoreError> {
+        let units = capacity.and_then(ConsumedCapacity::capacity_units).ok_or_else(|| {
+            StoreError::Unavailable("the response states no consumed capacity".into())
+        })?;
         self.add(|usage| usage.capacity += units);
+        Ok(())
     }
 
     fn add(&self, change: impl FnOnce(&mut Usage)) {

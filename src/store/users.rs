@@ -1,28 +1,32 @@
 //! The sessions of a user, found through an index.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::SessionStore;
-use super::call::WriteOutcome;
+use super::call::Refusal;
 use super::condition;
 use super::error::StoreError;
-use super::expression::projection;
-use super::item::{self, ID, USER, USER_INDEX};
-use crate::session::{Handle, Lifetime, Timestamp, User};
+use super::item::{self, CREATED, CorruptItem, ID, USER, USER_INDEX};
+use crate::session::{Handle, Metadata, Timestamp, User};
 
 /// Number of items that are read or deleted concurrently.
 const CONCURRENCY: usize = 16;
+
+/// Wait between two queries of the index, which follows the table within a fraction of a second.
+const INDEX_LAG: Duration = Duration::from_millis(200);
 
 /// A session in the list of its owner.
 #[derive(Debug, Clone)]
 pub struct SessionSummary {
     /// Public name.
     pub handle: Handle,
-    /// Moment of creation.
-    pub created: Timestamp,
-    /// When the session ends.
-    pub lifetime: Lifetime,
+    /// Handle of the id that the session was rotated from, if it was.
+    pub predecessor: Option<Handle>,
+    /// Everything but the data.
+    pub metadata: Metadata,
 }
 
 impl SessionStore {
@@ -30,14 +34,16 @@ impl SessionStore {
     /// `GetItem` for each session). The index does not contain the expiry, or every touch would
     /// write to it.
     ///
+    /// An item that cannot be read is logged and left out.
+    ///
     /// # Errors
-    /// [`StoreError::Corrupt`] for an item that this code did not write.
+    /// Errors of the calls.
     pub async fn list(
         &self,
         user: &User,
         now: Timestamp,
     ) -> Result<Vec<SessionSummary>, StoreError> {
-        let handles = self.handles(user).await?;
+        let handles = self.handles(user, None).await?;
         let summaries: Vec<_> = stream::iter(handles)
             .map(|handle| self.summary(handle, user, now))
             .buffered(CONCURRENCY)
@@ -46,8 +52,8 @@ impl SessionStore {
         Ok(summaries.into_iter().flatten().collect())
     }
 
-    /// Reads the summary of a session. Returns `None` if it is not live, was rotated away or no
-    /// longer belongs to the user.
+    /// Reads the summary of a session. Returns `None` if it is not live, was rotated away, no longer
+    /// belongs to the user or is corrupt.
     async fn summary(
         &self,
         handle: Handle,
@@ -56,22 +62,32 @@ impl SessionStore {
     ) -> Result<Option<SessionSummary>, StoreError> {
         let item = match self.live_item(&handle, item::METADATA, now).await {
             Err(StoreError::NotFound) => return Ok(None),
+            Err(StoreError::Corrupt(cause)) => {
+                log_unreadable(handle.prefix(), &cause);
+                return Ok(None);
+            }
             item => item?,
         };
-        let metadata = item::metadata(&item)?;
-        let is_listed = metadata.user.as_ref() == Some(user) && item::successor(&item)?.is_none();
-        Ok(is_listed.then_some(SessionSummary {
-            handle,
-            created: metadata.created,
-            lifetime: metadata.lifetime,
-        }))
+        let read =
+            || Ok((item::metadata(&item)?, item::successor(&item)?, item::predecessor(&item)?));
+        Ok(match read() {
+            Ok((metadata, None, predecessor)) if metadata.user.as_ref() == Some(user) => {
+                Some(SessionSummary { handle, predecessor, metadata })
+            }
+            Ok(_) => None,
+            Err(cause) => {
+                log_unreadable(handle.prefix(), &cause);
+                None
+            }
+        })
     }
 
-    /// Destroys all of a user's sessions except `keep`, and returns how many there were (one `Query`
-    /// for each 1 MB of the index, one `DeleteItem` for each session).
+    /// Destroys all sessions of a user that were created by `now`, except `keep` and the session that
+    /// `keep` was rotated to. Returns how many there were (at least two `Query`, one `DeleteItem` for
+    /// each session). A session that is rotated meanwhile is found under its new id.
     ///
-    /// The index is eventually consistent, so this may miss a session that was created a moment ago.
-    /// A second call finds it.
+    /// The index is eventually consistent, so this queries until a query finds nothing more. It retries
+    /// until the caller's time limit.
     ///
     /// # Errors
     /// Errors of the calls. Some sessions may be destroyed by then.
@@ -81,17 +97,57 @@ impl SessionStore {
         keep: Option<&Handle>,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let mut handles = self.handles(user).await?;
-        handles.retain(|handle| Some(handle) != keep);
-        let revoked: Vec<_> = stream::iter(handles)
-            .map(|handle| self.revoke_any(user, handle, now))
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        Ok(revoked.into_iter().filter(|&was_session| was_session).count())
+        let mut kept: Vec<Handle> = keep.cloned().into_iter().collect();
+        let mut destroyed = 0_usize;
+        let mut is_first = true;
+        loop {
+            let mut handles = self.handles(user, Some(now)).await?;
+            handles.retain(|handle| !kept.contains(handle));
+            if handles.is_empty() && !is_first {
+                return Ok(destroyed);
+            }
+            is_first = false;
+            let revocations: Vec<_> = stream::iter(handles)
+                .map(|handle| self.revoke_any(user, handle, keep, now))
+                .buffer_unordered(CONCURRENCY)
+                .try_collect()
+                .await?;
+            for revocation in revocations {
+                match revocation {
+                    Revocation::Session => destroyed = destroyed.saturating_add(1),
+                    Revocation::NoSession => {}
+                    Revocation::Kept(handle) => kept.push(handle),
+                }
+            }
+            tokio::time::sleep(INDEX_LAG).await;
+        }
     }
 
-    /// Destroys one session of a user (one `DeleteItem`).
+    /// Deletes an item of a user, live or not, unless it is the successor of `keep`.
+    async fn revoke_any(
+        &self,
+        user: &User,
+        handle: Handle,
+        keep: Option<&Handle>,
+        now: Timestamp,
+    ) -> Result<Revocation, StoreError> {
+        let condition = condition::if_owned(user, keep, now);
+        Ok(match self.delete_item(&handle, condition, ReturnValue::AllOld).await? {
+            // An id in its grace period is deleted too, but is not a session. Neither is a corrupt item.
+            Ok(item) => match (item::is_live(&item, self.liveness(now)), item::successor(&item)) {
+                (Ok(true), Ok(None)) => Revocation::Session,
+                _ => Revocation::NoSession,
+            },
+            Err(Refusal { item: Some(item), .. })
+                if keep.is_some() && item::predecessor(&item)?.as_ref() == keep =>
+            {
+                Revocation::Kept(handle)
+            }
+            Err(_) => Revocation::NoSession,
+        })
+    }
+
+    /// Destroys one session of a user that was created by `now` (one `DeleteItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if the user has no live session with this handle.
@@ -101,34 +157,49 @@ impl SessionStore {
         handle: &Handle,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        match self.delete_item(handle, condition::if_live_and_owned(user, now)).await? {
-            WriteOutcome::Applied(_) => Ok(()),
-            WriteOutcome::Refused(_) => Err(StoreError::NotFound),
+        let condition = condition::if_live_and_owned(user, self.liveness(now));
+        match self.delete_item(handle, condition, ReturnValue::None).await? {
+            // An earlier attempt may have destroyed the session. It is gone either way.
+            Err(Refusal { item: None, is_in_doubt: true }) | Ok(_) => Ok(()),
+            Err(_) => Err(StoreError::NotFound),
         }
     }
 
-    /// Deletes an item of a user, and returns whether it was a live session. An id in its grace period
-    /// is deleted too, but is not a session.
-    async fn revoke_any(
+    /// Destroys the oldest sessions of a user until at most `limit` are left. `current` is one of those
+    /// that are left, however old it is (as many calls as [`Self::list`], and one `DeleteItem` for each
+    /// session that is destroyed).
+    ///
+    /// # Errors
+    /// Errors of the calls. Some sessions may be destroyed by then.
+    pub async fn limit_sessions(
         &self,
         user: &User,
-        handle: Handle,
+        current: &Handle,
+        limit: usize,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        match self.delete_item(&handle, condition::if_live_and_owned(user, now)).await? {
-            WriteOutcome::Applied(_) => Ok(true),
-            WriteOutcome::Refused(Some(item)) if item::successor(&item)?.is_some() => {
-                self.delete_item(&handle, condition::if_owned(user)).await?;
-                Ok(false)
-            }
-            WriteOutcome::Refused(_) => Ok(false),
-        }
+    ) -> Result<(), StoreError> {
+        let sessions = self.list(user, now).await?;
+        let others = sessions.into_iter().filter(|session| session.handle != *current);
+        stream::iter(others.skip(limit.saturating_sub(1)))
+            .map(|session| async move {
+                match self.revoke(user, &session.handle, now).await {
+                    Err(StoreError::NotFound) => Ok(()),
+                    revoked => revoked,
+                }
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await
     }
 
-    /// Reads the handles of all items of a user, newest first.
-    async fn handles(&self, user: &User) -> Result<Vec<Handle>, StoreError> {
-        let (projection, mut names) = projection(&[ID]);
-        names.insert(format!("#{USER}"), USER.to_owned());
+    /// Reads the handles of all items of a user that were created by a moment, newest first. A key that is
+    /// not a handle is logged and left out.
+    async fn handles(
+        &self,
+        user: &User,
+        created_by: Option<Timestamp>,
+    ) -> Result<Vec<Handle>, StoreError> {
+        let created_by = created_by.map_or(u64::MAX, Timestamp::millis);
         let mut handles = Vec::new();
         let mut from = None;
         loop {
@@ -137,10 +208,13 @@ impl SessionStore {
                 .query()
                 .table_name(&*self.table)
                 .index_name(USER_INDEX)
-                .key_condition_expression(format!("#{USER} = :user"))
+                .key_condition_expression("#user = :user AND #created <= :created_by")
+                .expression_attribute_names("#user", USER)
+                .expression_attribute_names("#created", CREATED)
+                .expression_attribute_names("#id", ID)
                 .expression_attribute_values(":user", item::text(user.expose()))
-                .set_expression_attribute_names(Some(names.clone()))
-                .projection_expression(&projection)
+                .expression_attribute_values(":created_by", item::number(created_by))
+                .projection_expression("#id")
                 .scan_index_forward(false)
                 .set_exclusive_start_key(from)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -148,9 +222,12 @@ impl SessionStore {
                 .interceptor(self.meter.clone())
                 .send()
                 .await?;
-            self.meter.add_capacity(output.consumed_capacity());
+            self.meter.add_capacity(output.consumed_capacity())?;
             for item in output.items() {
-                handles.push(item::handle(item)?);
+                match item::handle(item) {
+                    Ok(handle) => handles.push(handle),
+                    Err(cause) => log_unreadable("-", &cause),
+                }
             }
             from = output.last_evaluated_key;
             if from.is_none() {
@@ -158,4 +235,19 @@ impl SessionStore {
             }
         }
     }
+}
+
+/// What became of an item in [`SessionStore::revoke_all`].
+enum Revocation {
+    /// It was a live session, and was destroyed.
+    Session,
+    /// It was gone, or was no live session and was deleted.
+    NoSession,
+    /// It is the session to keep.
+    Kept(Handle),
+}
+
+/// Logs an item that this code did not write.
+fn log_unreadable(handle: &str, cause: &CorruptItem) {
+    tracing::warn!(handle, %cause, "an item of a user was left out");
 }

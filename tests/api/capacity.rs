@@ -40,7 +40,7 @@ async fn operations_consume_the_documented_units() {
         let (units, locked) = consumed(app.send(LOCK).id(&id)).await;
         assert_eq!(units, kilobytes, "lock");
         let token = locked.header("Session-Lock").to_owned();
-        let unlock = app.send(UNLOCK).id(&id).header("session-lock", &token);
+        let unlock = app.send(UNLOCK).id(&id).header("session-unlock", &token);
         assert_eq!(consumed(unlock).await.0, kilobytes, "unlock");
         let replace = app.send(REPLACE).id(&id).body(&data);
         assert_eq!(consumed(replace).await.0, kilobytes, "replace");

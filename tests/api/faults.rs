@@ -125,7 +125,7 @@ async fn lock_polls_are_consistent_and_do_not_fetch_data() {
     let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
     app.send(LOCK).await;
-    assert_eq!(app.send(LOCK).header("session-lock-wait", "1").await.status, 423);
+    assert_eq!(app.send(LOCK).header("session-wait", "1").await.status, 423);
     let poll = proxy.take_parameters().pop().unwrap();
     assert_eq!(poll["ConsistentRead"], true);
     assert_eq!(poll["ProjectionExpression"], "#deadline, #expires, #lock, #lock_until, #successor");
@@ -271,7 +271,7 @@ async fn poll_without_a_response_ends_the_wait_for_a_lock() {
     assert_eq!(app.send(LOCK).await.status, 200);
     app.take_calls();
     proxy.inject(&[Pass, Hang]);
-    let waited = app.send(LOCK).header("session-lock-wait", "1").await;
+    let waited = app.send(LOCK).header("session-wait", "1").await;
     assert_eq!(waited.outcome(), "423 session-locked");
     assert_eq!(app.take_calls(), ["UpdateItem", "GetItem"]);
 }

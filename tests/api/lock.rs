@@ -41,7 +41,7 @@ async fn lock_returns_the_session() {
 async fn lock_restricts_writes_to_its_holder() {
     let app = App::new().await;
     let id = app.create_session().await;
-    let held = token(&app.send(LOCK).id(&id).header("session-lock-lease", "30").await);
+    let held = token(&app.send(LOCK).id(&id).header("session-lease", "30").await);
     let other = "AAAAAAAAAAAAAAAAAAAAAA";
     for event in [REPLACE, PATCH, ROTATE] {
         for request in [app.send(event), app.send(event).header("session-lock", other)] {
@@ -62,7 +62,7 @@ async fn lock_restricts_writes_to_its_holder() {
 async fn lock_is_released_by_unlock_or_by_a_write() {
     let app = App::new().await;
     let id = app.create_session().await;
-    let unlock = |token: &str| app.send(UNLOCK).id(&id).header("session-lock", token);
+    let unlock = |token: &str| app.send(UNLOCK).id(&id).header("session-unlock", token);
     let held = token(&app.send(LOCK).id(&id).await);
     assert_eq!(unlock("AAAAAAAAAAAAAAAAAAAAAA").await.outcome(), "412 not-lock-holder");
     assert_eq!(unlock(&held).await.header_names(), ["Cache-Control"]);
@@ -70,19 +70,14 @@ async fn lock_is_released_by_unlock_or_by_a_write() {
     assert_eq!(app.send(UNLOCK).id(&new_id()).await.outcome(), "404 session-not-found");
     for event in [REPLACE, PATCH] {
         let held = token(&app.send(LOCK).id(&id).await);
-        let write = |release: &str| {
-            let write = app.send(event).id(&id).header("session-lock", &held);
-            write.header("session-lock-release", release)
-        };
-        assert_eq!(write("yes").await.outcome(), "400 invalid-header");
-        assert_eq!(write("true").await.status, 204);
-        assert_eq!(write("true").await.outcome(), "412 not-lock-holder");
+        let write = || app.send(event).id(&id).header("session-unlock", &held);
+        assert_eq!(write().header("session-lock", &held).await.outcome(), "400 invalid-header");
+        assert_eq!(write().await.status, 204);
+        assert_eq!(write().await.outcome(), "412 not-lock-holder");
         assert_eq!(app.send(REPLACE).id(&id).await.status, 204);
     }
-    let no_token = app.send(REPLACE).id(&id).header("session-lock-release", "true").await;
-    assert_eq!(no_token.outcome(), "400 invalid-header");
     assert_eq!(
-        app.send(UNLOCK).id(&id).without("session-lock").await.outcome(),
+        app.send(UNLOCK).id(&id).without("session-unlock").await.outcome(),
         "400 invalid-header"
     );
 }
@@ -91,7 +86,7 @@ async fn lock_is_released_by_unlock_or_by_a_write() {
 async fn lease_expires_by_itself() {
     let app = App::new().await;
     let id = app.create_session().await;
-    let first = token(&app.send(LOCK).id(&id).header("session-lock-lease", "10").await);
+    let first = token(&app.send(LOCK).id(&id).header("session-lease", "10").await);
     assert_eq!(app.send(REPLACE).id(&id).at(9).await.outcome(), "423 session-locked");
     assert_eq!(app.send(REPLACE).id(&id).at(11).await.status, 204);
     let write_late =
@@ -103,14 +98,14 @@ async fn lease_expires_by_itself() {
         "423 session-locked",
         "another request holds the lock"
     );
-    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).at(12);
+    let unlock = app.send(UNLOCK).id(&id).header("session-unlock", &first).at(12);
     assert_eq!(unlock.await.outcome(), "412 not-lock-holder");
     assert_eq!(
         write_late(22).await.outcome(),
         "412 not-lock-holder",
         "another request has held the lock since"
     );
-    let unlock = app.send(UNLOCK).id(&id).header("session-lock", &first).at(22);
+    let unlock = app.send(UNLOCK).id(&id).header("session-unlock", &first).at(22);
     assert_eq!(unlock.await.status, 204, "the lock is free");
     let put = app.send(REPLACE).id(&id).header("session-lock", &second).at(22);
     assert_eq!(put.await.status, 204);
@@ -132,21 +127,20 @@ async fn rotation_moves_the_lock() {
 async fn lease_and_wait_are_limited() {
     let app = App::new().await;
     let id = app.create_session().await;
-    for (header, bad) in [
-        ("session-lock-lease", ["0", "61", "", "1.5"]),
-        ("session-lock-wait", ["-1", "11", "", "x"]),
-    ] {
+    for (header, bad) in
+        [("session-lease", ["0", "61", "", "1.5"]), ("session-wait", ["-1", "11", "", "x"])]
+    {
         for value in bad {
             let response = app.send(LOCK).id(&id).header(header, value).await;
             assert_eq!(response.outcome(), "400 invalid-header", "{header}: {value}");
         }
     }
-    assert_eq!(app.send(LOCK).id(&id).header("session-lock-lease", "60").await.status, 200);
+    assert_eq!(app.send(LOCK).id(&id).header("session-lease", "60").await.status, 200);
 }
 
 /// Locks a session and returns the token. Clears the recorded calls.
 async fn lock(app: &App, id: &str, lease: &str) -> String {
-    let locked = app.send(LOCK).id(id).header("session-lock-lease", lease).await;
+    let locked = app.send(LOCK).id(id).header("session-lease", lease).await;
     app.take_calls();
     token(&locked)
 }
@@ -157,7 +151,7 @@ async fn waiter_polls_with_reads_and_gives_up_in_time() {
     let id = app.create_session().await;
     lock(&app, &id, "60").await;
     let started = Instant::now();
-    let waited = app.send(LOCK).id(&id).header("session-lock-wait", "10").await;
+    let waited = app.send(LOCK).id(&id).header("session-wait", "10").await;
     // The last poll may come 25 ms before the end of the wait.
     assert!(started.elapsed() > Duration::from_millis(9_950));
     assert_eq!(waited.outcome(), "423 session-locked");
@@ -194,7 +188,7 @@ async fn waiting_costs_at_most_a_tenth_of_conditional_writes() {
     lock(&app, id, "60").await;
 
     let (log, _guard) = Log::capture(LevelFilter::INFO);
-    let waited = app.send(LOCK).id(id).header("session-lock-wait", "10").await;
+    let waited = app.send(LOCK).id(id).header("session-wait", "10").await;
     assert_eq!(waited.outcome(), "423 session-locked");
 
     let calls = app.take_calls();
@@ -212,10 +206,10 @@ async fn waiter_gets_the_lock_soon_after_its_release() {
     let app = App::new().await;
     let id = app.create_session().await;
     let held = lock(&app, &id, "60").await;
-    let waiting = app.send(LOCK).id(&id).header("session-lock-wait", "10");
+    let waiting = app.send(LOCK).id(&id).header("session-wait", "10");
     let release = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let unlock = app.send(UNLOCK).id(&id).header("session-lock", &held);
+        let unlock = app.send(UNLOCK).id(&id).header("session-unlock", &held);
         assert_eq!(unlock.await.status, 204);
         Instant::now()
     };
@@ -233,7 +227,7 @@ async fn waiter_gets_the_lock_when_the_lease_expires() {
     let id = app.create_session().await;
     let held = lock(&app, &id, "2").await;
     let started = Instant::now();
-    let locked = app.send(LOCK).id(&id).header("session-lock-wait", "10").await;
+    let locked = app.send(LOCK).id(&id).header("session-wait", "10").await;
     let waited = started.elapsed();
     assert_ne!(token(&locked), held);
     let lease = Duration::from_secs(2);
@@ -247,11 +241,15 @@ async fn waiter_gets_404_when_the_session_is_gone() {
     for event in [DESTROY, ROTATE] {
         let id = app.create_session().await;
         let held = lock(&app, &id, "60").await;
-        let waiting = app.send(LOCK).id(&id).header("session-lock-wait", "10");
+        let waiting = app.send(LOCK).id(&id).header("session-wait", "10");
         let end = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let end = app.send(event).id(&id).header("session-grace", "60");
-            assert!(end.header("session-lock", &held).await.status < 300);
+            let end = app.send(event).id(&id);
+            let end = match event {
+                ROTATE => end.header("session-grace", "60").header("session-lock", &held),
+                _ => end,
+            };
+            assert!(end.await.status < 300);
         };
         let (waited, ()) = join(waiting.into_future(), end).await;
         assert_eq!(waited.outcome(), "404 session-not-found");
@@ -270,8 +268,8 @@ async fn locked_increments_survive_crashing_holders() {
     app.send(REPLACE).id(&id).body(b"0").await;
     let client = |n: u32, app: App, id: String| async move {
         loop {
-            let lock = app.send(LOCK).id(&id).header("session-lock-wait", "10");
-            let locked = lock.header("session-lock-lease", "1").await;
+            let lock = app.send(LOCK).id(&id).header("session-wait", "10");
+            let locked = lock.header("session-lease", "1").await;
             if locked.status == 423 {
                 continue;
             }
@@ -280,8 +278,7 @@ async fn locked_increments_survive_crashing_holders() {
             if n.is_multiple_of(5) {
                 return; // It crashes: the lock is not released.
             }
-            let put = app.send(REPLACE).id(&id).header("session-lock", &held);
-            let put = put.header("session-lock-release", "true");
+            let put = app.send(REPLACE).id(&id).header("session-unlock", &held);
             match put.body((count + 1).to_string().as_bytes()).await.outcome().as_str() {
                 "204" => return,
                 // The lease expired and another request took the lock. Nothing was written: retry.

@@ -81,7 +81,7 @@ async fn old_id_is_read_only_during_grace_period() {
         (DESTROY, ""),
     ] {
         let request = app.send(event).id(old).header("session-lock", token).at(1);
-        let request = if event == UNLOCK { request } else { request.without("session-lock") };
+        let request = if event == UNLOCK { request } else { request.without("session-unlock") };
         let request = if ttl.is_empty() { request } else { request.header("session-ttl", ttl) };
         assert_eq!(request.await.outcome(), "404 session-not-found", "{event}");
     }

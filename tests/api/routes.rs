@@ -7,27 +7,32 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{ALL, App, CREATE_WITH_ID, Request, Route, routes};
+use crate::harness::{ALL, App, CREATE_WITH_ID, EXAMPLE_ID, Request, Route, routes};
 
 const FUNCTIONS: [&str; 4] = ["read", "write", "rotate", "destroy"];
 
 /// The one event file that is not in the table: another request to `PUT /session`.
 const SECOND_EVENT_FILE: &str = "create-with-id.json";
 
-/// Every request header that some route reads.
-const HEADERS: [&str; 12] = [
-    "content-type",
-    "if-match",
-    "if-none-match",
-    "prefer",
-    "session-grace",
-    "session-id",
-    "session-lock",
-    "session-lock-lease",
-    "session-lock-release",
-    "session-lock-wait",
-    "session-ttl",
-    "session-user",
+/// Every request header that some route reads, with a valid and a malformed value.
+const HEADERS: [(&str, &str, &str); 17] = [
+    ("content-type", "application/json", ""),
+    ("idempotency-key", "0123456789abcdef", "0123456789abcde"),
+    ("if-match", "*", ""),
+    ("if-none-match", "*", ""),
+    ("prefer", "return=minimal", ""),
+    ("session-grace", "0", "-1"),
+    ("session-id", EXAMPLE_ID, "short"),
+    ("session-label", "lynx", "a b"),
+    ("session-lease", "10", "0"),
+    ("session-limit", "5", "101"),
+    ("session-lock", "AAAAAAAAAAAAAAAAAAAAAA", "A"),
+    ("session-new-id", "events-another-id-0123456789abcdefghijklmnop", EXAMPLE_ID),
+    ("session-ttl", "60", "0"),
+    ("session-unlock", "AAAAAAAAAAAAAAAAAAAAAA", "A"),
+    ("session-user", "ada", "a b"),
+    ("session-wait", "0", "11"),
+    ("session-unknown", "1", "1"),
 ];
 
 fn event_file(name: &str) -> String {
@@ -80,22 +85,38 @@ async fn routes_require_exactly_their_required_headers() {
 async fn routes_validate_exactly_their_headers() {
     let in_table: BTreeSet<_> =
         routes().iter().flat_map(|route| &route.headers).map(|header| name(header)).collect();
-    assert_eq!(in_table, HEADERS.map(str::to_owned).into());
+    let known = HEADERS.iter().map(|(header, ..)| (*header).to_owned());
+    assert_eq!(in_table, known.filter(|header| header != "session-unknown").collect());
     for route in routes() {
-        for header in HEADERS {
+        for (header, _, malformed) in HEADERS {
             // Rotations read `Content-Type` only with a body.
-            let malformed = request(route).await.body(b"{}").header(header, "").await;
-            let is_listed = route.headers.iter().any(|listed| name(listed) == header);
-            // Rotations validate this header like other writes, but cannot release the lock.
-            let is_extra = route.function == "rotate" && header == "session-lock-release";
+            let response = request(route).await.body(b"{}").header(header, malformed).await;
             // Unknown preferences are ignored (RFC 7240, section 2).
-            if is_listed && header != "prefer" || is_extra {
-                assert!([400, 415].contains(&malformed.status), "{}: {header}", route.route);
-            } else {
-                assert!(malformed.status < 300, "{}: {header}: {malformed:?}", route.route);
+            if takes(route, header) && header != "prefer" {
+                assert!([400, 415].contains(&response.status), "{}: {header}", route.route);
+            } else if !header.starts_with("session-") {
+                assert!(response.status < 300, "{}: {header}: {response:?}", route.route);
             }
         }
     }
+}
+
+#[tokio::test]
+async fn routes_refuse_session_headers_that_they_do_not_take() {
+    for route in routes() {
+        for (header, valid, _) in HEADERS {
+            let response = request(route).await.header(header, valid).await;
+            if header.starts_with("session-") && !takes(route, header) {
+                assert_eq!(response.outcome(), "400 invalid-header", "{}: {header}", route.route);
+            } else {
+                assert_ne!(response.status, 400, "{}: {header}: {response:?}", route.route);
+            }
+        }
+    }
+}
+
+fn takes(route: &Route, header: &str) -> bool {
+    route.headers.iter().any(|listed| name(listed) == header)
 }
 
 #[test]

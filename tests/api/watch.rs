@@ -122,7 +122,7 @@ fn binaries_serve_sessions_over_http() {
     assert_eq!(locked.status(), 200);
     assert_eq!(local.send(put(), b"no token").status(), 423);
     let unlock = session("DELETE", "/session/lock");
-    let unlock = unlock.header("Session-Lock", &locked.headers()["session-lock"]);
+    let unlock = unlock.header("Session-Unlock", &locked.headers()["session-lock"]);
     assert_eq!(local.send(unlock, b"").status(), 204);
 
     let rotated = local.send(session("POST", "/session/rotate"), b"");

@@ -58,7 +58,7 @@ def test_session_lives_from_create_to_destroy(stack, app):
     assert (locked.status, locked.body) == (200, patched.body), f"lock: {locked}"
     outside = stack.call(app, "PUT", "/session", session | json_type, cart)
     assert outside.status == 423, f"replace without the lock's token: {outside}"
-    unlocked = stack.call(app, "DELETE", "/session/lock", session | {"session-lock": locked.headers["session-lock"]})
+    unlocked = stack.call(app, "DELETE", "/session/lock", session | {"session-unlock": locked.headers["session-lock"]})
     assert unlocked.status == 204, f"unlock: {unlocked}"
 
     rotated = stack.call(app, "POST", "/session/rotate", session | {"session-grace": "60"})

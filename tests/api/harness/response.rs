@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::routes::Route;
 
 /// Every header that a response may have.
-const HEADERS: [&str; 13] = [
+const HEADERS: [&str; 14] = [
     "Accept-Encoding",
     "Accept-Patch",
     "Cache-Control",
@@ -20,6 +20,7 @@ const HEADERS: [&str; 13] = [
     "Session-Created",
     "Session-Expires",
     "Session-Id",
+    "Session-Label",
     "Session-Lock",
     "Session-TTL",
     "Session-User",

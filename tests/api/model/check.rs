@@ -80,7 +80,7 @@ impl Checker {
         token: Option<&String>,
     ) -> Request {
         let request = self.app.send(event).id(id).at(self.state.time).without("session-ttl");
-        let mut request = request.without("session-user").without("session-lock");
+        let mut request = request.without("session-user").without("session-unlock");
         if let Some(etag) = if_match {
             request = request.header("if-match", etag);
         }
@@ -124,10 +124,10 @@ impl Checker {
     ) {
         let id = self.state.id(on);
         let (etag, token) = (self.state.if_match(&id, if_match), self.state.token(&id, token));
-        let mut request = self.send(REPLACE, &id, etag.as_ref(), token.as_ref());
         let release = release && token.is_some();
-        if release {
-            request = request.header("session-lock-release", "true");
+        let mut request = self.send(REPLACE, &id, etag.as_ref(), token.as_ref());
+        if let Some(token) = token.as_ref().filter(|_| release) {
+            request = request.without("session-lock").header("session-unlock", token);
         }
         if let Some(ttl) = ttl {
             request = request.header("session-ttl", &ttl.to_string());
@@ -236,12 +236,14 @@ impl Checker {
             assert_eq!(new.etag != old.etag, with_data, "the tag changes only with the data");
             new.expires = self.state.time + new.ttl;
             new.user = user.or(new.user);
+            new.predecessor = Some(old_id.clone());
             if with_data {
                 (new.data, new.is_json) = (data, true);
             }
             if grace > 0 {
                 old.successor = Some(new_id.clone());
                 old.expires = self.state.time + grace;
+                old.user = new.user;
                 self.state.sessions.insert(old_id.clone(), old);
             }
             if let Some(token) = self.state.tokens.get(&old_id).cloned() {
@@ -255,7 +257,7 @@ impl Checker {
     async fn lock(&mut self, on: usize, lease: u64) {
         let id = self.state.id(on);
         let request = self.send(LOCK, &id, None, None);
-        let locked = request.header("session-lock-lease", &lease.to_string()).await;
+        let locked = request.header("session-lease", &lease.to_string()).await;
         let expected = match self.state.current(&id) {
             None => NOT_FOUND,
             Some(session) => self.state.lock_refusal(session, None).unwrap_or("200"),
@@ -264,8 +266,9 @@ impl Checker {
         if expected == "200" {
             let token = locked.header("Session-Lock").to_owned();
             self.state.tokens.insert(id.clone(), token.clone());
-            let until = self.state.time + lease;
+            let (time, until) = (self.state.time, self.state.time + lease);
             let session = self.state.session_mut(&id);
+            session.expires = time + session.ttl;
             session.lock = Some((token, until));
             assert_eq!(serde_json::from_slice::<Value>(&locked.body).unwrap(), session.data);
         }
@@ -274,7 +277,7 @@ impl Checker {
     async fn unlock(&mut self, on: usize, token: Token) {
         let id = self.state.id(on);
         let Some(token) = self.state.token(&id, token) else { return };
-        let unlocked = self.send(UNLOCK, &id, None, Some(&token)).await;
+        let unlocked = self.send(UNLOCK, &id, None, None).header("session-unlock", &token).await;
         let expected = match self.state.current(&id) {
             None => NOT_FOUND,
             Some(session) => match self.state.lock_refusal(session, Some(&token)) {
@@ -325,12 +328,16 @@ impl Checker {
         }
         let revoked = request.header("session-user", USERS[user]).await;
         let mut destroyed = self.state.sessions_of(user);
-        destroyed.retain(|id| Some(id) != keep.as_ref());
+        let is_kept = |id: &String| {
+            let predecessor = self.state.sessions[id].predecessor.as_ref();
+            keep.is_some() && (Some(id) == keep.as_ref() || predecessor == keep.as_ref())
+        };
+        destroyed.retain(|id| !is_kept(id));
         let expected = json!({ "destroyed": destroyed.len() }).to_string();
         assert_eq!(revoked.body, expected.as_bytes());
         // Ids in their grace period are destroyed as well, but not counted.
         let mut rotated = self.state.rotated_ids_of(user);
-        rotated.retain(|id| Some(id) != keep.as_ref());
+        rotated.retain(|id| !is_kept(id));
         for id in destroyed.iter().chain(&rotated) {
             self.state.sessions.remove(id);
         }

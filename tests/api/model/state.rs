@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub(super) lock: Option<(String, u64)>,
     /// The id that it was rotated to.
     pub(super) successor: Option<String>,
+    /// The id that it was rotated from.
+    pub(super) predecessor: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -54,12 +56,16 @@ impl State {
         self.live(id).filter(|session| session.successor.is_none())
     }
 
-    /// The session that a read of this id returns. A rotated id is readable while its successor is.
+    /// The session that a read of this id returns. A rotated id is readable until its successor ends or
+    /// is rotated again.
     pub(super) fn readable(&self, id: &str) -> Option<&Session> {
         let session = self.live(id)?;
         match &session.successor {
             None => Some(session),
-            Some(successor) => self.readable(successor).map(|_| session),
+            Some(successor) => self
+                .current(successor)
+                .filter(|session| session.predecessor.as_deref() == Some(id))
+                .map(|_| session),
         }
     }
 
@@ -123,6 +129,7 @@ impl State {
             user,
             lock: None,
             successor: None,
+            predecessor: None,
         };
         self.sessions.insert(id.clone(), session);
         self.ids.push(id);

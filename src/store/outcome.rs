@@ -1,0 +1,92 @@
+//! What is known of an attempt to write: whether it was applied.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext,
+};
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{Error, Output};
+use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
+
+/// Whether DynamoDB reported the outcome of an attempt: success, or that it was not applied.
+///
+/// An error of status 4xx means that nothing was written. An error of status 5xx, a time-out, a
+/// connection that ended and a malformed response say nothing. [DynamoDB's
+/// documentation](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html)
+/// says of its own status 500 that the write may have succeeded.
+fn is_reported(
+    result: Option<Result<&Output, &OrchestratorError<Error>>>,
+    response: Option<&HttpResponse>,
+) -> bool {
+    const REQUEST_TIMEOUT: u16 = 408;
+    match result {
+        Some(Ok(_)) => true,
+        Some(Err(error)) if error.as_operation_error().is_some() => {
+            let status = response.map(|response| response.status().as_u16());
+            status.is_some_and(|s| (400..500).contains(&s) && s != REQUEST_TIMEOUT)
+        }
+        Some(Err(_)) | None => false,
+    }
+}
+
+/// Counts the attempts of a call whose outcome is unknown.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UnknownOutcomes(Arc<AtomicUsize>);
+
+impl UnknownOutcomes {
+    /// Whether an attempt may have been applied without a report.
+    pub(super) fn exist(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Intercept for UnknownOutcomes {
+    fn name(&self) -> &'static str {
+        "UnknownOutcomes"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if is_reported(context.output_or_error(), context.response()) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Forbids retries after an attempt of unknown outcome.
+#[derive(Debug)]
+pub(super) struct NoRetryInDoubt;
+
+impl ClassifyRetry for NoRetryInDoubt {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        if is_reported(context.output_or_error(), context.response()) {
+            RetryAction::NoActionIndicated
+        } else {
+            RetryAction::RetryForbidden
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "NoRetryInDoubt"
+    }
+}

@@ -1,0 +1,103 @@
+//! Transactions, as they are sent, metered and retried.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
+
+use super::SessionStore;
+use super::client;
+use super::error::StoreError;
+use super::item::Item;
+use super::outcome::UnknownOutcomes;
+use crate::random;
+
+/// Wait before the first retry of a transaction in progress. Each wait is twice as long as the last,
+/// up to the maximum. These are the waits that [DynamoDB
+/// recommends](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html):
+/// the fourth retry comes more than 5 s after the first attempt, and so completes the transaction if
+/// that attempt stalled.
+const MIN_IN_PROGRESS_DELAY: Duration = Duration::from_millis(500);
+const MAX_IN_PROGRESS_DELAY: Duration = Duration::from_secs(2);
+
+/// Outcome of a transaction of two writes.
+pub(super) enum TransactionOutcome {
+    /// Both writes were applied.
+    Applied,
+    /// None was applied, because the condition of at least one was not met.
+    Refused {
+        /// The item that refused the first write, or that does not exist.
+        first: Option<Item>,
+        /// The item that refused the second write; `None` if it was not refused.
+        second: Option<Item>,
+        /// Whether an earlier attempt may have been applied: its outcome is unknown.
+        is_in_doubt: bool,
+    },
+}
+
+impl SessionStore {
+    /// Applies both writes or none (one `TransactWriteItems`, and another each time that DynamoDB
+    /// reports an earlier attempt as still in progress). It retries until the caller's time limit. The
+    /// second write must require that its item does not exist.
+    pub(super) async fn transact(
+        &self,
+        writes: [TransactWriteItem; 2],
+    ) -> Result<TransactionOutcome, StoreError> {
+        // All attempts share one token, by which DynamoDB recognizes them as one transaction.
+        let token = random::base64url::<16>()?;
+        let transaction = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes.into()))
+            .client_request_token(token)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let unknown = UnknownOutcomes::default();
+        let mut was_in_progress = false;
+        let mut delay = MIN_IN_PROGRESS_DELAY;
+        loop {
+            let sent = transaction
+                .clone()
+                .customize()
+                .config_override(client::transaction_settings(self.client.config()))
+                .interceptor(self.meter.clone())
+                .interceptor(unknown.clone())
+                .send()
+                .await;
+            let error = match sent {
+                Ok(output) => {
+                    // The capacity is stated for each table, and there is one.
+                    self.meter.add_capacity(output.consumed_capacity().first())?;
+                    return Ok(TransactionOutcome::Applied);
+                }
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
+                    was_in_progress = true;
+                    tokio::time::sleep(delay).await;
+                    delay = delay.saturating_mul(2).min(MAX_IN_PROGRESS_DELAY);
+                }
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled))
+                    if is_refused(canceled.cancellation_reasons()) =>
+                {
+                    let item = |n: usize| {
+                        canceled.cancellation_reasons().get(n).and_then(CancellationReason::item)
+                    };
+                    return Ok(TransactionOutcome::Refused {
+                        first: item(0).cloned(),
+                        second: item(1).cloned(),
+                        is_in_doubt: was_in_progress || unknown.exist(),
+                    });
+                }
+                _ => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Whether conditions that were not met are the only reason of a cancellation.
+fn is_refused(reasons: &[CancellationReason]) -> bool {
+    let codes = || reasons.iter().filter_map(CancellationReason::code);
+    codes().any(|code| code == "ConditionalCheckFailed")
+        && codes().all(|code| matches!(code, "None" | "ConditionalCheckFailed"))
+}
