@@ -1,5 +1,7 @@
 //! Destruction of a session.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::SessionStore;
@@ -8,6 +10,10 @@ use super::condition;
 use super::error::StoreError;
 use super::item::{self, SealedSession};
 use crate::session::{ETagCondition, SessionId, Timestamp};
+
+/// Maximum difference between the clocks of two machines. Amazon's time service keeps them within
+/// milliseconds.
+const MAX_CLOCK_SKEW: Duration = Duration::from_millis(500);
 
 impl SessionStore {
     /// Destroys a session that was created by `now` (one `DeleteItem`). It succeeds if none exists.
@@ -34,15 +40,18 @@ fn refused(refusal: Refusal, required: &ETagCondition, now: Timestamp) -> Result
     let Refusal { item: Some(item), is_in_doubt } = refusal else {
         return Ok(());
     };
-    let is_newer = item::created(&item)? > now;
-    if is_newer && *required == ETagCondition::Any {
-        // Another request created the session again. What this request was to destroy is gone.
-        return Ok(());
-    }
-    if is_newer && (is_in_doubt || required.matches(&item::etag(&item)?)) {
-        // An earlier attempt may have destroyed the former session; or the clocks of two machines
-        // differ.
-        return Err(StoreError::OutcomeUnknown);
+    let created = item::created(&item)?;
+    if created > now {
+        // The session was created again after the request arrived, or the clock of the machine that
+        // created it is ahead. A logout must not succeed without effect because of a clock.
+        let is_new = is_in_doubt || created.since(now) > MAX_CLOCK_SKEW;
+        return match required {
+            ETagCondition::Any if is_new => Ok(()),
+            ETagCondition::OneOf(_) if !is_in_doubt && !required.matches(&item::etag(&item)?) => {
+                Err(StoreError::ETagMismatch(Box::new(SealedSession(item))))
+            }
+            _ => Err(StoreError::OutcomeUnknown),
+        };
     }
     match item::successor(&item)? {
         Some(_) => Err(StoreError::NotFound),
