@@ -51,7 +51,7 @@ bench: rust tools ## measure the functions and their peers, in about ten minutes
 	-benches/peers/install .tools/peers
 	cargo lambda build --locked --release
 	cargo lambda build --locked --release --output-format zip
-	cd benches && for floor in hello get-item get-item-defaults; do \
+	cd benches && for floor in hello get-item get-item-defaults update-item; do \
 		cargo lambda build --locked --release --package $$floor --lambda-dir ../target/bench/floor || exit; \
 	done
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- --results $(RESULTS)

@@ -1,7 +1,7 @@
 //! The capacity that DynamoDB reports for each operation on a session, compared with the session
 //! handler of the AWS SDK for PHP on the same data. `tests/deploy/costs.py` converts it to dollars.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use axum::body::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::dynamodb::{DynamoDb, TABLE};
 use crate::function::Function;
 use crate::program::Programs;
 use crate::session_data;
-use crate::subject::{CREATE, DESTROY, READ, REPLACE, TOUCH, event, set_body};
+use crate::subject::{CREATE, DESTROY, ID, READ, REPLACE, TOUCH, event, set_body};
 
 /// Sizes of session data, in bytes.
 const DATA_SIZES: [usize; 4] = [500, 2_000, 10_000, 100_000];
@@ -25,12 +25,30 @@ pub(crate) struct Cost {
     pub(crate) php_capacity: f64,
 }
 
+/// What write ids add to a session of one size.
+#[derive(Serialize)]
+pub(crate) struct WriteIdCost {
+    /// Size of the session data as sent.
+    pub(crate) bytes: usize,
+    /// Write units of the item with four write ids.
+    pub(crate) capacity: f64,
+    /// Write units of the same item without them.
+    pub(crate) capacity_without: f64,
+}
+
+/// Capacity of everything that was measured.
+pub(crate) struct Costs {
+    pub(crate) operations: Vec<Cost>,
+    pub(crate) write_ids: Vec<WriteIdCost>,
+}
+
 /// Runs every operation once for each size.
-pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Result<Vec<Cost>> {
+pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Result<Costs> {
     let mut read = programs.session_api("read").start(None).await?;
     let mut write = programs.session_api("write").start(None).await?;
     let mut destroy = programs.session_api("destroy").start(None).await?;
-    let mut costs = Vec::new();
+    let mut operations = Vec::new();
+    let mut write_ids = Vec::new();
     for bytes in DATA_SIZES {
         let data = session_data::json(bytes)?;
         let changed = data.replacen("de-DE", "en-IE", 1);
@@ -51,7 +69,14 @@ pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
                 let replace = event(REPLACE, |event| set_body(event, &changed))?;
                 consumed_capacity(&mut write, &replace, 204).await?
             }),
-            ("touch", consumed_capacity(&mut write, &event(TOUCH, |_| ())?, 204).await?),
+            ("touch", {
+                let touch = event(TOUCH, |_| ())?;
+                let capacity = consumed_capacity(&mut write, &touch, 204).await?;
+                // The fourth write fills the last write id.
+                consumed_capacity(&mut write, &touch, 204).await?;
+                write_ids.push(write_id_cost(dynamodb, bytes).await?);
+                capacity
+            }),
             ("destroy", consumed_capacity(&mut destroy, &event(DESTROY, |_| ())?, 204).await?),
         ];
         let handler = PhpHandler(dynamodb);
@@ -64,13 +89,45 @@ pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
             handler.destroy().await?,
         ];
         for ((operation, capacity), php_capacity) in ours.into_iter().zip(php) {
-            costs.push(Cost { operation, bytes, capacity, php_capacity });
+            operations.push(Cost { operation, bytes, capacity, php_capacity });
         }
     }
     for function in [read, write, destroy] {
         function.stop().await?;
     }
-    Ok(costs)
+    Ok(Costs { operations, write_ids })
+}
+
+/// Writes the session that the API stored once more, with and without its write ids.
+async fn write_id_cost(dynamodb: &DynamoDb, bytes: usize) -> Result<WriteIdCost> {
+    const WRITE_IDS: [&str; 4] = ["w0", "w1", "w2", "w3"];
+    let scan = json!({
+        "TableName": TABLE,
+        // The session that the floor and the peers use has its id as its key.
+        "FilterExpression": "attribute_exists(w3) AND id <> :unencrypted",
+        "ExpressionAttributeValues": { ":unencrypted": { "S": ID } },
+    });
+    let scanned = dynamodb.call("Scan", scan).await?;
+    let mut item = scanned["Items"].get(0).context("no session of the API")?.clone();
+    // A key of the same length, so that the session itself stays as it is.
+    item["id"] = json!({ "S": "0".repeat(43) });
+    let capacity = put_capacity(dynamodb, &item).await?;
+    for name in WRITE_IDS {
+        let item = item.as_object_mut().context("the item is not an object")?;
+        let id = item.remove(name).and_then(|id| Some(id["S"].as_str()?.len()));
+        ensure!(id == Some(22), "{name} is not a write id");
+    }
+    let capacity_without = put_capacity(dynamodb, &item).await?;
+    let key = json!({ "TableName": TABLE, "Key": { "id": item["id"] } });
+    dynamodb.call("DeleteItem", key).await?;
+    Ok(WriteIdCost { bytes, capacity, capacity_without })
+}
+
+/// Returns the capacity of writing an item.
+async fn put_capacity(dynamodb: &DynamoDb, item: &Value) -> Result<f64> {
+    let put = json!({ "TableName": TABLE, "Item": item, "ReturnConsumedCapacity": "TOTAL" });
+    let response = dynamodb.call("PutItem", put).await?;
+    response["ConsumedCapacity"]["CapacityUnits"].as_f64().context("no capacity was reported")
 }
 
 /// Sends an event and returns the capacity that the function logs for it.

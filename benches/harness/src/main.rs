@@ -104,9 +104,10 @@ async fn main() -> Result<()> {
     let results = Results {
         date: OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?,
         machine: describe_machine()?,
-        targets: Results::targets(&functions, &costs, &zips),
+        targets: Results::targets(&functions, &costs.operations, &zips),
         functions,
-        costs,
+        costs: costs.operations,
+        write_ids: costs.write_ids,
         zips,
         missing,
     };

@@ -64,6 +64,11 @@ impl<'a> Programs<'a> {
         self.native(path, &self.amazon_roots)
     }
 
+    /// Returns a minimal function with an argument.
+    pub(crate) fn floor_with_argument(&self, function: &str, argument: &str) -> Program {
+        Program { arguments: vec![argument.to_owned()], ..self.floor(function) }
+    }
+
     /// Returns a minimal function that trusts the system's authorities.
     pub(crate) fn floor_with_system_roots(&self, function: &str) -> Program {
         let path = self.options.floor.join(function).join("bootstrap");

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cost::Cost;
+use crate::cost::{Cost, WriteIdCost};
 use crate::measure::{Measurements, Throttled};
 use crate::subject::name;
 
@@ -20,6 +20,7 @@ pub(crate) struct Results {
     pub(crate) targets: Vec<Target>,
     pub(crate) functions: Vec<Measurements>,
     pub(crate) costs: Vec<Cost>,
+    pub(crate) write_ids: Vec<WriteIdCost>,
     pub(crate) zips: Vec<Zip>,
     /// What could not be measured on this machine, and why.
     pub(crate) missing: Vec<String>,
@@ -164,6 +165,13 @@ impl Results {
                 memory,
             ),
             Target::ratio(
+                "CPU time of a bare UpdateItem with write ids, relative to one without",
+                1.1,
+                "a longer expression, and one more value",
+                value_of(name::UPDATE_ITEM_ONCE, cpu),
+                value_of(name::UPDATE_ITEM, cpu),
+            ),
+            Target::ratio(
                 "write capacity for 10 KB of session data, relative to the PHP handler",
                 1.0 / 3.0,
                 "compression",
@@ -259,6 +267,14 @@ impl Results {
                 capacity.to_string(),
                 php_capacity.to_string(),
             ]);
+        }
+        write_table(&mut text, &rows)?;
+        text.push('\n');
+        let headings = ["data size", "units of a write", "units without write ids"];
+        let mut rows = vec![headings.map(str::to_owned).to_vec()];
+        for WriteIdCost { bytes, capacity, capacity_without } in &self.write_ids {
+            let size = format!("{} KB", *bytes as f64 / 1e3);
+            rows.push(vec![size, capacity.to_string(), capacity_without.to_string()]);
         }
         write_table(&mut text, &rows)?;
         for missing in &self.missing {

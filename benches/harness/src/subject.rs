@@ -31,6 +31,8 @@ pub(crate) mod name {
     pub(crate) const HELLO: &str = "hello world";
     pub(crate) const GET_ITEM: &str = "bare GetItem, lean";
     pub(crate) const GET_ITEM_DEFAULTS: &str = "bare GetItem, SDK defaults";
+    pub(crate) const UPDATE_ITEM: &str = "bare UpdateItem, lean";
+    pub(crate) const UPDATE_ITEM_ONCE: &str = "bare UpdateItem, lean, with write ids";
     pub(crate) const NODE_READ: &str = "Node, read";
     pub(crate) const NODE_WRITE: &str = "Node, write";
     pub(crate) const PYTHON_READ: &str = "Python, read";
@@ -67,6 +69,8 @@ impl Subject {
             subject(name::HELLO, programs.floor("hello"), &read_event, 200, None),
             read(name::GET_ITEM, programs.floor("get-item")),
             read(name::GET_ITEM_DEFAULTS, programs.floor_with_system_roots("get-item-defaults")),
+            write(name::UPDATE_ITEM, programs.floor("update-item")),
+            write(name::UPDATE_ITEM_ONCE, programs.floor_with_argument("update-item", "write-ids")),
         ];
         if has_peers {
             all.extend([
@@ -101,6 +105,10 @@ pub(crate) async fn prepare(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
         "type": { "S": "application/json" },
         "etag": { "S": "AAAAAAAAAAAAAAAAAAAAAA" },
         "created": { "N": "1795514400000" },
+        "w0": { "S": "-" },
+        "w1": { "S": "-" },
+        "w2": { "S": "-" },
+        "w3": { "S": "-" },
     });
     dynamodb.call("PutItem", json!({ "TableName": TABLE, "Item": item })).await?;
     let mut write = programs.session_api("write").start(None).await?;
