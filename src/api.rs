@@ -6,6 +6,7 @@ mod destroy;
 mod header;
 mod lock;
 mod log;
+mod merge;
 mod patch;
 mod payload;
 mod problem;

@@ -1,10 +1,10 @@
 //! `PATCH /session`: applies a merge patch (RFC 7396). Concurrent patches all take effect.
 
 use lambda_http::http::StatusCode;
-use serde_json::{Map, Value};
 
 use super::context::RequestContext;
 use super::header::{CONTENT_TYPE, PREFERENCE_APPLIED};
+use super::merge::MergePatch;
 use super::problem::Problem;
 use super::response::Response;
 use super::retry::ConflictRetries;
@@ -21,7 +21,7 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
     if request.body().len() > MAX_DATA {
         return Err(Problem::DataTooLarge);
     }
-    let patch: Value = serde_json::from_slice(request.body()).map_err(|_| Problem::InvalidPatch)?;
+    let patch = MergePatch::parse(request.body())?;
     // Everything that can be refused without a call is refused here.
     let if_match = request.if_match()?;
     let write = context.write(request.lock_condition()?)?;
@@ -35,7 +35,7 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
         if !media_type.is_json() {
             return Err(Problem::UnsupportedMediaType);
         }
-        let merged = merged(&patch, &read.session.data)?;
+        let merged = patch.apply(&read.session.data)?;
         let is_changed = merged != read.session.data;
         let data = is_changed.then_some(NewData { bytes: &merged, media_type });
         let now = context.now();
@@ -72,69 +72,4 @@ fn patched(context: &RequestContext, media_type: &MediaType, data: Vec<u8>) -> R
         .with(CONTENT_TYPE, media_type.as_str())
         .with(PREFERENCE_APPLIED, "return=representation")
         .with_body(data)
-}
-
-fn merged(patch: &Value, data: &[u8]) -> Result<Vec<u8>, Problem> {
-    let mut value: Value = serde_json::from_slice(data).map_err(|_| Problem::NotJson)?;
-    merge(&mut value, patch);
-    Ok(value.to_string().into_bytes())
-}
-
-/// Applies a merge patch: the pseudocode of RFC 7396, section 2.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(target) = target else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            target.shift_remove(name);
-        } else {
-            merge(target.entry(name).or_insert(Value::Null), value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn merged(target: &str, patch: &str) -> String {
-        let mut target = serde_json::from_str(target).unwrap();
-        merge(&mut target, &serde_json::from_str(patch).unwrap());
-        target.to_string()
-    }
-
-    #[test]
-    fn merge_passes_the_examples_of_rfc_7396_appendix_a() {
-        for (original, patch, result) in [
-            (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
-            (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
-            (r#"{"a":"b"}"#, r#"{"a":null}"#, r#"{}"#),
-            (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
-            (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
-            (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
-            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
-            (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
-            (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
-            (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
-            (r#"{"a":"foo"}"#, r#"null"#, r#"null"#),
-            (r#"{"a":"foo"}"#, r#""bar""#, r#""bar""#),
-            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
-            (r#"[1,2]"#, r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
-            (r#"{}"#, r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
-        ] {
-            assert_eq!(merged(original, patch), result, "{original} with {patch}");
-        }
-    }
-
-    #[test]
-    fn merge_keeps_numbers_and_order_of_unpatched_values() {
-        let data = r#"{"z":12345678901234567890123,"a":1.10,"e":1e+400,"m":[1.0,{"y":1,"b":2}]}"#;
-        assert_eq!(merged(data, r#"{"new":1}"#), data.replace("}]}", r#"}],"new":1}"#));
-    }
 }

@@ -59,6 +59,11 @@ pub enum Problem {
     NotLockHolder,
     /// The patch is not JSON.
     InvalidPatch,
+    /// The patch nests too many objects.
+    PatchTooDeep {
+        /// Maximum number of objects within each other.
+        limit: usize,
+    },
     /// The request is not a merge patch, or the session's data cannot be patched.
     UnsupportedMediaType,
     /// The session's data is labelled JSON but is not valid JSON.
@@ -218,6 +223,16 @@ impl Problem {
                 "The patch is malformed",
                 "The body must be a JSON merge patch (RFC 7396).",
             ),
+            Self::PatchTooDeep { limit } => Description {
+                code: "invalid-patch",
+                status: StatusCode::BAD_REQUEST,
+                title: "The patch is nested too deeply",
+                detail: format!(
+                    "A patch may nest at most {limit} objects within each other. Objects in arrays do \
+                     not count. Replace the session's data with PUT instead."
+                )
+                .into(),
+            },
             Self::UnsupportedMediaType => row(
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -1,0 +1,139 @@
+//! Reading JSON from its start, one value or member at a time. Values of any depth need no recursion.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
+
+const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The text is not JSON (RFC 8259).
+#[derive(Debug)]
+pub(super) struct Malformed;
+
+/// A position in JSON text.
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    /// The text that was not read yet.
+    rest: &'a str,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts at the beginning of the text.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the text is not UTF-8.
+    pub(super) fn new(text: &'a [u8]) -> Result<Self, Malformed> {
+        let text = str::from_utf8(text).map_err(|_| Malformed)?;
+        Ok(Self { text, rest: text })
+    }
+
+    /// Returns the number of bytes that were read.
+    pub(super) fn position(&self) -> usize {
+        self.text.len().saturating_sub(self.rest.len())
+    }
+
+    /// Returns the text between two positions.
+    pub(super) fn text(&self, start: usize, end: usize) -> &'a str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// Reads whitespace, and returns it.
+    pub(super) fn skip_whitespace(&mut self) -> &'a str {
+        let start = self.position();
+        self.rest = self.rest.trim_start_matches(WHITESPACE);
+        self.text(start, self.position())
+    }
+
+    /// Reads a value and returns its text.
+    pub(super) fn value(&mut self) -> Result<&'a str, Malformed> {
+        self.skip_whitespace();
+        // A raw value is checked, but not converted: numbers may have any size, strings any escapes.
+        let mut json = serde_json::Deserializer::from_str(self.rest);
+        let value = <&RawValue>::deserialize(&mut json).map_err(|_| Malformed)?.get();
+        self.rest = self.rest.get(value.len()..).ok_or(Malformed)?;
+        Ok(value)
+    }
+
+    /// Reads the opening brace of an object. Returns `false`, and reads nothing, if the next value is no
+    /// object.
+    pub(super) fn enter_object(&mut self) -> bool {
+        self.skip('{')
+    }
+
+    /// Moves to the value of an object's next member and returns the member's name. At the end of the
+    /// object, moves behind it and returns `None`. `first` is true until the first member was read.
+    pub(super) fn next_name(&mut self, first: bool) -> Result<Option<&'a str>, Malformed> {
+        if self.skip('}') {
+            return Ok(None);
+        }
+        if !first && !self.skip(',') {
+            return Err(Malformed);
+        }
+        let name = self.value()?;
+        if !self.skip(':') {
+            return Err(Malformed);
+        }
+        self.skip_whitespace();
+        Ok(Some(name))
+    }
+
+    /// Fails unless only whitespace is left.
+    pub(super) fn end(mut self) -> Result<(), Malformed> {
+        self.skip_whitespace();
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// Reads whitespace and then `token`. Returns `false` if something else comes next.
+    fn skip(&mut self, token: char) -> bool {
+        self.skip_whitespace();
+        let rest = self.rest.strip_prefix(token);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+}
+
+/// Removes the comma at the start of members.
+pub(super) fn without_separator(members: &str) -> &str {
+    members.trim_start_matches(WHITESPACE).strip_prefix(',').unwrap_or(members)
+}
+
+/// The name of a member without its escapes, so that all spellings of a name are equal. It is WTF-8, in
+/// which surrogates may be unpaired.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Name<'a>(Cow<'a, [u8]>);
+
+impl<'a> Name<'a> {
+    /// Decodes the text of a name, as [`Scanner::next_name`] returns it.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the text is no string.
+    pub(super) fn decode(text: &'a str) -> Result<Self, Malformed> {
+        serde_json::from_str(text).map_err(|_| Malformed)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Borrowed(bytes)))
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Owned(bytes.to_vec())))
+    }
+}
