@@ -111,7 +111,7 @@ pub async fn destroy(route: Route, context: &RequestContext) -> Result<Response,
 impl Api {
     /// Returns an API over the table that the configuration names.
     pub fn new(client: Client, config: &Config) -> Self {
-        let store = SessionStore::new(client, &config.table, None);
+        let store = SessionStore::new(client, &config.table, config.revoked_before);
         Self { store, limits: config.limits }
     }
 

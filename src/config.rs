@@ -14,6 +14,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use tracing::level_filters::LevelFilter;
 
+use crate::session::Timestamp;
+
 pub use aws::{http_client, sdk_config};
 pub use error::ConfigError;
 
@@ -24,6 +26,9 @@ pub struct Config {
     pub table: String,
     /// Limits on the lifetimes of sessions.
     pub limits: Limits,
+    /// `REVOKED_BEFORE`: sessions that were created before it are not live; `None` to revoke none. It
+    /// ends everybody's sessions without touching one (OWASP ASVS 5.0, 7.4.5).
+    pub revoked_before: Option<Timestamp>,
     /// Region, credentials and endpoint of DynamoDB, from the variables of the AWS SDKs.
     pub aws: SdkConfig,
     /// `RUST_LOG`: lowest level at which this crate logs. Its dependencies log errors only, whatever
@@ -37,6 +42,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("table", &self.table)
             .field("limits", &self.limits)
+            .field("revoked_before", &self.revoked_before)
             .field("region", &self.aws.region())
             .field("log_level", &self.log_level)
             .finish_non_exhaustive()
@@ -48,7 +54,7 @@ impl fmt::Debug for Config {
 pub struct Limits {
     /// `DEFAULT_TTL`: idle lifetime of a session whose creator names none.
     pub default_ttl: Duration,
-    /// `MAX_TTL`: longest idle lifetime that a request may ask for.
+    /// `MAX_TTL`: longest idle lifetime. A request that asks for more gets this one.
     pub max_ttl: Duration,
     /// `MAX_LIFETIME`: time from the creation of a session to its absolute end; `None` for no absolute
     /// end.
@@ -58,10 +64,13 @@ pub struct Limits {
 /// Longest lifetime, in seconds: ten years of 365 days. More is a mistake in units.
 const TEN_YEARS: u64 = 315_360_000;
 
-/// Levels that `RUST_LOG` may name. Nothing is logged below `info`. The parser of `LevelFilter` would
-/// also accept numbers and an empty string.
-const LEVELS: [LevelFilter; 4] =
-    [LevelFilter::OFF, LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO];
+/// Default of `MAX_TTL`, in seconds: 400 days, the longest that browsers keep a cookie
+/// ([RFC 6265bis, 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.5)).
+const DEFAULT_MAX_TTL: u64 = 34_560_000;
+
+/// Levels that `RUST_LOG` may name. Nothing is logged below `info`, and the alarms need the lines at
+/// `error`. The parser of `LevelFilter` would also accept numbers and an empty string.
+const LEVELS: [LevelFilter; 3] = [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO];
 
 impl Config {
     /// Reads the configuration from the process's environment.
@@ -71,8 +80,9 @@ impl Config {
     pub async fn from_env() -> Result<Self, ConfigError> {
         let lookup =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let Settings { table, limits, log_level } = Settings::from_lookup(lookup)?;
-        Ok(Self { table, limits, log_level, aws: aws::load(lookup).await? })
+        let settings = Settings::from_lookup(lookup, Timestamp::now())?;
+        let Settings { table, limits, revoked_before, log_level } = settings;
+        Ok(Self { table, limits, revoked_before, log_level, aws: aws::load(lookup).await? })
     }
 }
 
@@ -81,33 +91,52 @@ impl Config {
 struct Settings {
     table: String,
     limits: Limits,
+    revoked_before: Option<Timestamp>,
     log_level: LevelFilter,
 }
 
 impl Settings {
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    fn from_lookup(
+        lookup: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+    ) -> Result<Self, ConfigError> {
         let error = |variable, value, expected| ConfigError { variable, value, expected };
         let seconds = |variable, default, range: RangeInclusive<u64>| match lookup(variable) {
             None => Ok(default),
-            Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| {
+            Some(text) => whole_number(&text).filter(|n| range.contains(n)).ok_or_else(|| {
                 let (min, max) = (range.start(), range.end());
                 let expected = format!("a whole number of seconds from {min} to {max}");
                 error(variable, Some(text), expected)
             }),
         };
 
-        let table = lookup("TABLE_NAME").filter(|name| !name.is_empty()).ok_or_else(|| {
-            let expected = "the name of the DynamoDB table that holds the sessions";
-            error("TABLE_NAME", lookup("TABLE_NAME"), expected.to_owned())
+        let table = lookup("TABLE_NAME");
+        let table = table.clone().filter(|name| is_table_name(name)).ok_or_else(|| {
+            let expected = "the name of the DynamoDB table that holds the sessions: 3 to 255 \
+                            characters of A-Z, a-z, 0-9, '_', '-' and '.'";
+            error("TABLE_NAME", table, expected.to_owned())
         })?;
-        let max_ttl = seconds("MAX_TTL", 2_592_000, 1..=TEN_YEARS)?;
+        let max_ttl = seconds("MAX_TTL", DEFAULT_MAX_TTL, 1..=TEN_YEARS)?;
         let default_ttl = seconds("DEFAULT_TTL", max_ttl.min(86_400), 1..=max_ttl)?;
         let max_lifetime = seconds("MAX_LIFETIME", 0, 0..=TEN_YEARS)?;
+        let revoked_before = match lookup("REVOKED_BEFORE") {
+            None => None,
+            Some(text) if text.is_empty() => None,
+            // Until a moment in the future, every new session would be dead on arrival.
+            Some(text) => {
+                Some(Timestamp::parse_rfc3339(&text).filter(|moment| *moment <= now).ok_or_else(
+                    || {
+                        let expected = "a moment in the past, as in 2026-11-24T10:00:00Z";
+                        error("REVOKED_BEFORE", Some(text), expected.to_owned())
+                    },
+                )?)
+            }
+        };
         let log_level = match lookup("RUST_LOG") {
             None => LevelFilter::INFO,
             Some(text) => {
                 LEVELS.iter().find(|level| level.to_string() == text).copied().ok_or_else(|| {
-                    let expected = "one of off, error, warn and info";
+                    let expected = "one of error, warn and info";
                     error("RUST_LOG", Some(text), expected.to_owned())
                 })?
             }
@@ -117,20 +146,34 @@ impl Settings {
             max_ttl: Duration::from_secs(max_ttl),
             max_lifetime: (max_lifetime > 0).then_some(Duration::from_secs(max_lifetime)),
         };
-        Ok(Self { table, limits, log_level })
+        Ok(Self { table, limits, revoked_before, log_level })
     }
+}
+
+/// Parses digits. The parser of integers would accept a sign too.
+fn whole_number(text: &str) -> Option<u64> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// Whether DynamoDB allows the name ([naming rules](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html)).
+fn is_table_name(name: &str) -> bool {
+    let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (3..=255).contains(&name.len()) && name.bytes().all(alphabet)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// 2026-11-24T10:00:00Z
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_514_400);
+
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let value = |name: &str| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        Settings::from_lookup(value).map_err(|error| error.to_string())
+        Settings::from_lookup(value, NOW).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -141,9 +184,10 @@ mod tests {
                 table: "sessions".into(),
                 limits: Limits {
                     default_ttl: Duration::from_secs(86_400),
-                    max_ttl: Duration::from_secs(2_592_000),
+                    max_ttl: Duration::from_secs(34_560_000),
                     max_lifetime: None,
                 },
+                revoked_before: None,
                 log_level: LevelFilter::INFO,
             }
         );
@@ -152,17 +196,25 @@ mod tests {
     #[test]
     fn variables_override_the_defaults() {
         let settings = settings(&[
-            ("TABLE_NAME", "t"),
+            ("TABLE_NAME", "a.b"),
             ("DEFAULT_TTL", "60"),
             ("MAX_TTL", "120"),
             ("MAX_LIFETIME", "3600"),
+            ("REVOKED_BEFORE", "2026-11-24T10:00:00Z"),
             ("RUST_LOG", "warn"),
         ]);
         let settings = settings.unwrap();
         assert_eq!(settings.limits.default_ttl.as_secs(), 60);
         assert_eq!(settings.limits.max_ttl.as_secs(), 120);
         assert_eq!(settings.limits.max_lifetime, Some(Duration::from_secs(3600)));
+        assert_eq!(settings.revoked_before, Some(NOW));
         assert_eq!(settings.log_level, LevelFilter::WARN);
+    }
+
+    #[test]
+    fn empty_revocation_counts_as_none() {
+        let settings = settings(&[("TABLE_NAME", "sessions"), ("REVOKED_BEFORE", "")]);
+        assert_eq!(settings.unwrap().revoked_before, None);
     }
 
     #[test]
@@ -174,6 +226,7 @@ mod tests {
         let config = Config {
             table: "sessions".into(),
             limits: settings(&[("TABLE_NAME", "sessions")]).unwrap().limits,
+            revoked_before: None,
             aws: sdk_config(region.clone(), key, http_client(&region, None), None),
             log_level: LevelFilter::INFO,
         };
@@ -186,30 +239,42 @@ mod tests {
 
     #[test]
     fn errors_name_the_variable_its_value_and_the_valid_values() {
-        let error = |name, value| settings(&[("TABLE_NAME", "t"), (name, value)]).unwrap_err();
-        let table = "it must be the name of the DynamoDB table that holds the sessions";
+        let error = |name, value| settings(&[("TABLE_NAME", "abc"), (name, value)]).unwrap_err();
+        let table = "it must be the name of the DynamoDB table that holds the sessions: 3 to 255 \
+                     characters of A-Z, a-z, 0-9, '_', '-' and '.'";
         assert_eq!(settings(&[]).unwrap_err(), format!("TABLE_NAME is not set; {table}"));
-        assert_eq!(
-            settings(&[("TABLE_NAME", "")]).unwrap_err(),
-            format!("TABLE_NAME is \"\"; {table}")
-        );
+        for name in ["", "ab", "a b", "sessions/", &"a".repeat(256)] {
+            assert_eq!(
+                settings(&[("TABLE_NAME", name)]).unwrap_err(),
+                format!("TABLE_NAME is {name:?}; {table}")
+            );
+        }
         assert_eq!(
             error("MAX_TTL", "one day"),
             "MAX_TTL is \"one day\"; it must be a whole number of seconds from 1 to 315360000"
         );
         assert_eq!(
-            error("DEFAULT_TTL", "2592001"),
-            "DEFAULT_TTL is \"2592001\"; it must be a whole number of seconds from 1 to 2592000"
+            error("DEFAULT_TTL", "34560001"),
+            "DEFAULT_TTL is \"34560001\"; it must be a whole number of seconds from 1 to 34560000"
         );
-        for value in ["-1", "", "1.5", "315360001", "99999999999999999999"] {
+        for value in ["2026-11-24T10:00:01Z", "2026-11-24", "now", " "] {
+            assert_eq!(
+                error("REVOKED_BEFORE", value),
+                format!(
+                    "REVOKED_BEFORE is {value:?}; it must be a moment in the past, as in \
+                     2026-11-24T10:00:00Z"
+                )
+            );
+        }
+        for value in ["-1", "+5", " 5", "", "1.5", "315360001", "99999999999999999999"] {
             assert!(error("MAX_LIFETIME", value).starts_with("MAX_LIFETIME is "), "{value}");
         }
-        for value in ["", "3", "INFO", "debug", "trace"] {
+        for value in ["", "3", "off", "INFO", "debug", "trace"] {
             assert!(error("RUST_LOG", value).starts_with("RUST_LOG is "), "{value}");
         }
         assert_eq!(
             error("RUST_LOG", "loud"),
-            "RUST_LOG is \"loud\"; it must be one of off, error, warn and info"
+            "RUST_LOG is \"loud\"; it must be one of error, warn and info"
         );
     }
 }

@@ -17,9 +17,10 @@
 //! Modules depend on modules to their left only:
 //!
 //! ```text
-//! random ─ session ─ seal ─ store ─┐
-//!    └─── backoff ─────────────────┼─ api ─ lambda
-//! config, logging ─────────────────┘
+//! random ─┬─ session ─┬─ seal ─┬─ store ─┬─ api ─ lambda
+//!         │           └────────┼─ config ┤
+//!         └────────────────────┼ backoff ┤
+//! logging ─────────────────────┴─────────┘
 //! ```
 //!
 //! [`session`] knows neither AWS nor HTTP, and [`store`] knows no status codes. Inside `store` and

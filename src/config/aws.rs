@@ -12,6 +12,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use lambda_http::http::Uri;
 
 use super::error::ConfigError;
 
@@ -39,7 +40,7 @@ pub(super) async fn load(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<SdkConfig, ConfigError> {
     let region = EnvironmentVariableRegionProvider::new().region().await;
-    let region = region.filter(|region| !region.as_ref().is_empty()).ok_or_else(|| {
+    let region = region.filter(|region| is_region(region.as_ref())).ok_or_else(|| {
         let expected = "an AWS region, as in eu-central-1".to_owned();
         ConfigError { variable: "AWS_REGION", value: lookup("AWS_REGION"), expected }
     })?;
@@ -57,14 +58,44 @@ pub(super) async fn load(
     {
         return Err(missing_credentials(&lookup));
     }
-    // The SDK reads the variable of a single service in `defaults()` only.
-    let endpoint_url = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].map(&lookup);
-    let endpoint_url = endpoint_url.into_iter().flatten().find(|url| !url.is_empty());
+    let endpoint_url = endpoint_url(&lookup)?;
     let mut config = sdk_config(region, credentials, http_client, endpoint_url).into_builder();
     config
         .set_use_fips(switch("AWS_USE_FIPS_ENDPOINT", &lookup)?)
         .set_use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT", &lookup)?);
     Ok(config.build())
+}
+
+/// Reads the URL that takes the place of DynamoDB's endpoint. The SDK reads the variable of a single service
+/// in `defaults()` only, and finds out at each request whether it is a URL.
+fn endpoint_url(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    for variable in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
+        let Some(url) = lookup(variable).filter(|url| !url.is_empty()) else {
+            continue;
+        };
+        if is_endpoint_url(&url) {
+            return Ok(Some(url));
+        }
+        let expected = "a URL of http or https without credentials, as in http://localhost:8000";
+        // What precedes an `@` may be a password.
+        let value = if url.contains('@') { "[redacted]".to_owned() } else { url };
+        return Err(ConfigError { variable, value: Some(value), expected: expected.to_owned() });
+    }
+    Ok(None)
+}
+
+fn is_endpoint_url(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && !url.contains('@')
+    })
+}
+
+/// Whether the text has the form of a region's name, which becomes a part of the endpoint's host name.
+fn is_region(text: &str) -> bool {
+    let alphabet = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(alphabet)
 }
 
 /// Reads a variable that is `true` or `false`. The library's own provider would read profile files, and
@@ -155,6 +186,40 @@ mod tests {
         let half = error(&[("AWS_ACCESS_KEY_ID", "key-id")]);
         assert!(half.starts_with("AWS_SECRET_ACCESS_KEY is not set; it must be"), "{half}");
         assert!(!half.contains("key-id"));
+    }
+
+    #[test]
+    fn endpoints_are_urls_with_a_host() {
+        let endpoint = |url: &'static str| {
+            endpoint_url(|name| (name == "AWS_ENDPOINT_URL").then(|| url.to_owned()))
+        };
+        for url in ["http://localhost:8000", "https://dynamodb.eu-central-1.amazonaws.com/"] {
+            assert_eq!(endpoint(url), Ok(Some(url.to_owned())));
+        }
+        assert_eq!(endpoint(""), Ok(None));
+        let expected = "it must be a URL of http or https without credentials, as in \
+                        http://localhost:8000";
+        for url in [
+            "localhost:8000",
+            "localhost",
+            "http://",
+            "http:///path",
+            "ftp://localhost",
+            "http://a b",
+        ] {
+            let error = endpoint(url).unwrap_err().to_string();
+            assert_eq!(error, format!("AWS_ENDPOINT_URL is {url:?}; {expected}"));
+        }
+        let error = endpoint("http://user:secret@localhost").unwrap_err().to_string();
+        assert_eq!(error, format!("AWS_ENDPOINT_URL is \"[redacted]\"; {expected}"));
+    }
+
+    #[test]
+    fn regions_are_parts_of_a_host_name() {
+        assert!(is_region("eu-central-1"));
+        for bad in ["", "EU", "eu central", "eu/central", "eu.central"] {
+            assert!(!is_region(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -59,6 +59,14 @@ impl Timestamp {
         self.0 / 1000
     }
 
+    /// Parses a moment, as in `2026-11-24T10:00:00Z` (RFC 3339). Returns `None` if it is malformed or
+    /// before 1970.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let millis = moment.unix_timestamp_nanos() / 1_000_000;
+        u64::try_from(millis).ok().map(Self)
+    }
+
     /// Formats the moment to the second and in UTC, as in `2026-11-24T10:00:00Z` (RFC 3339). The
     /// format ends with the year 9999, so a later moment becomes the last second of that year.
     pub fn to_rfc3339(self) -> String {
@@ -163,6 +171,16 @@ mod tests {
         let seconds = Duration::from_secs;
         let lifetime = Lifetime::starting(now, seconds(10), Some(seconds(20)));
         assert_eq!(lifetime, Lifetime { expires: second(15), deadline: Some(second(25)) });
+    }
+
+    #[test]
+    fn rfc_3339_is_parsed_with_any_offset() {
+        let parse = |text| Timestamp::parse_rfc3339(text).map(Timestamp::millis);
+        assert_eq!(parse("2026-11-24T10:00:00Z"), Some(1_795_514_400_000));
+        assert_eq!(parse("2026-11-24T11:00:00.5+01:00"), Some(1_795_514_400_500));
+        for bad in ["", "2026-11-24", "2026-11-24T10:00:00", "1969-12-31T23:59:59Z", "now"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

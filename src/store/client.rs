@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
+use super::error::is_canceled_temporarily;
 use super::outcome::NoRetryInDoubt;
 
 /// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that takes
@@ -92,7 +93,7 @@ impl ClassifyRetry for TransactionRetries {
         let is_conflict = has_code(error.downcast_ref::<UpdateItemError>())
             || has_code(error.downcast_ref::<PutItemError>())
             || has_code(error.downcast_ref::<DeleteItemError>())
-            || error.downcast_ref().is_some_and(is_canceled_by_conflict);
+            || error.downcast_ref().is_some_and(should_retry_canceled);
         let is_in_progress = error
             .downcast_ref()
             .is_some_and(TransactWriteItemsError::is_transaction_in_progress_exception);
@@ -114,14 +115,11 @@ fn has_code<E: ProvideErrorMetadata>(error: Option<&E>) -> bool {
     error.is_some_and(|error| error.code() == Some("TransactionConflictException"))
 }
 
-fn is_canceled_by_conflict(error: &TransactWriteItemsError) -> bool {
+fn should_retry_canceled(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else {
         return false;
     };
-    canceled
-        .cancellation_reasons()
-        .iter()
-        .any(|reason| reason.code() == Some("TransactionConflict"))
+    is_canceled_temporarily(canceled.cancellation_reasons())
 }
 
 #[cfg(test)]

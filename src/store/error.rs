@@ -4,8 +4,10 @@ use std::error::Error;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::CancellationReason;
 
 use super::item::{CorruptItem, SealedSession};
+use crate::logging;
 use crate::random::NoRandomness;
 use crate::seal::SealError;
 use crate::session::Timestamp;
@@ -78,26 +80,158 @@ impl From<NoRandomness> for StoreError {
 
 impl<E> From<SdkError<E, HttpResponse>> for StoreError
 where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
+        const REQUEST_TIMEOUT: u16 = 408;
+        const TOO_MANY_REQUESTS: u16 = 429;
         let status = error.raw_response().map(|response| response.status().as_u16());
-        match error.code() {
-            Some(
-                "ProvisionedThroughputExceededException"
-                | "RequestLimitExceeded"
-                | "ThrottlingException"
-                | "TransactionCanceledException"
-                | "TransactionConflictException",
-            ) => Self::Throttled(error.into()),
-            Some("TransactionInProgressException") => Self::Unavailable(error.into()),
-            _ => match error {
+        let failure = CallFailure::from(&error).into();
+        match (error.code(), status, &error) {
+            (
+                Some(
+                    "LimitExceededException"
+                    | "ProvisionedThroughputExceededException"
+                    | "RequestLimitExceeded"
+                    | "ThrottlingException"
+                    | "TransactionConflictException",
+                ),
+                ..,
+            )
+            | (_, Some(TOO_MANY_REQUESTS), _) => Self::Throttled(failure),
+            (
+                Some(
+                    "RequestTimeout" | "RequestTimeoutException" | "TransactionInProgressException",
+                ),
+                ..,
+            )
+            | (_, Some(REQUEST_TIMEOUT | 500..), _)
+            | (
+                ..,
                 SdkError::TimeoutError(_)
                 | SdkError::DispatchFailure(_)
-                | SdkError::ResponseError(_) => Self::Unavailable(error.into()),
-                _ if status.is_some_and(|status| status >= 500) => Self::Unavailable(error.into()),
-                _ => Self::Refused(error.into()),
-            },
+                | SdkError::ResponseError(_),
+            ) => Self::Unavailable(failure),
+            _ => Self::Refused(failure),
+        }
+    }
+}
+
+impl StoreError {
+    /// Returns the error of a transaction that was canceled, and not only because of its conditions. The
+    /// codes are those of [DynamoDB's
+    /// reference](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html):
+    /// the others, such as `ValidationError`, do not pass with a retry.
+    pub(super) fn canceled(reasons: &[CancellationReason]) -> Self {
+        let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
+        let failure = CallFailure::Canceled(codes.join(", ")).into();
+        if is_canceled_temporarily(reasons) {
+            Self::Throttled(failure)
+        } else {
+            Self::Refused(failure)
+        }
+    }
+}
+
+/// Whether a canceled transaction may succeed if it is repeated: it collided with another one, or was
+/// throttled.
+pub(super) fn is_canceled_temporarily(reasons: &[CancellationReason]) -> bool {
+    let mut is_temporary = false;
+    for code in reasons.iter().filter_map(CancellationReason::code) {
+        match code {
+            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => {
+                is_temporary = true;
+            }
+            "None" | "ConditionalCheckFailed" => {}
+            _ => return false,
+        }
+    }
+    is_temporary
+}
+
+/// Failure of a DynamoDB call, for the log. The SDK's errors are not logged: some contain the whole
+/// request, in their `Display` too.
+#[derive(Debug, thiserror::Error)]
+enum CallFailure {
+    #[error("{code} (status {status}){message}")]
+    Reported {
+        code: String,
+        status: u16,
+        /// The message after a colon, or nothing.
+        message: String,
+    },
+    #[error("the transaction was canceled: {0}")]
+    Canceled(String),
+    #[error("no response within the time limit")]
+    TimedOut,
+    #[error("the connection failed: {0}")]
+    Disconnected(String),
+    #[error("the response is malformed (status {0})")]
+    Malformed(u16),
+    #[error("the request could not be sent")]
+    NotSent,
+}
+
+impl<E: ProvideErrorMetadata> From<&SdkError<E, HttpResponse>> for CallFailure {
+    fn from(error: &SdkError<E, HttpResponse>) -> Self {
+        match error {
+            SdkError::ServiceError(service) => {
+                let (code, message) = (service.err().code(), service.err().message());
+                // Other messages may quote what was sent: a validation error a value, and a signature
+                // error the headers that were signed.
+                let is_harmless = matches!(
+                    code,
+                    Some(
+                        "AccessDeniedException"
+                            | "ProvisionedThroughputExceededException"
+                            | "ResourceNotFoundException"
+                            | "ThrottlingException"
+                    )
+                );
+                Self::Reported {
+                    code: code.unwrap_or("error without a code").to_owned(),
+                    status: service.raw().status().as_u16(),
+                    message: message
+                        .filter(|_| is_harmless)
+                        .map(|message| format!(": {message}"))
+                        .unwrap_or_default(),
+                }
+            }
+            SdkError::TimeoutError(_) => Self::TimedOut,
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                let source = failure.as_connector_error().and_then(Error::source);
+                Self::Disconnected(source.map(logging::chain).unwrap_or_default())
+            }
+            SdkError::ResponseError(response) => Self::Malformed(response.raw().status().as_u16()),
+            _ => Self::NotSent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(codes: &[&str]) -> Vec<CancellationReason> {
+        codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect()
+    }
+
+    #[test]
+    fn cancellations_that_pass_with_a_retry_are_throttling() {
+        for (codes, is_temporary) in [
+            (["TransactionConflict", "None"], true),
+            (["ConditionalCheckFailed", "TransactionConflict"], true),
+            (["None", "ThrottlingError"], true),
+            (["ProvisionedThroughputExceeded", "None"], true),
+            (["ValidationError", "None"], false),
+            (["ItemCollectionSizeLimitExceeded", "ThrottlingError"], false),
+            (["None", "SomethingNew"], false),
+            (["None", "ConditionalCheckFailed"], false),
+        ] {
+            assert_eq!(is_canceled_temporarily(&reasons(&codes)), is_temporary, "{codes:?}");
+            let error = StoreError::canceled(&reasons(&codes));
+            assert_eq!(matches!(error, StoreError::Throttled(_)), is_temporary, "{codes:?}");
+            assert!(logging::chain(&error).ends_with(&codes.join(", ")), "{error:?}");
         }
     }
 }

@@ -89,6 +89,9 @@ impl SessionStore {
                         is_in_doubt: was_in_progress || unknown.exist(),
                     });
                 }
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                    return Err(StoreError::canceled(canceled.cancellation_reasons()));
+                }
                 _ => return Err(error.into()),
             }
         }

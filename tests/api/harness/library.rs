@@ -30,9 +30,10 @@ impl Functions {
             table: table.into(),
             limits: Limits {
                 default_ttl: Duration::from_secs(86_400),
-                max_ttl: Duration::from_secs(2_592_000),
+                max_ttl: Duration::from_secs(34_560_000),
                 max_lifetime: max_lifetime.map(|seconds| Duration::from_secs(seconds.into())),
             },
+            revoked_before: None,
             aws: aws(endpoint),
             log_level: LevelFilter::INFO,
         };

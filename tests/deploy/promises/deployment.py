@@ -158,7 +158,7 @@ def all_at_once(raw):
 
 #: The longest that CloudFormation's names of the table are, for the longest name of a stack: it appends
 #: the logical name and 13 characters. And the id of a role.
-MAX_LENGTHS = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21}
+MAX_LENGTHS = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21, "RevokedBefore": len("2026-11-24T10:00:00Z")}
 
 
 @promise("a change to a function or to anything it refers to makes a new version")
@@ -194,7 +194,7 @@ def new_versions(design):
 
 
 def longest_value(parameter, name):
-    if parameter is None:
+    if parameter is None or "AllowedPattern" in parameter:
         return MAX_LENGTHS["Role" if name.endswith("Role") else name]
     values = parameter.get("AllowedValues") or [parameter["MinValue"], parameter["MaxValue"]]
     return max(len(str(value)) for value in values)

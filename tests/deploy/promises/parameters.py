@@ -55,6 +55,7 @@ def configuration(design):
         "DEFAULT_TTL": parameters["DefaultTtl"],
         "MAX_TTL": parameters["MaxTtl"],
         "MAX_LIFETIME": parameters["MaxLifetime"],
+        "REVOKED_BEFORE": parameters["RevokedBefore"],
         "RUST_LOG": parameters["LogLevel"],
     }
     for function in FUNCTIONS:
