@@ -105,7 +105,8 @@ where
                 ),
                 ..,
             )
-            | (_, Some(REQUEST_TIMEOUT | 500..), _)
+            // Of an error of status 2xx, the response is not DynamoDB's.
+            | (_, Some(200..300 | REQUEST_TIMEOUT | 500..), _)
             | (
                 ..,
                 SdkError::TimeoutError(_)
@@ -175,6 +176,9 @@ enum CallFailure {
 impl<E: ProvideErrorMetadata> From<&SdkError<E, HttpResponse>> for CallFailure {
     fn from(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
+            SdkError::ServiceError(service) if service.raw().status().is_success() => {
+                Self::Malformed(service.raw().status().as_u16())
+            }
             SdkError::ServiceError(service) => {
                 let (code, message) = (service.err().code(), service.err().message());
                 // Other messages may quote what was sent: a validation error a value, and a signature

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, READ, REPLACE, TOUCH};
+use crate::harness::{
+    App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH,
+};
 
 #[tokio::test]
 async fn table_contains_no_ids_and_no_plaintext() {
@@ -27,13 +29,15 @@ async fn table_contains_no_ids_and_no_plaintext() {
 #[tokio::test]
 async fn items_have_exactly_the_documented_attributes() {
     let app = App::with_max_lifetime(7200).await;
-    app.send(CREATE_WITH_ID).header("session-ttl", "60").await;
+    let create = app.send(CREATE_WITH_ID).header("session-ttl", "60");
+    let created = create.header("session-label", "lynx").await;
     let item = app.items().await.remove(0);
-    let mut attributes: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
-    attributes.sort_unstable();
     assert_eq!(
-        attributes,
-        ["created", "data", "deadline", "etag", "expires", "id", "ttl", "type", "user"]
+        attributes(&item),
+        [
+            "created", "data", "deadline", "etag", "expires", "id", "label", "ttl", "type", "user",
+            "w0", "w1", "w2", "w3",
+        ]
     );
     let start = app.start();
     // printf events-example-id-… | openssl dgst -sha256 -binary | basenc --base64url
@@ -44,6 +48,55 @@ async fn items_have_exactly_the_documented_attributes() {
     assert_eq!(item["deadline"]["N"], (start.as_secs() + 7200).to_string());
     assert_eq!(item["type"]["S"], "application/json");
     assert_eq!(item["user"]["S"], "ada");
+    assert_eq!(item["label"]["S"], "lynx");
+    assert_eq!(format!("\"{}\"", item["etag"]["S"].as_str().unwrap()), created.header("ETag"));
+}
+
+fn attributes(item: &Value) -> Vec<&str> {
+    let mut attributes: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
+    attributes.sort_unstable();
+    attributes
+}
+
+fn write_ids(item: &Value) -> [&str; 4] {
+    ["w0", "w1", "w2", "w3"].map(|name| item[name]["S"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn items_keep_the_last_four_write_ids() {
+    let app = App::new().await;
+    app.send(CREATE_WITH_ID).await;
+    let created = app.items().await.remove(0);
+    let [first, rest @ ..] = write_ids(&created);
+    assert_eq!(created["etag"]["S"], first);
+    assert_eq!(rest, ["-"; 3]);
+    let mut expected = vec![first.to_owned(), "-".into(), "-".into(), "-".into()];
+    for event in [REPLACE, TOUCH, PATCH, LOCK, TOUCH, TOUCH] {
+        assert!(app.send(event).await.status < 300);
+        let item = app.items().await.remove(0);
+        let writes = write_ids(&item);
+        assert_eq!(writes[1..], expected[..3], "{event}");
+        assert!(!expected.contains(&writes[0].to_owned()));
+        let changes_data = event == REPLACE || event == PATCH;
+        assert_eq!(item["etag"]["S"] == writes[0], changes_data, "{event}");
+        expected = writes.map(str::to_owned).to_vec();
+    }
+}
+
+#[tokio::test]
+async fn rotated_items_name_each_other() {
+    let app = App::new().await;
+    app.send(CREATE_WITH_ID).await;
+    let before = app.items().await.remove(0);
+    app.send(ROTATE).header("session-grace", "60").await;
+    let items = app.items().await;
+    let (old, new): (Vec<_>, Vec<_>) = items.iter().partition(|item| item["id"] == before["id"]);
+    assert_eq!(old[0]["successor"], new[0]["id"]);
+    assert_eq!(new[0]["predecessor"], old[0]["id"]);
+    assert_eq!(write_ids(new[0])[1..], write_ids(&before)[..3]);
+    for name in ["created", "etag", "ttl", "type", "user"] {
+        assert_eq!(new[0][name], before[name], "{name}");
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, Log, PATCH, READ, REPLACE, ROTATE,
-    TOUCH,
+    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, LOCK, Log, PATCH, READ, REPLACE,
+    ROTATE, TOUCH, UNLOCK,
 };
 
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
@@ -47,13 +47,28 @@ async fn malformed_headers_are_rejected_by_name() {
         (
             &[CREATE, CREATE_WITH_ID, REPLACE, TOUCH, PATCH, ROTATE][..],
             "session-ttl",
-            &["", "0", "-1", "+1", " 1", "1.0", "one", "2592001", "99999999999999999999", "1, 2"][..],
+            &["", "0", "-1", "+1", " 1", "1.0", "one", "00", "1, 2"][..],
         ),
         (
-            &[CREATE, CREATE_WITH_ID, REPLACE, PATCH, ROTATE],
+            &[CREATE, CREATE_WITH_ID, REPLACE, PATCH, TOUCH, ROTATE],
             "session-user",
-            &["", &long_user, "two words", "ümlaut", "tab\t"],
+            &[&long_user, "two words", "ümlaut", "tab\t"],
         ),
+        (
+            &[CREATE, CREATE_WITH_ID, REPLACE, PATCH, TOUCH, ROTATE],
+            "session-label",
+            &[&long_user, "two words", "ümlaut", "tab\t"],
+        ),
+        (
+            &[CREATE_WITH_ID, REPLACE, PATCH, TOUCH, LOCK],
+            "idempotency-key",
+            &["", "0123456789abcde", &long_user, "0123456789 abcdef"],
+        ),
+        (&[ROTATE], "session-new-id", &["", "short", EXAMPLE_ID, "a+b+c+d+e+f+g+h+i+j+k+l"]),
+        (&[ROTATE], "session-limit", &["", "0", "101", "+5"]),
+        (&[TOUCH, UNLOCK, ROTATE, REPLACE], "session-unlock", &["", "A", &long_user]),
+        (&[CREATE_WITH_ID], "session-lock", &["AAAAAAAAAAAAAAAAAAAAAA", ""]),
+        (&[CREATE_WITH_ID], "session-unlock", &["AAAAAAAAAAAAAAAAAAAAAA", ""]),
         (
             &[CREATE, CREATE_WITH_ID, REPLACE],
             "content-type",
@@ -178,16 +193,13 @@ async fn functions_reject_routes_that_are_not_their_own() {
     let app = App::new().await;
     let unknown =
         ["GET /sessions/x", "GET /", "GET /session/", "GET session", "get /session", "POST"];
-    let others = ["POST /session", "PUT /session", "DELETE /session", "POST /session/touch"];
+    let others = ["PUT /session", "DELETE /session", "POST /session/touch"];
     for key in unknown.into_iter().chain(others) {
         let response = app.send(READ).edit_event(|event| event["routeKey"] = key.into()).await;
         assert_eq!(response.outcome(), "404 route-not-found", "{key}");
     }
-    for event in [CREATE, DESTROY] {
-        let response =
-            app.send(event).edit_event(|event| event["routeKey"] = "GET /session".into()).await;
-        assert_eq!(response.outcome(), "404 route-not-found");
-    }
+    let destroy = app.send(DESTROY).edit_event(|event| event["routeKey"] = "GET /session".into());
+    assert_eq!(destroy.await.outcome(), "404 route-not-found");
     assert!(app.take_calls().is_empty());
 }
 
@@ -219,7 +231,7 @@ async fn minimal_events_get_a_response() {
 #[tokio::test]
 async fn payloads_of_other_event_sources_get_404() {
     let app = App::new().await;
-    for not_an_event in ["[]", "null", "\"text\"", "1e999", r#"{"routeKey": 1}"#, "{}"] {
+    for not_an_event in ["[]", "null", "\"text\"", "1e9", r#"{"routeKey": 1}"#, "{}"] {
         let not_an_event: Value = serde_json::from_str(not_an_event).unwrap();
         let response = app.send(READ).edit_event(|event| *event = not_an_event).await;
         assert_eq!(response.outcome(), "404 route-not-found");

@@ -3,15 +3,8 @@
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, READ, REPLACE, TOUCH, new_id,
 };
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Formats the time that is `seconds` after the app's start.
-fn rfc3339(app: &App, seconds: u64) -> String {
-    let timestamp = i64::try_from(app.start().as_secs() + seconds).unwrap();
-    OffsetDateTime::from_unix_timestamp(timestamp).unwrap().format(&Rfc3339).unwrap()
-}
-
 #[tokio::test]
 async fn example_events_succeed_in_order() {
     let app = App::new().await;
@@ -70,7 +63,7 @@ async fn create_returns_id_and_lifetime() {
     );
     assert_eq!(response.header("Session-Id").len(), 43);
     assert_eq!(response.header("Session-TTL"), "60");
-    assert_eq!(response.header("Session-Expires"), rfc3339(&app, 60));
+    assert_eq!(response.header("Session-Expires"), app.rfc3339(60));
 }
 
 #[tokio::test]
@@ -120,8 +113,8 @@ async fn read_returns_data_and_metadata() {
     assert_eq!(read.header("Content-Type"), "application/json");
     assert_eq!(read.header("ETag"), created.header("ETag"));
     assert_eq!(read.header("Session-User"), "ada");
-    assert_eq!(read.header("Session-Created"), rfc3339(&app, 0));
-    assert_eq!(read.header("Session-Expires"), rfc3339(&app, 60));
+    assert_eq!(read.header("Session-Created"), app.rfc3339(0));
+    assert_eq!(read.header("Session-Expires"), app.rfc3339(60));
     assert_eq!(read.header("Session-TTL"), "50");
 
     let head = app.send(HEAD).id(id).at(10).await;
@@ -232,9 +225,10 @@ async fn touch_slides_only_the_expiry() {
     let id = created.header("Session-Id");
     let touched = app.send(TOUCH).id(id).at(50).await;
     assert_eq!(touched.status, 204);
-    assert_eq!(touched.header_names(), ["Cache-Control", "Session-Expires", "Session-TTL"]);
+    assert_eq!(touched.header_names(), ["Cache-Control", "ETag", "Session-Expires", "Session-TTL"]);
+    assert_eq!(touched.header("ETag"), created.header("ETag"));
     assert_eq!(touched.header("Session-TTL"), "60");
-    assert_eq!(touched.header("Session-Expires"), rfc3339(&app, 110));
+    assert_eq!(touched.header("Session-Expires"), app.rfc3339(110));
     let read = app.send(READ).id(id).at(100).await;
     assert_eq!(read.header("Session-TTL"), "10");
     assert_eq!(read.header("ETag"), created.header("ETag"));
@@ -242,7 +236,7 @@ async fn touch_slides_only_the_expiry() {
     let longer = app.send(TOUCH).id(id).header("session-ttl", "600").at(100).await;
     assert_eq!(longer.header("Session-TTL"), "600");
     let again = app.send(TOUCH).id(id).at(200).await;
-    assert_eq!(again.header("Session-Expires"), rfc3339(&app, 800));
+    assert_eq!(again.header("Session-Expires"), app.rfc3339(800));
 }
 
 #[tokio::test]

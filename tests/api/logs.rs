@@ -118,6 +118,6 @@ async fn malformed_gateway_request_ids_are_not_logged() {
 async fn create_logs_the_handle_of_the_new_session() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let app = App::new().await;
-    let created = app.send(CREATE).id(EXAMPLE_ID).await;
+    let created = app.send(CREATE).await;
     assert_eq!(log.lines()[0]["handle"], handle(created.header("Session-Id"))[..8]);
 }

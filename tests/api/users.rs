@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, CREATE, LIST, READ, REPLACE, REVOKE, REVOKE_ALL, handle, new_id, send_concurrently,
+    App, CREATE, LIST, READ, REPLACE, REVOKE, REVOKE_ALL, TOUCH, handle, new_id, send_concurrently,
 };
 
 async fn list(app: &App, user: &str, current_id: &str) -> Vec<Value> {
@@ -28,31 +28,41 @@ async fn list_and_revoke_all_handle_300_sessions() {
     assert_eq!(current.len(), 1);
     assert_eq!(current[0]["handle"], handle(own));
 
-    let revoked = app.send(REVOKE_ALL).id(own).await;
-    assert_eq!(revoked.body, br#"{"destroyed":299}"#);
+    let early = app.send(REVOKE_ALL).id(own).at(9).await;
+    assert_eq!(early.body, br#"{"destroyed":9}"#, "later sessions did not exist yet");
+    let revoked = app.send(REVOKE_ALL).id(own).at(300).await;
+    assert_eq!(revoked.body, br#"{"destroyed":290}"#);
     assert_eq!(app.send(READ).id(own).await.status, 200);
     assert_eq!(app.send(READ).id(ids[0]).await.status, 404);
     assert_eq!(app.send(READ).id(other.header("Session-Id")).await.status, 200);
     assert_eq!(list(&app, "ada", own).await.len(), 1);
-    assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
+    assert_eq!(app.send(REVOKE_ALL).at(300).await.body, br#"{"destroyed":1}"#);
     assert_eq!(app.items().await.len(), 1);
 }
 
 #[tokio::test]
-async fn list_entries_have_creation_and_expiry() {
+async fn list_entries_describe_their_session() {
     let app = App::with_max_lifetime(100).await;
-    let created = app.send(CREATE).header("session-ttl", "600").await;
+    let created = app.send(CREATE).header("session-label", "lynx").await;
     let id = created.header("Session-Id");
     let read = app.send(READ).id(id).await;
-    assert_eq!(
-        list(&app, "ada", &new_id()).await,
-        [json!({
+    let touched = app.send(TOUCH).id(id).header("session-ttl", "60").at(30).await;
+    let expected = |label: Value, used: &str, expires: &str| {
+        json!({
             "handle": handle(id),
             "created": read.header("Session-Created"),
-            "expires": created.header("Session-Expires"),
+            "used": used,
+            "expires": expires,
+            "label": label,
             "current": false,
-        })]
-    );
+        })
+    };
+    let used = app.rfc3339(30);
+    let entry = expected("lynx".into(), &used, touched.header("Session-Expires"));
+    assert_eq!(list(&app, "ada", &new_id()).await, [entry]);
+    let touched = app.send(TOUCH).id(id).header("session-label", "").at(50).await;
+    let entry = expected(Value::Null, &app.rfc3339(50), touched.header("Session-Expires"));
+    assert_eq!(list(&app, "ada", &new_id()).await, [entry]);
     assert_eq!(app.send(LIST).without("session-id").await.status, 200);
     assert_eq!(app.send(LIST).header("session-user", "nobody").await.body, b"[]");
 }

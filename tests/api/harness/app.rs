@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::engine;
 use super::library::Functions;
@@ -104,6 +106,12 @@ impl App {
     /// Time at which requests arrive by default, since the Unix epoch.
     pub(crate) fn start(&self) -> Duration {
         self.start
+    }
+
+    /// Formats the moment `seconds` after the clock's time as the API does.
+    pub(crate) fn rfc3339(&self, seconds: u64) -> String {
+        let timestamp = i64::try_from(self.start.as_secs() + seconds).unwrap();
+        OffsetDateTime::from_unix_timestamp(timestamp).unwrap().format(&Rfc3339).unwrap()
     }
 
     /// Prepares a request from an event file. It is sent when it is awaited.
