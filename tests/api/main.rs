@@ -23,6 +23,7 @@ mod destroy;
 mod documents;
 mod expiry;
 mod faults;
+#[path = "../harness/mod.rs"]
 mod harness;
 mod lifecycle;
 mod lock;

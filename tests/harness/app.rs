@@ -22,6 +22,9 @@ use super::routes::CREATE;
 pub(crate) enum Timeouts {
     /// The client's own, as on Lambda.
     Production,
+    /// Short, so that a test with many lost responses is fast.
+    #[allow(dead_code, reason = "only the histories use it")]
+    Short,
     /// Long enough for a debug build that shares two cores with an engine. For tests that are not
     /// about the duration of an attempt.
     Long,
@@ -31,6 +34,12 @@ impl Timeouts {
     fn apply(self, settings: Builder) -> Builder {
         match self {
             Self::Production => settings,
+            Self::Short => {
+                let limits = TimeoutConfig::builder()
+                    .operation_attempt_timeout(Duration::from_millis(150))
+                    .operation_timeout(Duration::from_millis(700));
+                settings.timeout_config(limits.build())
+            }
             Self::Long => {
                 let long = Duration::from_secs(60);
                 let limits =

@@ -1,7 +1,7 @@
 //! What the tests share: the API over a table of its own, requests to it, and checked responses.
 
 mod app;
-mod engine;
+pub(crate) mod engine;
 mod fault_proxy;
 mod http;
 mod library;

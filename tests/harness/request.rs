@@ -79,6 +79,12 @@ impl Request {
         })
     }
 
+    /// Returns the same request, to send it again.
+    #[allow(dead_code, reason = "only the histories use it")]
+    pub(crate) fn copy(&self) -> Self {
+        Self { app: self.app.clone(), event: self.event.clone(), ..*self }
+    }
+
     /// Changes the event itself.
     pub(crate) fn edit_event(mut self, edit: impl FnOnce(&mut Value)) -> Self {
         edit(&mut self.event);

@@ -31,7 +31,7 @@ fn start_embedded() -> String {
 }
 
 /// Creates a table for sessions and returns its name.
-pub(super) async fn create_table() -> String {
+pub(crate) async fn create_table() -> String {
     let name = format!("sessions-{}", new_id());
     let create = {
         let name = name.clone();
@@ -42,7 +42,7 @@ pub(super) async fn create_table() -> String {
 }
 
 /// Calls a DynamoDB operation, bypassing the API. Returns the engine's response, or its error body.
-pub(super) async fn call(operation: String, parameters: Value) -> Result<Value, String> {
+pub(crate) async fn call(operation: String, parameters: Value) -> Result<Value, String> {
     let call = move || table::call(endpoint(), &operation, &parameters);
     tokio::task::spawn_blocking(call).await.unwrap()
 }

@@ -24,23 +24,23 @@ pub(crate) struct Route {
 /// Rows of the table.
 pub(crate) fn routes() -> &'static [Route] {
     static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
-    ROUTES.get_or_init(|| serde_json::from_str(include_str!("../../routes.json")).unwrap())
+    ROUTES.get_or_init(|| serde_json::from_str(include_str!("../routes.json")).unwrap())
 }
 
-pub(crate) const CREATE: &str = include_str!("../../../events/create.json");
-pub(crate) const CREATE_WITH_ID: &str = include_str!("../../../events/create-with-id.json");
-pub(crate) const READ: &str = include_str!("../../../events/read.json");
-pub(crate) const HEAD: &str = include_str!("../../../events/head.json");
-pub(crate) const REPLACE: &str = include_str!("../../../events/replace.json");
-pub(crate) const TOUCH: &str = include_str!("../../../events/touch.json");
-pub(crate) const PATCH: &str = include_str!("../../../events/patch.json");
-pub(crate) const ROTATE: &str = include_str!("../../../events/rotate.json");
-pub(crate) const LOCK: &str = include_str!("../../../events/lock.json");
-pub(crate) const UNLOCK: &str = include_str!("../../../events/unlock.json");
-pub(crate) const LIST: &str = include_str!("../../../events/list.json");
-pub(crate) const REVOKE_ALL: &str = include_str!("../../../events/revoke-all.json");
-pub(crate) const REVOKE: &str = include_str!("../../../events/revoke.json");
-pub(crate) const DESTROY: &str = include_str!("../../../events/destroy.json");
+pub(crate) const CREATE: &str = include_str!("../../events/create.json");
+pub(crate) const CREATE_WITH_ID: &str = include_str!("../../events/create-with-id.json");
+pub(crate) const READ: &str = include_str!("../../events/read.json");
+pub(crate) const HEAD: &str = include_str!("../../events/head.json");
+pub(crate) const REPLACE: &str = include_str!("../../events/replace.json");
+pub(crate) const TOUCH: &str = include_str!("../../events/touch.json");
+pub(crate) const PATCH: &str = include_str!("../../events/patch.json");
+pub(crate) const ROTATE: &str = include_str!("../../events/rotate.json");
+pub(crate) const LOCK: &str = include_str!("../../events/lock.json");
+pub(crate) const UNLOCK: &str = include_str!("../../events/unlock.json");
+pub(crate) const LIST: &str = include_str!("../../events/list.json");
+pub(crate) const REVOKE_ALL: &str = include_str!("../../events/revoke-all.json");
+pub(crate) const REVOKE: &str = include_str!("../../events/revoke.json");
+pub(crate) const DESTROY: &str = include_str!("../../events/destroy.json");
 
 /// All event files.
 pub(crate) const ALL: [&str; 14] = [
