@@ -139,10 +139,12 @@ pub(super) fn has_write(item: &Item, write: &WriteId) -> bool {
     recent_writes(item).is_ok_and(|writes| writes.contains(write))
 }
 
-/// Whether the data is known not to have changed after this write.
-pub(super) fn is_unchanged_since(item: &Item, write: &WriteId) -> Result<bool, CorruptItem> {
-    let writes = recent_writes(item)?;
-    Ok(writes.contains(write) && !writes.made_since(write, &etag(item)?))
+/// Reads the version of the data right after this write. Returns `None` if the data was changed since, or
+/// if the write is too long ago to know.
+pub(super) fn etag_at(item: &Item, write: &WriteId) -> Result<Option<ETag>, CorruptItem> {
+    let (writes, etag) = (recent_writes(item)?, etag(item)?);
+    let is_known = writes.contains(write) && !writes.made_since(write, &etag);
+    Ok(is_known.then_some(etag))
 }
 
 /// Adds a write id to the last write ids.

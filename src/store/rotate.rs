@@ -38,7 +38,7 @@ pub struct Rotation<'a> {
 /// A session under its new id.
 #[derive(Debug)]
 pub struct Rotated {
-    /// When the session ends.
+    /// When the session ends. If an earlier attempt was applied and others wrote since, when it ends now.
     pub lifetime: Lifetime,
     /// Version of the data at the rotation. `None` if an earlier attempt was applied, and the data
     /// changed since.
@@ -96,9 +96,12 @@ impl SessionStore {
                 etag: Some(metadata.etag),
                 user: metadata.user,
             }),
-            TransactionOutcome::Refused { second: Some(item), .. } => {
-                rotated_before(old, rotation, &item, self.liveness(now))?
-                    .ok_or(StoreError::AlreadyExists(None))
+            TransactionOutcome::Refused { second: Some(item), is_in_doubt, .. } => {
+                let taken = || match is_in_doubt {
+                    true => StoreError::OutcomeUnknown,
+                    false => StoreError::AlreadyExists(None),
+                };
+                rotated_before(old, rotation, &item, self.liveness(now))?.ok_or_else(taken)
             }
             TransactionOutcome::Refused { is_in_doubt: true, .. } => {
                 self.find_rotated(old, new, rotation, now).await?.ok_or(StoreError::OutcomeUnknown)
@@ -202,8 +205,7 @@ fn rotated_before(
     let metadata = item::metadata(item)?;
     let etag = match rotation.data {
         Some(_) => Some(rotation.write.id.etag()),
-        None if item::is_unchanged_since(item, &rotation.write.id)? => Some(metadata.etag),
-        None => None,
+        None => item::etag_at(item, &rotation.write.id)?,
     };
     Ok(Some(Rotated { lifetime: metadata.lifetime, etag, user: metadata.user }))
 }

@@ -13,12 +13,13 @@ use crate::session::{ETag, ETagCondition, Lifetime, Session, SessionId, Timestam
 /// A session after a touch.
 #[derive(Debug)]
 pub struct Touched {
-    /// When the session ends.
+    /// When the session ends. If an earlier attempt was applied and others wrote since, when it ends now.
     pub lifetime: Lifetime,
     /// Version of the data at the touch. `None` if an earlier attempt was applied, and the data changed
     /// since.
     pub etag: Option<ETag>,
-    /// The session at the touch, if it was asked for and is still known.
+    /// The session at the touch, if it was asked for. `None` also if an earlier attempt was applied, and
+    /// others wrote since.
     pub session: Option<Session>,
 }
 
@@ -43,22 +44,22 @@ impl SessionStore {
         } else {
             (update.return_etag_and_deadline(), ReturnValue::UpdatedNew)
         };
-        let (item, is_unchanged) =
-            match self.update_item(id.handle(), update, &write.id, returned).await? {
-                WriteOutcome::Applied(item) => (item, true),
-                WriteOutcome::AppliedBefore(item) => {
-                    let is_unchanged = item::is_unchanged_since(&item, &write.id)?;
-                    (item, is_unchanged)
-                }
-                WriteOutcome::Refused(item) => return Err(required.refusal_reason(item)),
-            };
-        Ok(Touched {
-            lifetime: item::lifetime(&item)?,
-            etag: is_unchanged.then(|| item::etag(&item)).transpose()?,
-            session: match is_unchanged && returns_session {
-                true => Some(item::open(id, item)?),
-                false => None,
-            },
-        })
+        match self.update_item(id.handle(), update, &write.id, returned).await? {
+            WriteOutcome::Applied(item) => Ok(Touched {
+                lifetime: item::lifetime(&item)?,
+                etag: Some(item::etag(&item)?),
+                session: returns_session.then(|| item::open(id, item)).transpose()?,
+            }),
+            WriteOutcome::AppliedBefore(item) => {
+                let writes = item::recent_writes(&item)?;
+                let is_known = returns_session && *writes.revision() == write.id;
+                Ok(Touched {
+                    lifetime: item::lifetime(&item)?,
+                    etag: item::etag_at(&item, &write.id)?,
+                    session: is_known.then(|| item::open(id, item)).transpose()?,
+                })
+            }
+            WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
+        }
     }
 }

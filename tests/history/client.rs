@@ -399,12 +399,9 @@ impl Shared {
             response.header_names().contains(&name).then(|| response.header(name).to_owned())
         };
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        let is_data = header("Content-Type").as_deref() == Some("application/json");
-        let data = if is_data && body["destroyed"].is_null() {
-            Some(members(&response.body))
-        } else {
-            None
-        };
+        let is_json = header("Content-Type").as_deref() == Some("application/json");
+        let is_data = is_json && !response.body.is_empty() && body["destroyed"].is_null();
+        let data = is_data.then(|| members(&response.body));
         let metadata = header("Session-Created").map(|_| Metadata {
             user: header("Session-User").map(|user| user[self.tag.len() + 1..].parse().unwrap()),
             label: header("Session-Label").map(|label| label[1..].parse().unwrap()),

@@ -49,10 +49,7 @@ impl State {
             }
             (Effect::Refused(reasons), Outcome::Refused(reason, seen)) => {
                 let version = self.version(operation.id);
-                let shown = Seen {
-                    data: self.0.get(&operation.id).map(|s| s.data.clone()),
-                    ..Seen::default()
-                };
+                let shown = self.0.get(&operation.id).map(|s| self::seen(s)).unwrap_or_default();
                 let is_current = seen.data.is_none() || agree(seen, &shown, version, etags);
                 (reasons.contains(&reason.as_str()) && is_current).then(|| self.clone())
             }
@@ -85,10 +82,7 @@ impl State {
         match kind {
             Kind::Read | Kind::Head => match self.readable(id) {
                 None => not_found(),
-                Some(session) => {
-                    let has_data = matches!(kind, Kind::Read);
-                    Effect::Applied(self.clone(), seen(session, has_data))
-                }
+                Some(session) => Effect::Applied(self.clone(), seen(session)),
             },
             Kind::Create => {
                 if self.0.contains_key(&id) {
@@ -117,6 +111,12 @@ impl State {
             Kind::Revoke { user } => match self.current(id) {
                 Some(session) if session.user == Some(*user) => {
                     self.applied(id, None, Seen::default())
+                }
+                // An attempt whose response was lost is repeated, and finds nothing.
+                None if operation.outcome == Outcome::Success(Seen::default())
+                    && !self.0.contains_key(&id) =>
+                {
+                    Effect::Applied(self.clone(), Seen::default())
                 }
                 _ => not_found(),
             },
@@ -192,8 +192,11 @@ impl State {
             Kind::Lock { renewed: None, .. } => changed.lock = Some(origin),
             _ => {}
         }
-        let has_data = matches!(kind, Kind::Touch { .. } | Kind::Lock { .. });
-        let expected = seen(&changed, has_data);
+        let mut expected = seen(&changed);
+        if matches!(kind, Kind::Touch { .. } | Kind::Rotate { .. }) && attributes.ttl.is_none() {
+            // If an earlier attempt was applied, the response shows the lifetime as it is now.
+            expected.ttl = None;
+        }
         let Kind::Rotate { new, grace, .. } = kind else {
             return self.applied(id, Some(changed), expected);
         };
@@ -225,10 +228,10 @@ fn admits(if_match: Option<&String>, session: &Session, etags: &ETags) -> bool {
     if_match.is_none_or(|tag| etags.is_of(tag, version))
 }
 
-/// What a response that shows the session contains.
-fn seen(session: &Session, has_data: bool) -> Seen {
+/// What a response may show of a session.
+fn seen(session: &Session) -> Seen {
     Seen {
-        data: has_data.then(|| session.data.clone()),
+        data: Some(session.data.clone()),
         etag: None,
         metadata: Some(Metadata { user: session.user, label: session.label }),
         // An id in its grace period has the rest of that as its lifetime.
@@ -245,7 +248,8 @@ fn agree(seen: &Seen, expected: &Seen, version: Option<Origin>, etags: &ETags) -
         && (seen.metadata.is_none() || seen.metadata == expected.metadata)
         && (seen.destroyed.is_none() || seen.destroyed == expected.destroyed)
         && match (seen.ttl, expected.ttl) {
-            (Some(left), Some(ttl)) => (ttl.saturating_sub(SLACK)..=ttl).contains(&left),
+            // Lifetimes are whole seconds, and another request may have slid the expiry a little later.
+            (Some(left), Some(ttl)) => (ttl.saturating_sub(SLACK)..=ttl + 1).contains(&left),
             _ => true,
         }
         && match (&seen.etag, version) {

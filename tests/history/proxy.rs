@@ -110,9 +110,12 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
                 tokio::spawn(shared.clone().deliver_late(call, delay));
                 return None;
             }
+            // A call that was refused may be accepted later. Nobody can recognize that.
             Mode::DeliverTwice => {
                 let response = shared.forward(&call).await;
-                tokio::spawn(shared.clone().deliver_late(call, delay));
+                if response.0 == 200 {
+                    tokio::spawn(shared.clone().deliver_late(call, delay));
+                }
                 response
             }
             Mode::Throttle => error(400, "ProvisionedThroughputExceededException"),
