@@ -38,7 +38,8 @@ pub struct Rotation<'a> {
 /// A session under its new id.
 #[derive(Debug)]
 pub struct Rotated {
-    /// When the session ends. If an earlier attempt was applied and others wrote since, when it ends now.
+    /// When the session ends. If an earlier attempt was applied, others wrote since and the rotation named
+    /// no lifetime, when it ends now.
     pub lifetime: Lifetime,
     /// Version of the data at the rotation. `None` if an earlier attempt was applied, and the data
     /// changed since.
@@ -207,7 +208,8 @@ fn rotated_before(
         Some(_) => Some(rotation.write.id.etag()),
         None => item::etag_at(item, &rotation.write.id)?,
     };
-    Ok(Some(Rotated { lifetime: metadata.lifetime, etag, user: metadata.user }))
+    let lifetime = rotation.write.lifetime_before(item, live.now)?;
+    Ok(Some(Rotated { lifetime, etag, user: metadata.user }))
 }
 
 /// Returns the item under its new id. Everything that the rotation does not change is carried over.

@@ -13,7 +13,8 @@ use crate::session::{ETag, ETagCondition, Lifetime, Session, SessionId, Timestam
 /// A session after a touch.
 #[derive(Debug)]
 pub struct Touched {
-    /// When the session ends. If an earlier attempt was applied and others wrote since, when it ends now.
+    /// When the session ends. If an earlier attempt was applied, others wrote since and the touch named no
+    /// lifetime, when it ends now.
     pub lifetime: Lifetime,
     /// Version of the data at the touch. `None` if an earlier attempt was applied, and the data changed
     /// since.
@@ -54,7 +55,7 @@ impl SessionStore {
                 let writes = item::recent_writes(&item)?;
                 let is_known = returns_session && *writes.revision() == write.id;
                 Ok(Touched {
-                    lifetime: item::lifetime(&item)?,
+                    lifetime: write.lifetime_before(&item, now)?,
                     etag: item::etag_at(&item, &write.id)?,
                     session: is_known.then(|| item::open(id, item)).transpose()?,
                 })

@@ -143,6 +143,8 @@ impl SessionStore {
             {
                 Revocation::Kept(handle)
             }
+            // An earlier attempt whose response was lost has deleted it.
+            Err(Refusal { item: None, is_in_doubt: true }) => Revocation::Session,
             Err(_) => Revocation::NoSession,
         })
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::condition::{Requirements, Version};
 use super::expression::Expression;
-use super::item::{LABEL, USER};
-use crate::session::{Change, Label, Liveness, LockCondition, Timestamp, User, WriteId};
+use super::item::{self, CorruptItem, Item, LABEL, USER};
+use crate::session::{Change, Label, Lifetime, Liveness, LockCondition, Timestamp, User, WriteId};
 
 /// Changes of a session's attributes, which any write that slides its expiry can make.
 #[derive(Debug, Clone)]
@@ -32,6 +32,17 @@ pub struct Write {
 impl Write {
     pub(super) fn requires<'a>(&'a self, version: Version<'a>, live: Liveness) -> Requirements<'a> {
         Requirements { live, version, lock: &self.lock }
+    }
+
+    /// Returns the lifetime that the write gave the session, if an earlier attempt was applied. Of a write
+    /// that names no lifetime, only the current one is known.
+    pub(super) fn lifetime_before(
+        &self,
+        item: &Item,
+        now: Timestamp,
+    ) -> Result<Lifetime, CorruptItem> {
+        let current = item::lifetime(item)?;
+        Ok(self.attributes.ttl.map_or(current, |ttl| current.slid(now, ttl)))
     }
 
     /// Adds the changes of the attributes, the sliding of the expiry and the release of the lock.

@@ -14,6 +14,7 @@ use crate::harness::{
 };
 use crate::model::CREATED_TTL;
 use crate::operation::{Attributes, Id, Kind, Lock, Metadata, Operation, Origin, Outcome, Seen};
+use crate::proxy::Mode;
 
 /// Number of clients, and of operations of each.
 const CLIENTS: usize = 4;
@@ -30,6 +31,7 @@ struct Shared {
     /// Whether sessions are revoked by their user. A revocation of all is no single moment, so that such
     /// a history has no grace periods and no session that is created again.
     has_revocations: bool,
+    may_repeat: bool,
     clock: AtomicU64,
     origins: AtomicUsize,
     /// The ids, as far as they are known.
@@ -40,13 +42,14 @@ struct Shared {
 }
 
 /// Runs a history and returns its operations, in the order of their invocations.
-pub(crate) async fn run(app: App, seed: u64) -> Vec<Operation> {
+pub(crate) async fn run(app: App, mode: Mode, seed: u64) -> Vec<Operation> {
     let mut random = Rng::with_seed(seed);
     let first = new_id();
     let shared = Arc::new(Shared {
         app,
         tag: first[..8].to_owned(),
         has_revocations: random.u32(0..3) == 0,
+        may_repeat: !matches!(mode, Mode::None | Mode::Delay | Mode::Throttle | Mode::Conflict),
         clock: AtomicU64::new(0),
         origins: AtomicUsize::new(0),
         ids: Mutex::new(vec![Some(first)]),
@@ -199,6 +202,7 @@ impl Client {
         let mut operation = Operation {
             origin,
             client: self.number,
+            may_be_repeated: shared.may_repeat,
             id,
             kind,
             invoked: shared.tick(),

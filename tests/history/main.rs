@@ -97,7 +97,7 @@ async fn run(seed: u64, table: &str) -> (u64, Mode, Result<(), String>) {
     let mode = Mode::ALL[usize::try_from(seed % Mode::ALL.len() as u64).unwrap()];
     let endpoint = proxy::start(mode, seed).await;
     let app = App::connect(table, &endpoint, Timeouts::Short).with_real_clock();
-    let operations = client::run(app, seed).await;
+    let operations = client::run(app, mode, seed).await;
     let result = check::check(&operations)
         .map_err(|explanation| format!("{explanation}\n{}", describe(&operations)));
     (seed, mode, result)
@@ -105,7 +105,7 @@ async fn run(seed: u64, table: &str) -> (u64, Mode, Result<(), String>) {
 
 fn describe(operations: &[Operation]) -> String {
     let line = |operation: &Operation| {
-        let Operation { origin, client, id, kind, invoked, returned, outcome } = operation;
+        let Operation { origin, client, id, kind, invoked, returned, outcome, .. } = operation;
         let returned = if operation.is_pending() { "…".to_owned() } else { returned.to_string() };
         format!(
             "  {invoked:3}-{returned:3} client {client}, {origin:2}: {kind:?} on id {id}: {outcome:?}\n"

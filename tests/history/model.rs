@@ -49,7 +49,7 @@ impl State {
             }
             (Effect::Refused(reasons), Outcome::Refused(reason, seen)) => {
                 let version = self.version(operation.id);
-                let shown = self.0.get(&operation.id).map(|s| self::seen(s)).unwrap_or_default();
+                let shown = self.0.get(&operation.id).map(self::seen).unwrap_or_default();
                 let is_current = seen.data.is_none() || agree(seen, &shown, version, etags);
                 (reasons.contains(&reason.as_str()) && is_current).then(|| self.clone())
             }
@@ -124,7 +124,8 @@ impl State {
                 let mut after = self.clone();
                 after.0.retain(|_, session| session.user != Some(*user));
                 let destroyed = (self.0.len() - after.0.len()) as u64;
-                Effect::Applied(after, Seen { destroyed: Some(destroyed), ..Seen::default() })
+                let destroyed = (!operation.may_be_repeated).then_some(destroyed);
+                Effect::Applied(after, Seen { destroyed, ..Seen::default() })
             }
             _ => match self.current(id) {
                 None => not_found(),
@@ -193,9 +194,13 @@ impl State {
             _ => {}
         }
         let mut expected = seen(&changed);
-        if matches!(kind, Kind::Touch { .. } | Kind::Rotate { .. }) && attributes.ttl.is_none() {
-            // If an earlier attempt was applied, the response shows the lifetime as it is now.
-            expected.ttl = None;
+        if operation.may_be_repeated {
+            if attributes.ttl.is_none() {
+                expected.ttl = None;
+            }
+            if matches!(kind, Kind::Lock { .. }) {
+                expected.metadata = None;
+            }
         }
         let Kind::Rotate { new, grace, .. } = kind else {
             return self.applied(id, Some(changed), expected);
@@ -240,20 +245,19 @@ fn seen(session: &Session) -> Seen {
     }
 }
 
-/// Whether a response agrees with what the model expects. A response need not show everything.
+/// Whether a response agrees with what the model expects. Both may be silent about something.
 fn agree(seen: &Seen, expected: &Seen, version: Option<Origin>, etags: &ETags) -> bool {
     let version = expected.data.as_ref().and_then(|data| data.last().copied()).or(version);
-    let is_equal = |seen: &Option<_>, expected: &Option<_>| seen.is_none() || seen == expected;
-    is_equal(&seen.data, &expected.data)
-        && (seen.metadata.is_none() || seen.metadata == expected.metadata)
-        && (seen.destroyed.is_none() || seen.destroyed == expected.destroyed)
-        && match (seen.ttl, expected.ttl) {
-            // Lifetimes are whole seconds, and another request may have slid the expiry a little later.
-            (Some(left), Some(ttl)) => (ttl.saturating_sub(SLACK)..=ttl + 1).contains(&left),
-            _ => true,
-        }
-        && match (&seen.etag, version) {
-            (Some(tag), Some(version)) => etags.is_of(tag, version),
-            _ => true,
-        }
+    both(&seen.data, &expected.data, |seen, expected| seen == expected)
+        && both(&seen.metadata, &expected.metadata, |seen, expected| seen == expected)
+        && both(&seen.destroyed, &expected.destroyed, |seen, expected| seen == expected)
+        // Lifetimes are whole seconds, and another request may have slid the expiry a little later.
+        && both(&seen.ttl, &expected.ttl, |left, ttl| {
+            (ttl.saturating_sub(SLACK)..=ttl + 1).contains(left)
+        })
+        && both(&seen.etag, &version, |tag, version| etags.is_of(tag, *version))
+}
+
+fn both<S, E>(seen: &Option<S>, expected: &Option<E>, agree: impl Fn(&S, &E) -> bool) -> bool {
+    seen.as_ref().zip(expected.as_ref()).is_none_or(|(seen, expected)| agree(seen, expected))
 }

@@ -100,6 +100,9 @@ pub(crate) struct Operation {
     /// Number of the operation, which its data and its label contain.
     pub(crate) origin: Origin,
     pub(crate) client: usize,
+    /// Whether attempts may have been repeated without the client's doing. The response of such an attempt
+    /// shows the attributes as they are by then, and cannot tell who destroyed a session.
+    pub(crate) may_be_repeated: bool,
     pub(crate) id: Id,
     pub(crate) kind: Kind,
     /// Moments on a clock that all clients share.
