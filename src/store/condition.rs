@@ -63,23 +63,23 @@ pub(super) fn if_owned(user: &User, keep: Option<&Handle>, now: Timestamp) -> Ex
     }
 }
 
-/// Requires a live session of this user that was created by `now`. If it is refused, the user has no
-/// such session.
+/// Requires a live session of this user. If it is refused, the user has no such session.
 pub(super) fn if_live_and_owned(user: &User, live: Liveness) -> Expression {
     if_live(live)
-        .push_condition(&format!(" AND #{USER} = :user AND #{CREATED} <= :arrived"))
+        .push_condition(&format!(" AND #{USER} = :user"))
         .value(":user", item::text(user.expose()))
-        .value(":arrived", item::number(live.now.millis()))
 }
 
-/// Requires a live session that was not rotated away.
+/// Requires a live session that was not rotated away, and that was created by `now`. So a late attempt
+/// never changes a session that was created again under the same id.
 fn if_live(live: Liveness) -> Expression {
     let expression = Expression::default()
         .push_condition(&format!(
             "#{EXPIRES} > :now AND (attribute_not_exists(#{DEADLINE}) OR #{DEADLINE} > :now) AND \
-             attribute_not_exists(#{SUCCESSOR})"
+             attribute_not_exists(#{SUCCESSOR}) AND #{CREATED} <= :arrived"
         ))
-        .value(":now", item::number(live.now.seconds()));
+        .value(":now", item::number(live.now.seconds()))
+        .value(":arrived", item::number(live.now.millis()));
     match live.revoked_before {
         None => expression,
         Some(moment) => expression
@@ -128,6 +128,10 @@ impl Requirements<'_> {
     fn reason(&self, item: Item) -> Result<StoreError, CorruptItem> {
         if !item::is_live(&item, self.live)? || item::successor(&item)?.is_some() {
             return Ok(StoreError::NotFound);
+        }
+        if item::created(&item)? > self.live.now {
+            // The attempt is late, or the clock of the machine that created the session is ahead.
+            return Ok(StoreError::OutcomeUnknown);
         }
         let lock = item::lock(&item)?;
         if admits(self.lock, lock.as_ref(), self.live.now) {

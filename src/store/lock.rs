@@ -36,8 +36,12 @@ impl SessionStore {
             .set(LOCK, item::text(token.expose()))
             .set(LOCK_UNTIL, item::number(now.after(lease).millis()));
         match self.update_item(id.handle(), update, &write.id, ReturnValue::AllNew).await? {
-            WriteOutcome::Applied(item) | WriteOutcome::AppliedBefore(item) => {
-                Ok(item::open(id, item)?)
+            WriteOutcome::Applied(item) => Ok(item::open(id, item)?),
+            WriteOutcome::AppliedBefore(item) => {
+                let lifetime = write.lifetime_before(&item, now)?;
+                let mut session = item::open(id, item)?;
+                session.metadata.lifetime = lifetime;
+                Ok(session)
             }
             WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
         }

@@ -31,6 +31,9 @@ struct Shared {
     /// Whether sessions are revoked by their user. A revocation of all is no single moment, so that such
     /// a history has no grace periods and no session that is created again.
     has_revocations: bool,
+    /// Whether sessions are created again under the same id. Such a session does not know the writes to
+    /// the former one, so that no client repeats a request.
+    has_recreations: bool,
     may_repeat: bool,
     clock: AtomicU64,
     origins: AtomicUsize,
@@ -45,10 +48,12 @@ struct Shared {
 pub(crate) async fn run(app: App, mode: Mode, seed: u64) -> Vec<Operation> {
     let mut random = Rng::with_seed(seed);
     let first = new_id();
+    let kind = random.u32(0..3);
     let shared = Arc::new(Shared {
         app,
         tag: first[..8].to_owned(),
-        has_revocations: random.u32(0..3) == 0,
+        has_revocations: kind == 0,
+        has_recreations: kind == 1,
         may_repeat: !matches!(mode, Mode::None | Mode::Delay | Mode::Throttle | Mode::Conflict),
         clock: AtomicU64::new(0),
         origins: AtomicUsize::new(0),
@@ -147,7 +152,7 @@ impl Client {
                 Some(token) => Kind::Unlock { token },
                 None => Kind::Lock { renewed: None, ttl: None },
             },
-            19 if !revokes => Kind::Create,
+            19 if self.shared.has_recreations => Kind::Create,
             19 => Kind::Read,
             20 => Kind::Destroy { if_match: self.choose_etag() },
             21 => Kind::Revoke { user: self.random.u8(0..2) },
@@ -219,7 +224,7 @@ impl Client {
                 operation.returned = shared.tick();
                 break;
             }
-            if !is_repeatable || attempts == ATTEMPTS {
+            if !is_repeatable || shared.has_recreations || attempts == ATTEMPTS {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(self.random.u64(1..20))).await;
@@ -291,7 +296,6 @@ impl Client {
                 if self.random.u32(0..3) == 0 {
                     return (request, false);
                 }
-                shared.ids.lock().unwrap()[*new] = Some(key.clone());
                 (request.header("session-new-id", &key), true)
             }
             Kind::Lock { renewed, ttl } => {
