@@ -60,7 +60,13 @@ fn applied_before(context: &RequestContext, read: Snapshot, write: &Write) -> Re
     } else {
         patched(context, &metadata.media_type, data).with_etag(&metadata.etag)
     };
-    response.with_lifetime(&metadata.lifetime, context.now())
+    let now = context.now();
+    let lifetime = match write.attributes.ttl {
+        Some(ttl) => metadata.lifetime.slid(now, ttl),
+        // Of a patch that named no lifetime, only the current one is known.
+        None => metadata.lifetime,
+    };
+    response.with_lifetime(&lifetime, now)
 }
 
 /// Returns a response with the merged data if the request prefers that.

@@ -165,8 +165,10 @@ impl SessionStore {
                 .map_err(incomplete)?;
             return Ok(write.delete(delete).build());
         };
-        // The old id belongs to the same user as the new one, so that revoke-all ends it too.
+        // The old id belongs to the same user as the new one, so that revoke-all ends it too. It gets the
+        // write id as well: an earlier write that is repeated must not take this state for its own.
         let update = condition
+            .once(&rotation.write.id)
             .set(SUCCESSOR, item::text(new.handle().as_str()))
             .set(EXPIRES, item::number(now.after(grace).seconds()))
             .change(USER, &rotation.write.attributes.user, User::expose)

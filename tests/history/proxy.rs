@@ -63,9 +63,39 @@ const RARITY: u32 = 4;
 struct Shared {
     mode: Mode,
     random: Mutex<Rng>,
-    /// Number of writes to each item. While it is locked, no other call reaches the engine, so that a late
-    /// delivery is counted right.
-    writes: tokio::sync::Mutex<HashMap<String, u64>>,
+    /// While it is locked, no other call reaches the engine, so that writes are counted right.
+    writes: tokio::sync::Mutex<Writes>,
+}
+
+/// Writes that were applied.
+#[derive(Default)]
+struct Writes {
+    /// Number of writes to each item.
+    counts: HashMap<String, u64>,
+    /// For each write id, the number of writes to its item up to it.
+    applied: HashMap<String, u64>,
+}
+
+impl Writes {
+    fn count(&self, call: &Call) -> u64 {
+        call.keys().iter().filter_map(|key| self.counts.get(key)).sum()
+    }
+
+    /// Whether the item may have forgotten that the call was applied.
+    fn is_forgotten(&self, call: &Call) -> bool {
+        let applied = call.write_id().and_then(|id| self.applied.get(id));
+        applied.is_some_and(|applied| self.count(call) - applied > LATE_WRITES)
+    }
+
+    fn add(&mut self, call: &Call) {
+        for key in call.keys() {
+            *self.counts.entry(key).or_default() += 1;
+        }
+        let count = self.count(call);
+        if let Some(id) = call.write_id() {
+            self.applied.insert(id.to_owned(), count);
+        }
+    }
 }
 
 /// Starts a proxy and returns its endpoint. The same seed injects the same faults, in the order in which
@@ -93,6 +123,9 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
         let (head, body) = read_request(&mut connection).await?;
         let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
         let call = Call { operation, parameters: serde_json::from_slice(&body).ok()? };
+        if shared.writes.lock().await.is_forgotten(&call) {
+            return None;
+        }
         let (fault, delay) = shared.fault(&call);
         let (status, body) = match fault {
             Mode::Delay => {
@@ -163,6 +196,11 @@ struct Call {
 }
 
 impl Call {
+    /// The write id of an update.
+    fn write_id(&self) -> Option<&str> {
+        self.parameters["ExpressionAttributeValues"][":own"]["S"].as_str()
+    }
+
     fn is_write(&self) -> bool {
         !matches!(self.operation.as_str(), "GetItem" | "Query")
     }
@@ -214,24 +252,19 @@ impl Shared {
     }
 
     async fn deliver_late(self: Arc<Self>, call: Call, delay: Duration) {
-        let written = |writes: &HashMap<String, u64>| -> u64 {
-            call.keys().iter().map(|key| writes.get(key).copied().unwrap_or_default()).sum()
-        };
-        let before = written(&*self.writes.lock().await);
+        let before = self.writes.lock().await.count(&call);
         tokio::time::sleep(delay).await;
         let mut writes = self.writes.lock().await;
-        if written(&writes) - before <= LATE_WRITES {
+        if writes.count(&call) - before <= LATE_WRITES {
             send(&call, &mut writes).await;
         }
     }
 }
 
-async fn send(call: &Call, writes: &mut HashMap<String, u64>) -> (u16, String) {
+async fn send(call: &Call, writes: &mut Writes) -> (u16, String) {
     let sent = engine::call(call.operation.clone(), call.parameters.clone()).await;
     if call.is_write() && sent.is_ok() {
-        for key in call.keys() {
-            *writes.entry(key).or_default() += 1;
-        }
+        writes.add(call);
     }
     match sent {
         Ok(body) => (200, body.to_string()),
