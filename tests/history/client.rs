@@ -284,7 +284,7 @@ impl Client {
                 let request = attributes(send(TOUCH), a);
                 keyed(prefer(shared.conditions(request, None, *lock), origin))
             }
-            Kind::Rotate { new, data: has_data, grace, if_match, lock, attributes: a } => {
+            Kind::Rotate { data: has_data, grace, if_match, lock, attributes: a, .. } => {
                 let mut request = attributes(send(ROTATE), a);
                 request = shared.conditions(request, if_match.as_ref(), *lock);
                 if *has_data {

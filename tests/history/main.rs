@@ -19,6 +19,7 @@
 
 mod check;
 mod client;
+mod cuts;
 mod model;
 mod operation;
 mod proxy;
@@ -115,6 +116,6 @@ fn describe(operations: &[Operation]) -> String {
 }
 
 /// Reads a number from the environment.
-fn number<T: std::str::FromStr>(variable: &str) -> Option<T> {
+pub(crate) fn number<T: std::str::FromStr>(variable: &str) -> Option<T> {
     std::env::var(variable).ok().and_then(|value| value.parse().ok())
 }

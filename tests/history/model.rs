@@ -44,7 +44,8 @@ impl State {
                     Kind::Rotate { new, .. } => new,
                     _ => operation.id,
                 };
-                let version = after.version(shown);
+                let is_certain = !operation.may_show_later_data();
+                let version = after.version(shown).filter(|_| is_certain);
                 agree(seen, &expected, version, etags).then_some(after)
             }
             (Effect::Refused(reasons), Outcome::Refused(reason, seen)) => {
@@ -200,6 +201,9 @@ impl State {
             }
             if matches!(kind, Kind::Lock { .. }) {
                 expected.metadata = None;
+            }
+            if operation.may_show_later_data() {
+                expected.data = None;
             }
         }
         let Kind::Rotate { new, grace, .. } = kind else {

@@ -116,6 +116,12 @@ impl Operation {
         self.outcome == Outcome::Unknown
     }
 
+    /// Whether the response may show data that was written after the operation took effect. Only a renewal
+    /// of a lock must show data, and others who have the token may write in between.
+    pub(crate) fn may_show_later_data(&self) -> bool {
+        self.may_be_repeated && matches!(self.kind, Kind::Lock { renewed: Some(_), .. })
+    }
+
     fn makes_data(&self) -> bool {
         matches!(
             self.kind,
