@@ -109,8 +109,8 @@ impl Client {
     }
 
     fn choose_kind(&mut self) -> Kind {
-        let revokes = self.shared.has_revocations;
-        match self.random.u32(0..if revokes { 24 } else { 21 }) {
+        let Shared { has_revocations: revokes, has_recreations: recreates, .. } = *self.shared;
+        match self.random.u32(0..if revokes || recreates { 25 } else { 21 }) {
             0..4 => Kind::Read,
             4 => Kind::Head,
             5..8 => Kind::Replace {
@@ -152,9 +152,10 @@ impl Client {
                 Some(token) => Kind::Unlock { token },
                 None => Kind::Lock { renewed: None, ttl: None },
             },
-            19 if self.shared.has_recreations => Kind::Create,
+            19 | 21 | 22 if recreates => Kind::Create,
             19 => Kind::Read,
             20 => Kind::Destroy { if_match: self.choose_etag() },
+            _ if recreates => Kind::Destroy { if_match: None },
             21 => Kind::Revoke { user: self.random.u8(0..2) },
             _ => Kind::RevokeAll { user: self.random.u8(0..2) },
         }

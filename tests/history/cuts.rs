@@ -18,7 +18,7 @@ use crate::number;
 /// Number of operations on each session.
 const OPERATIONS_PER_SESSION: usize = 25;
 /// Number of sessions that are worked on at the same time.
-const CONCURRENCY: usize = 24;
+const CONCURRENCY: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_alike_if_every_first_response_is_lost() {
