@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::harness::{App, CREATE, CREATE_WITH_ID, PATCH, READ, REPLACE, ROTATE};
+use crate::harness::{
+    App, CREATE, CREATE_WITH_ID, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, UNLOCK,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -174,9 +176,24 @@ async fn item_with_all_attributes_at_maximum_size_is_accepted() {
         .send(CREATE)
         .header("session-user", &"u".repeat(256))
         .header("content-type", &format!("application/x;p={}", "x".repeat(255 - 16)))
-        .header("session-ttl", "2592000")
+        .header("session-ttl", "34560000")
+        .header("session-label", &"l".repeat(256))
         .body(&data)
         .await;
     assert_eq!(full.status, 201);
-    assert!(app.send(READ).id(full.header("Session-Id")).await.body == data);
+    // Four write ids, a lock, a predecessor and, in the grace period, a successor.
+    let mut id = full.header("Session-Id").to_owned();
+    for _ in 0..2 {
+        for event in [TOUCH, TOUCH] {
+            assert_eq!(app.send(event).id(&id).await.status, 204);
+        }
+        let locked = app.send(LOCK).id(&id).await;
+        let token = locked.header("Session-Lock");
+        let rotate = app.send(ROTATE).id(&id).header("session-grace", "300");
+        let rotated = rotate.header("session-lock", token).await;
+        assert_eq!(rotated.status, 200);
+        id = rotated.header("Session-Id").to_owned();
+        assert_eq!(app.send(UNLOCK).id(&id).header("session-unlock", token).await.status, 204);
+    }
+    assert!(app.send(READ).id(&id).await.body == data);
 }

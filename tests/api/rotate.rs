@@ -194,3 +194,56 @@ async fn rotate_respects_if_match_and_validates_headers() {
     assert_eq!(rotate().header("if-match", &etag).await.status, 200);
     assert_eq!(rotate().await.outcome(), "404 session-not-found");
 }
+
+#[tokio::test]
+async fn destroyed_sessions_cannot_be_read_through_their_old_id() {
+    let app = App::new().await;
+    let old = app.create_session().await;
+    let rotated = app.send(ROTATE).id(&old).header("session-grace", "300").await;
+    let new = new_id(&rotated);
+    assert_eq!(app.send(DESTROY).id(&new).await.status, 204);
+    let create = |id: &str| {
+        app.send(CREATE_WITH_ID).id(id).header("prefer", "return=representation").body(b"mine")
+    };
+    let taken = create(&old).await;
+    assert_eq!(taken.outcome(), "412 session-exists");
+    assert!(!taken.header_names().contains(&"Session-User"), "no data and no owner is given away");
+    assert_eq!(create(&new).await.status, 201);
+    assert_eq!(app.send(READ).id(&old).await.outcome(), "404 session-not-found");
+    assert_eq!(app.send(HEAD).id(&old).await.status, 404);
+    assert_eq!(app.send(READ).id(&new).await.body, b"mine");
+}
+
+#[tokio::test]
+async fn session_new_id_is_free_and_another_one() {
+    let app = App::new().await;
+    let (id, taken) = (app.create_session().await, app.create_session().await);
+    let rotate = |new: &str| {
+        let rotate = app.send(ROTATE).id(&id).header("session-new-id", new);
+        rotate.header("prefer", "return=representation")
+    };
+    assert_eq!(rotate(&id).await.outcome(), "400 invalid-header");
+    let refused = rotate(&taken).await;
+    assert_eq!(refused.outcome(), "412 session-exists");
+    assert!(!refused.header_names().contains(&"Session-User"));
+    let own = "laravel40characters0123456789abcdefghijk";
+    let rotated = rotate(own).await;
+    assert_eq!(rotated.header("Session-Id"), own);
+    assert_eq!(app.send(READ).id(own).await.status, 200);
+    assert_eq!(app.send(READ).id(&id).await.status, 404);
+    assert_eq!(app.send(ROTATE).id(&taken).header("session-new-id", own).await.status, 412);
+    // An id whose session expired is free.
+    assert_eq!(app.send(READ).id(own).at(3_600).await.status, 404);
+    let fresh = app.send(CREATE).at(3_600).await;
+    let rotate = app.send(ROTATE).id(fresh.header("Session-Id")).header("session-new-id", own);
+    assert_eq!(rotate.at(3_600).await.status, 200);
+}
+
+#[tokio::test]
+async fn rotation_of_data_that_is_too_large_makes_no_call() {
+    let app = App::new().await;
+    let mut noise = vec![0; 400_000];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut noise).unwrap();
+    assert_eq!(app.send(ROTATE).id(&crate::harness::new_id()).body(&noise).await.status, 413);
+    assert!(app.take_calls().is_empty());
+}

@@ -1,9 +1,13 @@
 //! The sessions of a user: listing them, and destroying one or all.
 
+use std::future::IntoFuture as _;
+
+use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, CREATE, LIST, READ, REPLACE, REVOKE, REVOKE_ALL, TOUCH, handle, new_id, send_concurrently,
+    App, CREATE, LIST, PATCH, READ, REPLACE, REVOKE, REVOKE_ALL, ROTATE, TOUCH, handle, new_id,
+    send_concurrently,
 };
 
 async fn list(app: &App, user: &str, current_id: &str) -> Vec<Value> {
@@ -120,4 +124,115 @@ async fn user_routes_require_session_user() {
         assert_eq!(app.send(event).id("short").await.outcome(), "400 invalid-session-id");
     }
     assert!(app.take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn session_limit_ends_the_oldest_other_sessions() {
+    let app = App::new().await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(app.send(CREATE).at(n).await.header("Session-Id").to_owned());
+    }
+    let other = app.send(CREATE).header("session-user", "grace").await;
+    // The session of the request stays, however old it is.
+    let rotated = app.send(ROTATE).id(&ids[0]).header("session-limit", "3").at(10).await;
+    let current = rotated.header("Session-Id").to_owned();
+    let left: Vec<_> = list(&app, "ada", &current).await;
+    let handles: Vec<_> = left.iter().map(|entry| entry["handle"].as_str().unwrap()).collect();
+    assert_eq!(handles, [&ids[5], &ids[4], &current].map(|id| handle(id)));
+    assert_eq!(app.send(READ).id(other.header("Session-Id")).await.status, 200);
+    let alone = app.send(ROTATE).id(&current).header("session-limit", "1").at(10).await;
+    assert_eq!(list(&app, "ada", alone.header("Session-Id")).await.len(), 1);
+    // Without an owner, there is nothing to limit.
+    let anonymous = app.send(CREATE).without("session-user").await;
+    let rotate = app.send(ROTATE).id(anonymous.header("Session-Id"));
+    assert_eq!(rotate.header("session-limit", "1").await.status, 200);
+}
+
+#[tokio::test]
+async fn owner_is_removed_by_an_empty_session_user() {
+    let app = App::new().await;
+    for event in [REPLACE, PATCH, TOUCH, ROTATE] {
+        let id = app.create_session().await;
+        let changed = app.send(event).id(&id).header("session-user", "").await;
+        let id = if event == ROTATE { changed.header("Session-Id") } else { &id };
+        let read = app.send(READ).id(id).await;
+        assert!(!read.header_names().contains(&"Session-User"), "{event}");
+        assert_eq!(app.send(LIST).await.body, b"[]", "{event}");
+    }
+}
+
+#[tokio::test]
+async fn one_unreadable_item_does_not_hide_the_others() {
+    let app = App::new().await;
+    let id = app.create_session().await;
+    let good = app.items().await.remove(0);
+    let key = |id: &str| json!({ "S": id });
+    let mut foreign = good.clone();
+    foreign["id"] = key("not-a-handle");
+    app.put_item(foreign).await;
+    for attribute in ["etag", "expires", "ttl", "type"] {
+        let mut broken = good.clone();
+        broken["id"] = key(&handle(&new_id()));
+        broken.as_object_mut().unwrap().remove(attribute);
+        app.put_item(broken).await;
+    }
+    let listed = list(&app, "ada", &id).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["handle"], handle(&id));
+    // An item whose expiry is missing does not count as a session.
+    assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":4}"#);
+    let left = app.items().await;
+    assert_eq!(left.len(), 1, "all but the foreign item are gone: {left:?}");
+}
+
+#[tokio::test]
+async fn revoke_all_keeps_the_successor_of_an_id_in_its_grace_period() {
+    let app = App::new().await;
+    let old = app.create_session().await;
+    let rotated = app.send(ROTATE).id(&old).header("session-grace", "60").await;
+    let current = rotated.header("Session-Id");
+    app.create_session().await;
+    let listed = list(&app, "ada", &old).await;
+    let of_current = listed.iter().find(|entry| entry["handle"] == handle(current)).unwrap();
+    assert_eq!(of_current["current"], true);
+    assert_eq!(app.send(REVOKE_ALL).id(&old).await.body, br#"{"destroyed":1}"#);
+    assert_eq!(app.send(READ).id(current).await.status, 200);
+    assert_eq!(app.send(READ).id(&old).await.status, 200);
+}
+
+#[tokio::test]
+async fn revoke_all_ends_ids_in_their_grace_period_for_the_user_of_the_rotation() {
+    let app = App::new().await;
+    let old = app.send(CREATE).without("session-user").await;
+    let old = old.header("Session-Id");
+    let rotate = app.send(ROTATE).id(old).header("session-grace", "60");
+    let rotated = rotate.header("session-user", "ada").await;
+    assert_eq!(app.send(READ).id(old).await.status, 200);
+    assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
+    for id in [old, rotated.header("Session-Id")] {
+        assert_eq!(app.send(READ).id(id).await.status, 404);
+    }
+    assert!(app.items().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoke_all_ends_a_session_that_is_being_rotated() {
+    let app = App::new().await.with_real_clock();
+    for _ in 0..10 {
+        let mut id = app.create_session().await;
+        let rotations = async {
+            loop {
+                let rotated = app.send(ROTATE).id(&id).await;
+                if rotated.status == 404 {
+                    return;
+                }
+                id = rotated.header("Session-Id").to_owned();
+            }
+        };
+        // Revocation of all sessions ends the rotations: none outlives it.
+        let (revoked, ()) = join(app.send(REVOKE_ALL).into_future(), rotations).await;
+        assert_eq!(revoked.body, br#"{"destroyed":1}"#);
+        assert!(app.items().await.is_empty());
+    }
 }
