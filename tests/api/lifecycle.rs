@@ -70,7 +70,7 @@ async fn create_returns_id_and_lifetime() {
 async fn create_has_defaults_for_everything() {
     let app = App::new().await;
     let bare = app.send(CREATE).without("content-length").without("content-type");
-    let bare = bare.without("session-ttl").without("session-user");
+    let bare = bare.without("session-ttl").without("session-user").without("session-label");
     let created = bare.edit_event(|e| drop(e.as_object_mut().unwrap().remove("body"))).await;
     assert_eq!(created.status, 201);
     assert_eq!(created.header("Session-TTL"), "86400");
@@ -106,6 +106,7 @@ async fn read_returns_data_and_metadata() {
             "ETag",
             "Session-Created",
             "Session-Expires",
+            "Session-Label",
             "Session-TTL",
             "Session-User"
         ]
@@ -113,6 +114,7 @@ async fn read_returns_data_and_metadata() {
     assert_eq!(read.header("Content-Type"), "application/json");
     assert_eq!(read.header("ETag"), created.header("ETag"));
     assert_eq!(read.header("Session-User"), "ada");
+    assert_eq!(read.header("Session-Label"), "Firefox%20on%20Linux");
     assert_eq!(read.header("Session-Created"), app.rfc3339(0));
     assert_eq!(read.header("Session-Expires"), app.rfc3339(60));
     assert_eq!(read.header("Session-TTL"), "50");
