@@ -31,7 +31,7 @@ struct Options {
     /// Folder that keeps the sessions between runs
     #[arg(long, default_value = "target/local", value_name = "DIR")]
     data: PathBuf,
-    /// How much the functions log: off, error, warn, info, debug or trace
+    /// How much the functions log: error, warn or info
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     log: String,
 }
