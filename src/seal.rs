@@ -119,10 +119,10 @@ pub fn seal(id: &SessionId, media_type: &MediaType, data: &[u8]) -> Result<Vec<u
     Ok(sealed)
 }
 
-/// Gives back the data that [`seal`] was given for the same session and media type.
+/// Decrypts and decompresses what [`seal`] returned for the same session and media type.
 ///
 /// # Errors
-/// [`OpenError`] for anything else; never a panic, and never data that was not sealed so.
+/// [`OpenError`] for all other input. It never panics, and never returns data that is not authentic.
 pub fn open(
     id: &SessionId,
     media_type: &MediaType,

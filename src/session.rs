@@ -20,7 +20,7 @@ pub use lifetime::{Lifetime, Liveness, Timestamp};
 pub use lock::{LockCondition, LockToken};
 pub use write_id::{IdempotencyKey, RecentWrites, WriteId};
 
-/// What is known of a session without opening its data.
+/// Metadata of a session: everything except its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     /// Version of the data.
@@ -35,7 +35,7 @@ pub struct Metadata {
     pub lifetime: Lifetime,
     /// Owner.
     pub user: Option<User>,
-    /// What a person recognizes the session by.
+    /// Label by which a person recognizes the session.
     pub label: Option<Label>,
 }
 

@@ -7,8 +7,8 @@
 //! - An expired session counts as absent. DynamoDB's TTL deletes items up to two days late, so every
 //!   read and every write condition checks the lifetime itself.
 //! - Only [`SessionStore::create`] and [`SessionStore::rotate`] insert items.
-//! - Every write has a write id and applies once, whoever repeats it: `call.rs` adds the id to the item's
-//!   last write ids, and refuses a write whose id is among them. A write that was refused after an
+//! - Every write has a write id and applies once, however often it is sent: `call.rs` adds the id to the
+//!   item's last write ids, and refuses a write whose id is among them. A write that was refused after an
 //!   attempt of unknown outcome (`outcome.rs`) is [`StoreError::OutcomeUnknown`] unless the item shows
 //!   that it was applied.
 //! - A method documents how many DynamoDB calls it makes. `call.rs` sends and meters them.

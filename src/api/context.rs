@@ -1,4 +1,4 @@
-//! What an endpoint works with.
+//! The request of an endpoint, with the store and the clock.
 
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ impl RequestContext {
         self.arrived_at.after(self.started.elapsed())
     }
 
-    /// Returns what a write to the session does apart from its data, as the headers say.
+    /// Reads the parts of a write that all writes have in common: everything except the data.
     pub(super) fn write(&self, lock: LockCondition) -> Result<Write, Problem> {
         let attributes = self.request.attribute_changes(&self.limits)?;
         Ok(Write { id: self.write_id()?, attributes, lock })

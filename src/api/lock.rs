@@ -18,7 +18,8 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     let id = request.session_id()?;
     let lease = request.lease()?;
     let wait = request.wait()?;
-    // A holder renews its lease. It never waits: whoever else holds the lock has taken it.
+    // A holder renews its lease. A renewal never waits: if another request holds the lock, the holder has
+    // lost it.
     let (token, required, wait) = match request.lock()? {
         Some(token) => (token.clone(), LockCondition::HeldBy(token), Duration::ZERO),
         None => (context.lock_token()?, LockCondition::NotLocked, wait),

@@ -63,7 +63,7 @@ fn applied_before(context: &RequestContext, read: Snapshot, write: &Write) -> Re
     let now = context.now();
     let lifetime = match write.attributes.ttl {
         Some(ttl) => metadata.lifetime.slid(now, ttl),
-        // Of a patch that named no lifetime, only the current one is known.
+        // For a patch that named no lifetime, only the current one is known.
         None => metadata.lifetime,
     };
     response.with_lifetime(&lifetime, now)

@@ -114,7 +114,7 @@ fn strict<T: DeserializeOwned>(field: Option<&RawValue>) -> Result<Option<T>, Pr
     field.map(read).transpose().map_err(|_| Problem::InvalidBody)
 }
 
-/// Headers of an event. A name that is there twice, even in another case, is an error: API Gateway joins
+/// Headers of an event. A repeated name, even in another case, is an error: API Gateway joins
 /// the values of such headers, and no order among them would be right.
 struct Headers(HeaderMap);
 

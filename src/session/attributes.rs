@@ -27,8 +27,8 @@ impl fmt::Debug for User {
     }
 }
 
-/// What a person recognizes a session by in a list, as in `Firefox%20on%20Linux`. Labels are personal
-/// data, so `Debug` hides them.
+/// Label by which a person recognizes a session in a list, such as `Firefox%20on%20Linux`. Labels are
+/// personal data, so `Debug` hides them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Label(String);
 

@@ -25,7 +25,7 @@ pub struct NewSession<'a> {
     pub max_lifetime: Option<Duration>,
     /// Owner.
     pub user: Option<User>,
-    /// What a person recognizes the session by.
+    /// Label by which a person recognizes the session.
     pub label: Option<Label>,
 }
 

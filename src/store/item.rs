@@ -33,7 +33,7 @@ pub(super) const CREATED: &str = "created";
 pub(super) const DEADLINE: &str = "deadline";
 /// Owner; hash key of [`USER_INDEX`].
 pub(super) const USER: &str = "user";
-/// What a person recognizes the session by, in plain text.
+/// Label by which a person recognizes the session, in plain text.
 pub(super) const LABEL: &str = "label";
 /// Token of the lock's holder.
 pub(super) const LOCK: &str = "lock";

@@ -1,4 +1,4 @@
-//! What is known of an attempt to write: whether it was applied.
+//! Whether the outcome of an attempt to write is known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -40,8 +40,8 @@ impl SessionStore {
         self.write(id, Some(data), Version::Data(required), write, now).await
     }
 
-    /// Does the same on condition that the session has not changed since it was read. `None` keeps its
-    /// data and version.
+    /// Replaces the data and slides the expiry if the session has not changed since it was read (one
+    /// `UpdateItem`). `None` keeps its data and version.
     ///
     /// # Errors
     /// Those of [`Self::replace`], with [`StoreError::Changed`] in place of

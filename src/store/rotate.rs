@@ -38,8 +38,7 @@ pub struct Rotation<'a> {
 /// A session under its new id.
 #[derive(Debug)]
 pub struct Rotated {
-    /// When the session ends. If an earlier attempt was applied, others wrote since and the rotation named
-    /// no lifetime, when it ends now.
+    /// When the session ends. For a retry of a rotation that named no lifetime, its current end.
     pub lifetime: Lifetime,
     /// Version of the data at the rotation. `None` if an earlier attempt was applied, and the data
     /// changed since.

@@ -13,8 +13,7 @@ use crate::session::{ETag, ETagCondition, Lifetime, Session, SessionId, Timestam
 /// A session after a touch.
 #[derive(Debug)]
 pub struct Touched {
-    /// When the session ends. If an earlier attempt was applied, others wrote since and the touch named no
-    /// lifetime, when it ends now.
+    /// When the session ends. For a retry of a touch that named no lifetime, its current end.
     pub lifetime: Lifetime,
     /// Version of the data at the touch. `None` if an earlier attempt was applied, and the data changed
     /// since.

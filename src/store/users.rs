@@ -239,7 +239,7 @@ impl SessionStore {
     }
 }
 
-/// What became of an item in [`SessionStore::revoke_all`].
+/// Outcome of [`SessionStore::revoke_all`] for one item.
 enum Revocation {
     /// It was a live session, and was destroyed.
     Session,

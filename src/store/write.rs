@@ -34,8 +34,8 @@ impl Write {
         Requirements { live, version, lock: &self.lock }
     }
 
-    /// Returns the lifetime that the write gave the session, if an earlier attempt was applied. Of a write
-    /// that names no lifetime, only the current one is known.
+    /// Returns the lifetime that the write gave the session, if an earlier attempt was applied. For a
+    /// write that names no lifetime, only the current one is known.
     pub(super) fn lifetime_before(
         &self,
         item: &Item,
