@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-api test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+.PHONY: help run test test-api test-history test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
 	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
@@ -39,6 +39,11 @@ test: test-api test-deploy ## run all tests
 
 test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… for another database engine)
 	cargo test --locked -- --include-ignored
+
+SECONDS ?= 300
+OPERATIONS ?= 10000
+test-history: rust tools ## look for histories that are not linearizable, with fresh seeds (SECONDS=…, OPERATIONS=…)
+	SECONDS=$(SECONDS) OPERATIONS=$(OPERATIONS) cargo test --locked --test history -- --nocapture
 
 # The functions are built for this machine, in another folder than that of `make deploy`.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there

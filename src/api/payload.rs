@@ -198,3 +198,6 @@ pub(super) fn response(response: Response) -> ApiGatewayV2httpResponse {
     payload.body = Some(body);
     payload
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,7 @@ enum CallFailure {
     Disconnected(String),
     #[error("the response is malformed (status {0})")]
     Malformed(u16),
-    #[error("the request could not be sent")]
+    #[error("the request was not sent, or the connection ended")]
     NotSent,
 }
 
@@ -202,7 +202,10 @@ impl<E: ProvideErrorMetadata> From<&SdkError<E, HttpResponse>> for CallFailure {
                 }
             }
             SdkError::TimeoutError(_) => Self::TimedOut,
-            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+            // Errors of no kind at all may have the request in their text.
+            SdkError::DispatchFailure(failure)
+                if failure.is_io() || failure.is_timeout() || failure.as_other().is_some() =>
+            {
                 let source = failure.as_connector_error().and_then(Error::source);
                 Self::Disconnected(source.map(logging::chain).unwrap_or_default())
             }

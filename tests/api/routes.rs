@@ -115,6 +115,15 @@ async fn routes_refuse_session_headers_that_they_do_not_take() {
     }
 }
 
+/// curl before 8.10 sorts two such headers wrongly when it signs a request.
+#[test]
+fn no_header_name_is_a_prefix_of_another() {
+    for (name, ..) in HEADERS {
+        let mut others = HEADERS.iter().map(|(other, ..)| *other).filter(|other| *other != name);
+        assert_eq!(others.find(|other| other.starts_with(name)), None, "{name}");
+    }
+}
+
 fn takes(route: &Route, header: &str) -> bool {
     route.headers.iter().any(|listed| name(listed) == header)
 }

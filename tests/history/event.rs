@@ -3,11 +3,12 @@
 //! Most operations are one event. The others are several:
 //!
 //! - An operation without a response takes effect at some time after its invocation, or never.
-//! - A client that was refused after it had repeated its request may have had an effect before, or may
-//!   have one later: an earlier attempt is still on its way, and nobody can know. But no attempt is
-//!   refused while the session still remembers that an earlier one was applied.
-//! - Each attempt of a `PUT` that creates a session may create it: a session that was destroyed remembers
-//!   nothing. This is the known limit of the contract.
+//! - An earlier attempt of a request that a client repeated may have had an effect as well, as long as no
+//!   session remembers it: a session that was destroyed, and maybe created again under the same id,
+//!   remembers nothing.
+//! - If the last attempt is refused, an earlier one may also have an effect later: it is still on its way,
+//!   and nobody can know. But no attempt is refused while the session remembers an earlier one.
+//! - Each attempt of a `PUT` that creates a session may create it. This is the known limit of the contract.
 //! - `GET /sessions` reads one session after the other.
 //! - `DELETE /sessions` destroys one session after the other, and responds once none is left.
 
@@ -87,27 +88,33 @@ fn possible<'a>(operation: &'a Operation, step: Step<'a>, invoked: u64) -> Event
 
 fn add_other<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation) {
     let Operation { kind, sent, outcome, .. } = operation;
-    let is_read = matches!(kind, Kind::Read | Kind::Head);
     let is_creation = matches!(kind, Kind::Create(_));
-    let is_refused = matches!(outcome, Outcome::Refused(..));
+    // All attempts of other requests have one effect, at any time after the first.
     let unknown: &[u64] = match outcome {
-        _ if is_read => &[],
+        _ if matches!(kind, Kind::Read | Kind::Head) => &[],
         Outcome::Unknown if is_creation => sent,
         Outcome::Unknown => &sent[..1],
         _ if is_creation => &sent[..sent.len() - 1],
-        Outcome::Refused(..) if operation.is_retried() => &sent[..1],
+        _ if operation.is_retried() => &sent[..1],
         _ => &[],
     };
-    events.extend(unknown.iter().map(|sent| possible(operation, Step::Effect, *sent)));
+    let last = sent[sent.len() - 1];
+    let mut before = None;
     match outcome {
         Outcome::Unknown => {}
-        _ if operation.is_retried() && (is_refused || is_creation) => {
-            let step = if is_refused { Step::Refusal } else { Step::Whole };
-            let invoked = sent[sent.len() - 1];
-            events.push(Event { invoked, ..required(operation, step) });
+        Outcome::Refused(..) if operation.is_retried() => {
+            events.push(Event { invoked: last, ..required(operation, Step::Refusal) });
         }
-        _ => events.push(required(operation, Step::Whole)),
+        Outcome::Success(_) if is_creation => {
+            events.push(Event { invoked: last, ..required(operation, Step::Whole) });
+        }
+        _ => {
+            before = Some(events.len());
+            events.push(required(operation, Step::Whole));
+        }
     }
+    let effect = |sent: &u64| Event { before, ..possible(operation, Step::Effect, *sent) };
+    events.extend(unknown.iter().map(effect));
 }
 
 fn add_list<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation, ids: &[Id]) {

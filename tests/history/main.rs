@@ -16,6 +16,7 @@ mod board;
 mod calls;
 mod check;
 mod client;
+mod cuts;
 mod etags;
 mod event;
 mod faults;
@@ -36,6 +37,7 @@ mod harness;
 #[path = "../../examples/local/table.rs"]
 mod table;
 
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Number of fixed seeds.
@@ -54,6 +56,6 @@ async fn histories_are_linearizable() {
 }
 
 /// Reads a number from the environment.
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap())
+pub(crate) fn variable<T: FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok().map(|value| value.parse().ok().unwrap())
 }

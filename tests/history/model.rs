@@ -38,6 +38,13 @@ impl Model<'_> {
     pub(crate) fn after(&self, state: &State, event: &Event) -> Option<State> {
         let operation = event.operation;
         match event.step {
+            // A creation recognizes the session that an earlier attempt has created.
+            Step::Whole
+                if !matches!(operation.kind, Kind::Create(_))
+                    && is_remembered(state, operation) =>
+            {
+                None
+            }
             Step::Whole => self.after_whole(state, operation),
             Step::Effect => match self.effect(state, operation) {
                 Effect::Applied(mut after, _) => {
@@ -278,7 +285,7 @@ fn remember(state: &mut State, operation: &Operation) {
         Kind::Rotate { new, .. } => new,
         _ => operation.id,
     };
-    let is_retried = operation.is_retried() && matches!(operation.outcome, Outcome::Refused(..));
+    let is_retried = operation.is_retried() && operation.outcome != Outcome::Unknown;
     if is_retried && let Some(session) = state.sessions.get_mut(&id) {
         session.remembered.push(operation.origin);
     }

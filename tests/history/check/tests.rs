@@ -234,6 +234,19 @@ fn retries_are_applied_once() {
 }
 
 #[test]
+fn retries_are_applied_again_to_a_session_that_was_created_again() {
+    let retry = retried_since(2, operation(1, 0, (8, 9), Kind::Replace(Write::PLAIN), ok()));
+    let history = [
+        retry,
+        read(2, 0, (3, 4), shown(&[1], 1)),
+        operation(3, 0, (5, 6), Kind::Destroy { if_match: None }, ok()),
+        operation(4, 0, (7, 7), Kind::Create(Write::PLAIN), ok()),
+        read(5, 0, (10, 11), shown(&[1], 1)),
+    ];
+    assert_right(&history);
+}
+
+#[test]
 fn lists_show_the_sessions_of_the_user() {
     let owned = Write { user: Change::Set(0), ..Write::PLAIN };
     let touch = operation(1, 0, (2, 3), Kind::Touch(owned), ok());
