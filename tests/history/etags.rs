@@ -38,11 +38,12 @@ impl ETags {
         Ok(Self(tags))
     }
 
-    /// Whether the tag may be that of this version.
-    pub(crate) fn may_be(&self, tag: &str, version: Origin) -> bool {
+    /// Whether the tag is that of this version. `None` if no response tells.
+    pub(crate) fn is_of(&self, tag: &str, version: Origin) -> Option<bool> {
         match self.0.get(&version) {
-            Some(known) => known == tag,
-            None => !self.0.values().any(|known| known == tag),
+            Some(known) => Some(known == tag),
+            None if self.0.values().any(|known| known == tag) => Some(false),
+            None => None,
         }
     }
 }

@@ -102,7 +102,7 @@ impl Model<'_> {
             },
             Kind::Post(write) | Kind::Create(write) => match session {
                 // An earlier attempt created it.
-                Some(session) if session.data[0] == *origin && session.creator == *origin => {
+                Some(session) if session.creator == *origin && session.predecessor.is_none() => {
                     unchanged(Seen::default())
                 }
                 Some(_) => Effect::Refused(vec![SESSION_EXISTS]),
@@ -111,7 +111,7 @@ impl Model<'_> {
             Kind::Destroy { if_match } => match session {
                 None => unchanged(Seen::default()),
                 Some(session) if session.successor.is_some() => Effect::Refused(vec![NOT_FOUND]),
-                Some(session) if !self.matches(if_match.as_ref(), session) => {
+                Some(session) if !self.matches(if_match.as_ref(), session, operation) => {
                     Effect::Refused(vec![ETAG_MISMATCH])
                 }
                 Some(_) => Effect::Applied(state.with(*id, None), Seen::default()),
@@ -148,7 +148,7 @@ impl Model<'_> {
         let Operation { id, kind, origin, .. } = operation;
         let write = requirements(kind);
         let mut reasons = lock_refusal(kind, write.lock, session.lock);
-        if !self.matches(write.if_match.as_ref(), session) {
+        if !self.matches(write.if_match.as_ref(), session, operation) {
             reasons.push(ETAG_MISMATCH);
         }
         if let Kind::Rotate { new, .. } = kind
@@ -192,9 +192,13 @@ impl Model<'_> {
         }
     }
 
-    /// Whether a session has the version that `If-Match` requires.
-    fn matches(&self, if_match: Option<&String>, session: &Session) -> bool {
-        if_match.is_none_or(|tag| self.etags.may_be(tag, session.version()))
+    /// Whether a session has the version that the operation requires. If no response tells, the operation
+    /// had the outcome that its response says.
+    fn matches(&self, if_match: Option<&String>, session: &Session, operation: &Operation) -> bool {
+        let Some(tag) = if_match else { return true };
+        let is_refused =
+            matches!(&operation.outcome, Outcome::Refused(reason, _) if reason == ETAG_MISMATCH);
+        self.etags.is_of(tag, session.version()).unwrap_or(!is_refused)
     }
 
     /// Whether a response agrees with the model, which may be silent on some of it.
@@ -206,7 +210,7 @@ impl Model<'_> {
             && both(&seen.ttl, &expected.ttl, |left, ttl| {
                 (ttl.saturating_sub(SLACK)..=ttl + 1).contains(left)
             })
-            && both(&seen.etag, &version, |tag, version| self.etags.may_be(tag, **version))
+            && both(&seen.etag, &version, |tag, version| self.etags.is_of(tag, **version) != Some(false))
     }
 
     /// Whether `DELETE /sessions` is done: no session is left that was created before it was called.

@@ -60,7 +60,11 @@ impl History {
         while number < operations.len() {
             let mut fewer = operations.clone();
             let removed = fewer.remove(number);
-            if has_no_effect(&removed) && is_wrong(&fewer) {
+            // An operation that was refused is of interest if its refusal is what is wrong.
+            let mut without_response = operations.clone();
+            without_response[number].outcome = Outcome::Unknown;
+            without_response[number].returned = NEVER;
+            if has_no_effect(&removed) && is_wrong(&fewer) && is_wrong(&without_response) {
                 operations = fewer;
             } else {
                 number += 1;
