@@ -1,192 +1,124 @@
-//! Linearizability: whether the operations can be put into an order in which each takes effect at one
-//! moment between its invocation and its response.
+//! Linearizability: whether the events can be put into an order in which each happens at one moment
+//! between its invocation and its response, as the model says.
 //!
-//! The search is Wing and Gong's, with Lowe's memory of the states that led nowhere, as in
-//! [Porcupine](https://github.com/anishathalye/porcupine). A pending operation may take its place at any
-//! time after its invocation, or none.
+//! The search is that of Wing and Gong with Lowe's memory of the positions that led nowhere, as in
+//! [Porcupine](https://github.com/anishathalye/porcupine).
 
 use std::collections::HashSet;
 
-use crate::model::State;
-use crate::operation::{ETags, Operation};
+use crate::event::Event;
+use crate::model::Model;
+use crate::state::State;
 
-/// Checks a history.
+/// Number of positions after which the search gives up. Histories of this size need a few thousand.
+const MAX_POSITIONS: usize = 3_000_000;
+
+/// How far the search came.
+#[derive(Debug, Default)]
+pub(crate) struct Stuck {
+    /// The longest order that was found, as numbers of events.
+    pub(crate) order: Vec<usize>,
+    /// The state after it.
+    pub(crate) state: State,
+    /// Number of positions that were searched.
+    pub(crate) positions: usize,
+}
+
+/// Searches for an order of the events.
 ///
 /// # Errors
-/// A description, with the longest order that was found, if the history is not linearizable.
-pub(crate) fn check(operations: &[Operation]) -> Result<(), String> {
-    assert!(operations.len() <= 64, "a history has at most 64 operations");
-    let etags = ETags::collect(operations)?;
-    let mut search =
-        Search { operations, etags, dead_ends: HashSet::new(), order: vec![], longest: vec![] };
-    if search.run(0, &State::default()) {
-        return Ok(());
-    }
-    let longest: Vec<_> = search.longest.iter().map(|n| operations[*n].origin).collect();
-    Err(format!("no order of the operations explains the responses; the longest is {longest:?}"))
+/// Where the search got stuck, if the history is not linearizable.
+pub(crate) fn check(model: &Model, events: &[Event]) -> Result<(), Stuck> {
+    assert!(events.len() <= 128, "{} events do not fit into the set of those done", events.len());
+    let mut search = Search {
+        model,
+        events,
+        dead_ends: HashSet::new(),
+        order: Vec::new(),
+        stuck: Stuck::default(),
+    };
+    if search.run(0, State::default()) { Ok(()) } else { Err(search.stuck) }
 }
 
 struct Search<'a> {
-    operations: &'a [Operation],
-    etags: ETags,
-    /// Sets of operations that were put in order, each with the state that resulted.
-    dead_ends: HashSet<(u64, State)>,
+    model: &'a Model<'a>,
+    events: &'a [Event<'a>],
+    /// Positions from which no order was found: the set of events that happened, and the state.
+    dead_ends: HashSet<(u128, State)>,
     order: Vec<usize>,
-    longest: Vec<usize>,
+    stuck: Stuck,
 }
 
 impl Search<'_> {
-    /// Whether the remaining operations can follow. `done` is the set of those in order so far.
-    fn run(&mut self, done: u64, state: &State) -> bool {
-        let is_left = |n: &usize| done & (1 << n) == 0;
-        let left: Vec<_> = (0..self.operations.len()).filter(is_left).collect();
-        let Some(first_response) = left
-            .iter()
-            .map(|n| &self.operations[*n])
-            .filter(|operation| !operation.is_pending())
-            .map(|operation| operation.returned)
-            .min()
-        else {
-            return true;
-        };
+    /// Whether all other required events can follow those that are `done`.
+    fn run(&mut self, mut done: u128, state: State) -> bool {
+        let length = self.order.len();
+        loop {
+            let Some(deadline) = self.deadline(done) else { return true };
+            let mut branches = Vec::new();
+            let mut read = None;
+            for number in self.candidates(done, deadline) {
+                let event = &self.events[number];
+                match self.model.after(&state, event) {
+                    // It never changes anything, so that no order is lost if it happens now.
+                    Some(_) if event.is_read() => read = Some(number),
+                    // An event that need not happen is of no use if it changes nothing.
+                    Some(after) if event.is_required() || after != state => {
+                        branches.push((number, after));
+                    }
+                    _ => {}
+                }
+            }
+            let Some(number) = read else {
+                let is_found = self.branch(done, &state, branches);
+                if !is_found {
+                    self.order.truncate(length);
+                }
+                return is_found;
+            };
+            done |= 1 << number;
+            self.order.push(number);
+        }
+    }
+
+    fn branch(&mut self, done: u128, state: &State, mut branches: Vec<(usize, State)>) -> bool {
+        if self.order.len() >= self.stuck.order.len() {
+            self.stuck.order.clone_from(&self.order);
+            self.stuck.state.clone_from(state);
+        }
         if !self.dead_ends.insert((done, state.clone())) {
             return false;
         }
-        if self.order.len() > self.longest.len() {
-            self.longest = self.order.clone();
-        }
-        for n in left {
-            let operation = &self.operations[n];
-            if operation.invoked > first_response {
-                continue;
-            }
-            let Some(after) = state.after(operation, &self.etags) else { continue };
-            self.order.push(n);
-            if self.run(done | 1 << n, &after) {
+        self.stuck.positions += 1;
+        assert!(self.stuck.positions < MAX_POSITIONS, "the history is too large to decide");
+        // What responded first most likely happened first.
+        branches.sort_by_key(|(number, _)| self.events[*number].returned);
+        for (number, after) in branches {
+            self.order.push(number);
+            if self.run(done | 1 << number, after) {
                 return true;
             }
             self.order.pop();
         }
         false
     }
+
+    /// Returns the first response among the required events that are left. `None` if none is left.
+    fn deadline(&self, done: u128) -> Option<u64> {
+        let left = self.events.iter().enumerate().filter(|(n, _)| done & (1 << n) == 0);
+        left.filter(|(_, event)| event.is_required()).map(|(_, event)| event.returned).min()
+    }
+
+    /// Returns the events that can be next: those that are invoked before that response.
+    fn candidates(&self, done: u128, deadline: u64) -> Vec<usize> {
+        let is_done = |n: usize| done & (1 << n) != 0;
+        let can_be_next = |n: &usize| {
+            let event = &self.events[*n];
+            !is_done(*n) && event.invoked <= deadline && !event.before.is_some_and(is_done)
+        };
+        (0..self.events.len()).filter(can_be_next).collect()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::CREATED_TTL;
-    use crate::operation::{Attributes, Id, Kind, Lock, Outcome, Seen};
-
-    fn history(operations: Vec<(u64, u64, Id, Kind, Outcome)>) -> Vec<Operation> {
-        let operation = |(origin, (invoked, returned, id, kind, outcome))| Operation {
-            origin,
-            client: 0,
-            may_be_repeated: false,
-            id,
-            kind,
-            invoked,
-            returned,
-            outcome,
-        };
-        operations.into_iter().enumerate().map(operation).collect()
-    }
-
-    fn success() -> Outcome {
-        Outcome::Success(Seen::default())
-    }
-
-    fn not_found() -> Outcome {
-        Outcome::Refused("404 session-not-found".into(), Seen::default())
-    }
-
-    fn reads(data: &[usize]) -> Outcome {
-        Outcome::Success(Seen { data: Some(data.to_vec()), ..Seen::default() })
-    }
-
-    fn lives(ttl: u64) -> Outcome {
-        Outcome::Success(Seen { ttl: Some(ttl), ..Seen::default() })
-    }
-
-    fn replace() -> Kind {
-        Kind::Replace { if_match: None, lock: Lock::None, attributes: Attributes::default() }
-    }
-
-    fn touch(ttl: u64) -> Kind {
-        let attributes = Attributes { ttl: Some(ttl), ..Attributes::default() };
-        Kind::Touch { lock: Lock::None, attributes }
-    }
-
-    fn rotate(new: Id) -> Kind {
-        let (lock, attributes) = (Lock::None, Attributes::default());
-        Kind::Rotate { new, data: false, grace: false, if_match: None, lock, attributes }
-    }
-
-    #[test]
-    fn overlapping_operations_take_any_order() {
-        for read in [[0], [1]] {
-            let history = history(vec![
-                (0, 1, 0, Kind::Create, success()),
-                (2, 5, 0, replace(), success()),
-                (3, 4, 0, Kind::Read, reads(&read)),
-            ]);
-            assert_eq!(check(&history), Ok(()));
-        }
-    }
-
-    #[test]
-    fn stale_reads_are_convicted() {
-        let history = history(vec![
-            (0, 1, 0, Kind::Create, success()),
-            (2, 3, 0, replace(), success()),
-            (4, 5, 0, Kind::Read, reads(&[0])),
-        ]);
-        assert!(check(&history).is_err());
-    }
-
-    #[test]
-    fn pending_operations_take_effect_later_or_never_but_once() {
-        let with = |last: &[usize]| {
-            history(vec![
-                (0, 1, 0, Kind::Create, success()),
-                (2, u64::MAX, 0, replace(), Outcome::Unknown),
-                (4, 5, 0, Kind::Read, reads(&[0])),
-                (6, 7, 0, replace(), success()),
-                (8, 9, 0, Kind::Read, reads(last)),
-            ])
-        };
-        assert_eq!(check(&with(&[3])), Ok(()));
-        assert_eq!(check(&with(&[1])), Ok(()));
-        let mut twice = with(&[1]);
-        twice.extend(history(vec![
-            (10, 11, 0, replace(), success()),
-            (12, 13, 0, Kind::Read, reads(&[1])),
-        ]));
-        twice[5].origin = 5;
-        twice[6].origin = 6;
-        assert!(check(&twice).is_err(), "the pending write was applied twice");
-    }
-
-    #[test]
-    fn resurrected_sessions_are_convicted() {
-        let history = history(vec![
-            (0, 1, 0, Kind::Create, success()),
-            (2, 3, 0, Kind::Destroy { if_match: None }, success()),
-            (4, 5, 0, replace(), success()),
-        ]);
-        assert!(check(&history).is_err());
-    }
-
-    #[test]
-    fn rotations_that_lose_a_touch_are_convicted() {
-        let with = |ttl| {
-            history(vec![
-                (0, 1, 0, Kind::Create, lives(CREATED_TTL)),
-                (2, 3, 0, touch(500), lives(500)),
-                (4, 5, 0, rotate(1), lives(ttl)),
-                (6, 7, 0, Kind::Read, not_found()),
-            ])
-        };
-        assert_eq!(check(&with(500)), Ok(()));
-        assert!(check(&with(CREATED_TTL)).is_err());
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, Request, Response,
     TARGET, TOUCH, Timeouts, UNLOCK, engine, read_request,
 };
-use crate::number;
+use crate::variable;
 
 /// Number of operations on each session.
 const OPERATIONS_PER_SESSION: usize = 25;
@@ -22,7 +22,7 @@ const CONCURRENCY: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_alike_if_every_first_response_is_lost() {
-    let operations: usize = number("OPERATIONS").unwrap_or(2_500);
+    let operations: usize = variable("OPERATIONS").unwrap_or(2_500);
     let table = engine::create_table().await;
     let cut_table = engine::create_table().await;
     let proxy = start_proxy().await;

@@ -1,265 +1,345 @@
-//! The contract as a sequential model: the sessions that one session became by rotations.
+//! The contract as a sequential model: what each operation does to the state, and what it responds.
 
-use std::collections::BTreeMap;
-
+use crate::etags::ETags;
+use crate::event::{Event, Step};
 use crate::operation::{
-    Attributes, ETags, Id, Kind, Lock, Metadata, Operation, Origin, Outcome, Seen,
+    Entry, Id, Kind, LockHeader, NEVER, Operation, Origin, Outcome, Seen, Write,
 };
+use crate::state::{Session, State};
 
-/// Idle lifetime of a new session. Lifetimes are far apart, so that a response shows which one it is.
-pub(crate) const CREATED_TTL: u64 = 20_000;
 /// Seconds by which a lifetime may have run down while a history runs.
 const SLACK: u64 = 100;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Session {
-    data: Vec<Origin>,
-    ttl: u64,
-    user: Option<u8>,
-    label: Option<Origin>,
-    lock: Option<Origin>,
-    successor: Option<Id>,
-    predecessor: Option<Id>,
-}
+const NOT_FOUND: &str = "404 session-not-found";
+const ETAG_MISMATCH: &str = "412 etag-mismatch";
+const NOT_LOCK_HOLDER: &str = "412 not-lock-holder";
+const SESSION_EXISTS: &str = "412 session-exists";
+const LOCKED: &str = "423 session-locked";
 
-/// The sessions by id. Leases, grace periods and lifetimes are longer than a history.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(crate) struct State(BTreeMap<Id, Session>);
-
-/// What an operation would do to the state at this moment.
-enum Effect {
-    /// It succeeds, with this state after it, and tells the client this much.
+/// What an operation does at some moment.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// It succeeds, with this state after it and a response that shows this. Parts of the response that
+    /// the contract does not define are `None`.
     Applied(State, Seen),
     /// It is refused for one of these reasons.
     Refused(Vec<&'static str>),
 }
 
-impl State {
-    /// Returns the state after an operation, or `None` if it cannot have had its outcome now.
-    pub(crate) fn after(&self, operation: &Operation, etags: &ETags) -> Option<Self> {
-        match (self.effect(operation, etags), &operation.outcome) {
-            (Effect::Applied(after, _), Outcome::Unknown) => Some(after),
-            (Effect::Applied(after, expected), Outcome::Success(seen)) => {
-                let shown = match operation.kind {
-                    Kind::Rotate { new, .. } => new,
-                    _ => operation.id,
+pub(crate) struct Model<'a> {
+    pub(crate) operations: &'a [Operation],
+    /// Ids that the history never learned.
+    pub(crate) unknown_ids: Vec<Id>,
+    pub(crate) etags: ETags,
+}
+
+impl Model<'_> {
+    /// Returns the state after an event, or `None` if it cannot happen in this state.
+    pub(crate) fn after(&self, state: &State, event: &Event) -> Option<State> {
+        let operation = event.operation;
+        match event.step {
+            // A creation recognizes the session that an earlier attempt has created.
+            Step::Whole
+                if !matches!(operation.kind, Kind::Create(_))
+                    && is_remembered(state, operation) =>
+            {
+                None
+            }
+            Step::Whole => self.after_whole(state, operation),
+            Step::Effect => match self.effect(state, operation) {
+                Effect::Applied(mut after, _) => {
+                    remember(&mut after, operation);
+                    Some(after)
+                }
+                Effect::Refused(_) => None,
+            },
+            Step::Refusal if is_remembered(state, operation) => None,
+            Step::Refusal => self.after_whole(state, operation),
+            Step::Listed(id, entry) => {
+                let listed = listed(state, operation, id);
+                let is_right = match (entry, listed) {
+                    (Some(entry), Some(session)) => shows(entry, session, operation, id),
+                    (entry, listed) => entry.is_none() && listed.is_none(),
                 };
-                let is_certain = !operation.may_show_later_data();
-                let version = after.version(shown).filter(|_| is_certain);
-                agree(seen, &expected, version, etags).then_some(after)
+                is_right.then(|| state.clone())
+            }
+            Step::ListedUnknown(entry) => {
+                let is_right = |id: &Id| {
+                    let session = listed(state, operation, *id);
+                    session.is_some_and(|session| shows(entry, session, operation, *id))
+                };
+                self.unknown_ids.iter().any(is_right).then(|| state.clone())
+            }
+            Step::Revoked(id) => revoked(state, operation, id),
+            Step::AllRevoked => self.all_revoked(state, operation),
+        }
+    }
+
+    fn after_whole(&self, state: &State, operation: &Operation) -> Option<State> {
+        match (self.effect(state, operation), &operation.outcome) {
+            (Effect::Applied(after, expected), Outcome::Success(seen)) => {
+                self.agrees(seen, &expected).then_some(after)
             }
             (Effect::Refused(reasons), Outcome::Refused(reason, seen)) => {
-                let version = self.version(operation.id);
-                let shown = self.0.get(&operation.id).map(self::seen).unwrap_or_default();
-                let is_current = seen.data.is_none() || agree(seen, &shown, version, etags);
-                (reasons.contains(&reason.as_str()) && is_current).then(|| self.clone())
+                let session = state.sessions.get(&operation.id);
+                let shown = session.map(Session::seen).unwrap_or_default();
+                let is_right = reasons.contains(&reason.as_str()) && self.agrees(seen, &shown);
+                is_right.then(|| state.clone())
             }
             _ => None,
         }
     }
 
-    fn version(&self, id: Id) -> Option<Origin> {
-        self.0.get(&id).and_then(|session| session.data.last().copied())
-    }
-
-    /// The session under this id, unless it was rotated away.
-    fn current(&self, id: Id) -> Option<&Session> {
-        self.0.get(&id).filter(|session| session.successor.is_none())
-    }
-
-    /// The session that a read of this id shows.
-    fn readable(&self, id: Id) -> Option<&Session> {
-        let session = self.0.get(&id)?;
-        match session.successor {
-            None => Some(session),
-            Some(new) => self.current(new).filter(|s| s.predecessor == Some(id)).map(|_| session),
-        }
-    }
-
-    fn effect(&self, operation: &Operation, etags: &ETags) -> Effect {
-        let Operation { origin, id, kind, .. } = operation;
-        let (origin, id) = (*origin, *id);
-        let not_found = || Effect::Refused(vec!["404 session-not-found"]);
+    /// Returns the effect of an operation in a state.
+    pub(crate) fn effect(&self, state: &State, operation: &Operation) -> Effect {
+        let Operation { id, kind, origin, .. } = operation;
+        let session = state.sessions.get(id);
+        let unchanged = |seen: Seen| Effect::Applied(state.clone(), seen);
         match kind {
-            Kind::Read | Kind::Head => match self.readable(id) {
-                None => not_found(),
-                Some(session) => Effect::Applied(self.clone(), seen(session)),
+            Kind::Read | Kind::Head => match state.readable(*id) {
+                None => Effect::Refused(vec![NOT_FOUND]),
+                Some(session) => unchanged(session.seen()),
             },
-            Kind::Create => {
-                if self.0.contains_key(&id) {
-                    return Effect::Refused(vec!["412 session-exists"]);
+            Kind::Post(write) | Kind::Create(write) => match session {
+                // An earlier attempt created it.
+                Some(session) if session.creator == *origin && session.predecessor.is_none() => {
+                    unchanged(Seen::default())
                 }
-                let session = Session {
-                    data: vec![origin],
-                    ttl: CREATED_TTL,
-                    user: None,
-                    label: None,
-                    lock: None,
-                    successor: None,
-                    predecessor: None,
-                };
-                let expected = Seen { ttl: Some(CREATED_TTL), ..Seen::default() };
-                self.applied(id, Some(session), expected)
-            }
-            Kind::Destroy { if_match } => match self.0.get(&id) {
-                None => Effect::Applied(self.clone(), Seen::default()),
-                Some(session) if session.successor.is_some() => not_found(),
-                Some(session) if !admits(if_match.as_ref(), session, etags) => {
-                    Effect::Refused(vec!["412 etag-mismatch"])
-                }
-                Some(_) => self.applied(id, None, Seen::default()),
+                Some(_) => Effect::Refused(vec![SESSION_EXISTS]),
+                None => applied(state, *id, Session::new(*origin, write)),
             },
-            Kind::Revoke { user } => match self.current(id) {
-                Some(session) if session.user == Some(*user) => {
-                    self.applied(id, None, Seen::default())
+            Kind::Destroy { if_match } => match session {
+                None => unchanged(Seen::default()),
+                Some(session) if session.successor.is_some() => Effect::Refused(vec![NOT_FOUND]),
+                Some(session) if !self.matches(if_match.as_ref(), session, operation) => {
+                    Effect::Refused(vec![ETAG_MISMATCH])
                 }
-                // An attempt whose response was lost is repeated, and finds nothing.
-                None if operation.outcome == Outcome::Success(Seen::default())
-                    && !self.0.contains_key(&id) =>
+                Some(_) => Effect::Applied(state.with(*id, None), Seen::default()),
+            },
+            Kind::Revoke { user } => match session {
+                Some(session) if session.user == Some(*user) && session.successor.is_none() => {
+                    Effect::Applied(state.with(*id, None), Seen::default())
+                }
+                // An earlier attempt may have destroyed it.
+                None if operation.may_be_repeated
+                    && matches!(operation.outcome, Outcome::Success(_)) =>
                 {
-                    Effect::Applied(self.clone(), Seen::default())
+                    unchanged(Seen::default())
                 }
-                _ => not_found(),
+                _ => Effect::Refused(vec![NOT_FOUND]),
             },
-            Kind::RevokeAll { user } => {
-                let mut after = self.clone();
-                after.0.retain(|_, session| session.user != Some(*user));
-                let destroyed = (self.0.len() - after.0.len()) as u64;
-                let destroyed = (!operation.may_be_repeated).then_some(destroyed);
-                Effect::Applied(after, Seen { destroyed, ..Seen::default() })
+            Kind::List { .. } | Kind::RevokeAll { .. } => Effect::Refused(Vec::new()),
+            // A lock is released once, so that every request with its token is a retry of the first one.
+            Kind::Unlock { token }
+                if session.is_some_and(|session| session.released.contains(token))
+                    && matches!(operation.outcome, Outcome::Success(_)) =>
+            {
+                unchanged(Seen::default())
             }
-            _ => match self.current(id) {
-                None => not_found(),
-                Some(session) => self.change(session, operation, etags),
+            _ => match state.current(*id) {
+                None => Effect::Refused(vec![NOT_FOUND]),
+                Some(session) => self.change(state, session, operation),
             },
         }
     }
 
-    /// The effect of a change of a live session.
-    fn change(&self, session: &Session, operation: &Operation, etags: &ETags) -> Effect {
-        let Operation { origin, id, kind, .. } = operation;
-        let (origin, id) = (*origin, *id);
-        let mut changed = session.clone();
-        let (if_match, lock, attributes) = match kind {
-            Kind::Replace { if_match, lock, attributes }
-            | Kind::Patch { if_match, lock, attributes }
-            | Kind::Rotate { if_match, lock, attributes, .. } => {
-                (if_match.as_ref(), *lock, *attributes)
-            }
-            Kind::Touch { lock, attributes } => (None, *lock, *attributes),
-            Kind::Lock { renewed, ttl } => {
-                let lock = renewed.map_or(Lock::None, Lock::Held);
-                (None, lock, Attributes { ttl: *ttl, ..Attributes::default() })
-            }
-            Kind::Unlock { token } => (None, Lock::Released(*token), Attributes::default()),
-            _ => unreachable!("{kind:?} does not change a session"),
-        };
-        let mut reasons = Vec::new();
-        if !admits(if_match, session, etags) {
-            reasons.push("412 etag-mismatch");
-        }
-        let ignores_lock = matches!(kind, Kind::Touch { lock: Lock::None, .. });
-        match (lock, session.lock) {
-            (Lock::None, Some(_)) if !ignores_lock => reasons.push("423 session-locked"),
-            (Lock::Held(token) | Lock::Released(token), Some(held)) if token != held => {
-                let is_unlock = matches!(kind, Kind::Unlock { .. });
-                reasons.push(if is_unlock { "412 not-lock-holder" } else { "423 session-locked" });
-            }
-            (Lock::Held(_) | Lock::Released(_), None) if !matches!(kind, Kind::Unlock { .. }) => {
-                reasons.push("412 not-lock-holder");
-            }
-            _ => {}
+    /// Returns the effect of an operation that changes a live session.
+    fn change(&self, state: &State, session: &Session, operation: &Operation) -> Effect {
+        let Operation { id, kind, origin, .. } = operation;
+        let write = requirements(kind);
+        let mut reasons = lock_refusal(kind, write.lock, session.lock);
+        if !self.matches(write.if_match.as_ref(), session, operation) {
+            reasons.push(ETAG_MISMATCH);
         }
         if let Kind::Rotate { new, .. } = kind
-            && self.0.contains_key(new)
+            && state.sessions.contains_key(new)
         {
-            reasons.push("412 session-exists");
+            reasons.push(SESSION_EXISTS);
         }
         if !reasons.is_empty() {
             return Effect::Refused(reasons);
         }
-        if let Kind::Unlock { .. } = kind {
-            changed.lock = None;
-            return self.applied(id, Some(changed), Seen::default());
-        }
-        changed.ttl = attributes.ttl.unwrap_or(session.ttl);
-        changed.user = attributes.user.unwrap_or(session.user);
-        changed.label = if attributes.has_label { Some(origin) } else { session.label };
-        if let Lock::Released(_) = lock {
-            changed.lock = None;
-        }
+        let mut changed = session.clone();
+        changed.apply(&write);
         match kind {
-            Kind::Replace { .. } | Kind::Rotate { data: true, .. } => changed.data = vec![origin],
-            Kind::Patch { .. } => changed.data.push(origin),
-            Kind::Lock { renewed: None, .. } => changed.lock = Some(origin),
+            Kind::Replace(_) | Kind::Rotate { has_data: true, .. } => changed.data = vec![*origin],
+            Kind::Patch(_) => changed.data.push(*origin),
+            Kind::Lock { renewed: None, .. } => changed.lock = Some(*origin),
+            Kind::Unlock { token } if session.lock.is_some() => {
+                changed.released.insert(*token);
+            }
             _ => {}
         }
-        let mut expected = seen(&changed);
-        if operation.may_be_repeated {
-            if attributes.ttl.is_none() {
-                expected.ttl = None;
+        match kind {
+            Kind::Unlock { .. } => Effect::Applied(state.with(*id, Some(changed)), Seen::default()),
+            Kind::Rotate { new, has_grace, .. } => {
+                let seen = seen_after(operation, &changed);
+                let old = has_grace.then(|| Session {
+                    successor: Some(*new),
+                    user: changed.user,
+                    lock: None,
+                    ..session.clone()
+                });
+                changed.predecessor = Some(*id);
+                changed.remembered.clear();
+                changed.released.clear();
+                Effect::Applied(state.with(*id, old).with(*new, Some(changed)), seen)
             }
-            if matches!(kind, Kind::Lock { .. }) {
-                expected.metadata = None;
-            }
-            if operation.may_show_later_data() {
-                expected.data = None;
+            _ => {
+                let seen = seen_after(operation, &changed);
+                Effect::Applied(state.with(*id, Some(changed)), seen)
             }
         }
-        let Kind::Rotate { new, grace, .. } = kind else {
-            return self.applied(id, Some(changed), expected);
+    }
+
+    /// Whether a session has the version that the operation requires. If no response tells, the operation
+    /// had the outcome that its response says.
+    fn matches(&self, if_match: Option<&String>, session: &Session, operation: &Operation) -> bool {
+        let Some(tag) = if_match else { return true };
+        let is_refused =
+            matches!(&operation.outcome, Outcome::Refused(reason, _) if reason == ETAG_MISMATCH);
+        self.etags.is_of(tag, session.version()).unwrap_or(!is_refused)
+    }
+
+    /// Whether a response agrees with the model, which may be silent on some of it.
+    fn agrees(&self, seen: &Seen, expected: &Seen) -> bool {
+        let version = expected.data.as_ref().and_then(|data| data.last());
+        both(&seen.data, &expected.data, |seen, expected| seen == expected)
+            && both(&seen.metadata, &expected.metadata, |seen, expected| seen == expected)
+            // Lifetimes are whole seconds.
+            && both(&seen.ttl, &expected.ttl, |left, ttl| {
+                (ttl.saturating_sub(SLACK)..=ttl + 1).contains(left)
+            })
+            && both(&seen.etag, &version, |tag, version| self.etags.is_of(tag, **version) != Some(false))
+    }
+
+    /// Whether `DELETE /sessions` is done: no session is left that was created before it was called.
+    fn all_revoked(&self, state: &State, operation: &Operation) -> Option<State> {
+        let is_left = |(id, session): (&Id, &Session)| {
+            let creation = self.operations.iter().find(|o| o.origin == session.creator);
+            let created = creation.map_or(NEVER, |creation| creation.returned);
+            created < operation.invoked() && is_to_revoke(*id, session, operation)
         };
-        let mut after = self.clone();
-        let mut old = session.clone();
-        old.successor = Some(*new);
-        old.user = changed.user;
-        changed.predecessor = Some(id);
-        after.0.remove(&id);
-        after.0.insert(*new, changed);
-        if *grace {
-            after.0.insert(id, old);
+        if state.sessions.iter().any(is_left) {
+            return None;
         }
-        Effect::Applied(after, expected)
-    }
-
-    fn applied(&self, id: Id, session: Option<Session>, expected: Seen) -> Effect {
-        let mut after = self.clone();
-        match session {
-            Some(session) => after.0.insert(id, session),
-            None => after.0.remove(&id),
-        };
-        Effect::Applied(after, expected)
+        let mut after = state.clone();
+        let counted = after.destroyed.remove(&operation.origin).unwrap_or_default();
+        let reported = operation.seen().and_then(|seen| seen.destroyed);
+        (operation.may_be_repeated || reported == Some(counted)).then_some(after)
     }
 }
 
-fn admits(if_match: Option<&String>, session: &Session, etags: &ETags) -> bool {
-    let version = session.data.last().copied().unwrap_or_default();
-    if_match.is_none_or(|tag| etags.is_of(tag, version))
+fn applied(state: &State, id: Id, session: Session) -> Effect {
+    let seen = Seen { ttl: Some(session.ttl), ..Seen::default() };
+    Effect::Applied(state.with(id, Some(session)), seen)
 }
 
-/// What a response may show of a session.
-fn seen(session: &Session) -> Seen {
-    Seen {
-        data: Some(session.data.clone()),
-        etag: None,
-        metadata: Some(Metadata { user: session.user, label: session.label }),
-        // An id in its grace period has the rest of that as its lifetime.
-        ttl: session.successor.is_none().then_some(session.ttl),
-        destroyed: None,
+/// Returns what an operation requires and changes, apart from the data.
+fn requirements(kind: &Kind) -> Write {
+    match kind {
+        Kind::Replace(write) | Kind::Patch(write) | Kind::Touch(write) => write.clone(),
+        Kind::Rotate { write, .. } => write.clone(),
+        Kind::Lock { renewed, ttl } => Write {
+            lock: renewed.map_or(LockHeader::Absent, LockHeader::Lock),
+            ttl: *ttl,
+            ..Write::PLAIN
+        },
+        Kind::Unlock { token } => Write { lock: LockHeader::Unlock(*token), ..Write::PLAIN },
+        _ => Write::PLAIN,
     }
 }
 
-/// Whether a response agrees with what the model expects. Both may be silent about something.
-fn agree(seen: &Seen, expected: &Seen, version: Option<Origin>, etags: &ETags) -> bool {
-    let version = expected.data.as_ref().and_then(|data| data.last().copied()).or(version);
-    both(&seen.data, &expected.data, |seen, expected| seen == expected)
-        && both(&seen.metadata, &expected.metadata, |seen, expected| seen == expected)
-        && both(&seen.destroyed, &expected.destroyed, |seen, expected| seen == expected)
-        // Lifetimes are whole seconds, and another request may have slid the expiry a little later.
-        && both(&seen.ttl, &expected.ttl, |left, ttl| {
-            (ttl.saturating_sub(SLACK)..=ttl + 1).contains(left)
-        })
-        && both(&seen.etag, &version, |tag, version| etags.is_of(tag, *version))
+/// Returns why the lock refuses an operation, if it does.
+fn lock_refusal(kind: &Kind, header: LockHeader, held: Option<Origin>) -> Vec<&'static str> {
+    let is_unlock = matches!(kind, Kind::Unlock { .. });
+    match (header, held) {
+        (LockHeader::Absent, _) if matches!(kind, Kind::Touch(_)) => vec![],
+        (LockHeader::Absent, held) => held.map(|_| LOCKED).into_iter().collect(),
+        (LockHeader::Lock(token) | LockHeader::Unlock(token), Some(held)) if token == held => {
+            vec![]
+        }
+        (_, Some(_)) if is_unlock => vec![NOT_LOCK_HOLDER],
+        (_, Some(_)) => vec![LOCKED],
+        (_, None) if is_unlock => vec![],
+        (_, None) => vec![NOT_LOCK_HOLDER],
+    }
+}
+
+/// Returns what the response to a change shows. A repeated attempt shows what the request does not name
+/// as it is by then: the lifetime, and the session under a lock. While nobody knows the token of a new
+/// lock, nobody changes the data.
+fn seen_after(operation: &Operation, changed: &Session) -> Seen {
+    let mut seen = changed.seen();
+    if operation.may_be_repeated {
+        if requirements(&operation.kind).ttl.is_none() {
+            seen.ttl = None;
+        }
+        if let Kind::Lock { renewed, .. } = operation.kind {
+            seen.metadata = None;
+            seen.data = seen.data.filter(|_| renewed.is_none());
+        }
+    }
+    seen
+}
+
+/// Notes that an attempt was applied, for [`is_remembered`].
+fn remember(state: &mut State, operation: &Operation) {
+    let id = match operation.kind {
+        Kind::Rotate { new, .. } => new,
+        _ => operation.id,
+    };
+    let is_retried = operation.is_retried() && operation.outcome != Outcome::Unknown;
+    if is_retried && let Some(session) = state.sessions.get_mut(&id) {
+        session.remembered.push(operation.origin);
+    }
+}
+
+/// Whether a retry finds that an earlier attempt was applied. The proxy lets no more than three other
+/// writes pass meanwhile, so that only a session that is gone has forgotten it.
+fn is_remembered(state: &State, operation: &Operation) -> bool {
+    let session = match operation.kind {
+        Kind::Rotate { new, .. } => state.current(new),
+        _ => state.sessions.get(&operation.id),
+    };
+    session.is_some_and(|session| session.remembered.contains(&operation.origin))
+}
+
+/// Returns the session with this id if the list shows it.
+fn listed<'a>(state: &'a State, operation: &Operation, id: Id) -> Option<&'a Session> {
+    let Kind::List { user, .. } = operation.kind else { return None };
+    state.current(id).filter(|session| session.user == Some(user))
+}
+
+/// Whether the entry of a list shows this session.
+fn shows(entry: &Entry, session: &Session, operation: &Operation, id: Id) -> bool {
+    let sends_id = matches!(operation.kind, Kind::List { sends_id: true, .. });
+    let is_own = id == operation.id || session.predecessor == Some(operation.id);
+    entry.ttl == session.ttl
+        && entry.label == session.label
+        && entry.is_current == (sends_id && is_own)
+}
+
+/// Whether `DELETE /sessions` destroys this session. It keeps the session of the id that it names, also
+/// after a rotation of that id.
+fn is_to_revoke(id: Id, session: &Session, operation: &Operation) -> bool {
+    let Kind::RevokeAll { user, keeps_id } = operation.kind else { return false };
+    let is_kept = id == operation.id || session.predecessor == Some(operation.id);
+    session.user == Some(user) && !(keeps_id && is_kept)
+}
+
+/// Returns the state after `DELETE /sessions` has destroyed the session with this id.
+fn revoked(state: &State, operation: &Operation, id: Id) -> Option<State> {
+    let session = state.sessions.get(&id)?;
+    if !is_to_revoke(id, session, operation) {
+        return None;
+    }
+    let mut after = state.with(id, None);
+    // An id in its grace period is destroyed too, but is not a session.
+    if session.successor.is_none() && !operation.may_be_repeated {
+        *after.destroyed.entry(operation.origin).or_default() += 1;
+    }
+    Some(after)
 }
 
 fn both<S, E>(seen: &Option<S>, expected: &Option<E>, agree: impl Fn(&S, &E) -> bool) -> bool {

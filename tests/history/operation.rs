@@ -1,56 +1,83 @@
-//! Operations of a history: what a client asked for, and what it was told.
+//! Operations of a history: what a client asked for, and what it learned.
 
-use std::collections::HashMap;
-
-/// Number of an id in the history. Every rotation has one for its new id, known or not.
+/// A session id, by its number in the history. Every rotation and every `POST` has one for its new id,
+/// whether the history learns that id or not.
 pub(crate) type Id = usize;
-/// Number of the operation that made a version of the data, took a lock or set a label.
+/// Number of an operation. It also names what the operation makes: data, a label, a lock.
 pub(crate) type Origin = usize;
 
-/// What an operation does to the session's attributes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Attributes {
-    pub(crate) ttl: Option<u64>,
-    pub(crate) user: Option<Option<u8>>,
-    pub(crate) has_label: bool,
-}
+/// Moment after which nothing happens: the response of an operation that has none.
+pub(crate) const NEVER: u64 = u64::MAX;
 
-/// What an operation says of the lock. A token is known by the operation that took the lock.
+/// Change of an optional attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lock {
-    None,
-    Held(Origin),
-    Released(Origin),
+pub(crate) enum Change<T> {
+    Keep,
+    Set(T),
+    Remove,
 }
 
-#[derive(Debug, Clone)]
+impl<T> Change<T> {
+    pub(crate) fn apply(self, current: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => current,
+            Self::Set(new) => Some(new),
+            Self::Remove => None,
+        }
+    }
+}
+
+/// Lock header of a request, with the operation that took the lock whose token it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockHeader {
+    Absent,
+    /// `Session-Lock`
+    Lock(Origin),
+    /// `Session-Unlock`
+    Unlock(Origin),
+}
+
+/// What a write requires of the session and changes in it, apart from its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Write {
+    pub(crate) if_match: Option<String>,
+    pub(crate) lock: LockHeader,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) user: Change<u8>,
+    pub(crate) label: Change<Origin>,
+}
+
+impl Write {
+    /// A write that requires and changes nothing.
+    pub(crate) const PLAIN: Self = Self {
+        if_match: None,
+        lock: LockHeader::Absent,
+        ttl: None,
+        user: Change::Keep,
+        label: Change::Keep,
+    };
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Create,
+    /// `POST /session`
+    Post(Write),
+    /// `PUT /session` with `If-None-Match: *`
+    Create(Write),
     Read,
     Head,
-    Replace {
-        if_match: Option<String>,
-        lock: Lock,
-        attributes: Attributes,
-    },
-    Patch {
-        if_match: Option<String>,
-        lock: Lock,
-        attributes: Attributes,
-    },
-    Touch {
-        lock: Lock,
-        attributes: Attributes,
-    },
+    Replace(Write),
+    Patch(Write),
+    Touch(Write),
     Rotate {
         new: Id,
-        data: bool,
-        grace: bool,
-        if_match: Option<String>,
-        lock: Lock,
-        attributes: Attributes,
+        /// Whether the request has a body, which replaces the data.
+        has_data: bool,
+        has_grace: bool,
+        write: Write,
     },
     Lock {
+        /// The lock whose lease the request renews.
         renewed: Option<Origin>,
         ttl: Option<u64>,
     },
@@ -60,121 +87,113 @@ pub(crate) enum Kind {
     Destroy {
         if_match: Option<String>,
     },
+    /// `GET /sessions`. The operation's id is the one that the request sends, if it sends one.
+    List {
+        user: u8,
+        sends_id: bool,
+    },
+    /// `DELETE /sessions`. The operation's id is the one to keep, if there is one.
+    RevokeAll {
+        user: u8,
+        keeps_id: bool,
+    },
+    /// `DELETE /sessions/{handle}`
     Revoke {
         user: u8,
     },
-    RevokeAll {
-        user: u8,
-    },
 }
 
-/// What a response says of the session. Headers and data that it does not have are `None`.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What a response shows. Parts that it does not have are `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Operations that made the members of the data, in order. The last one made its version.
+    /// Operations that made the members of the data, in order. The last one made this version of it.
     pub(crate) data: Option<Vec<Origin>>,
     pub(crate) etag: Option<String>,
-    /// All metadata, if the response has it.
-    pub(crate) metadata: Option<Metadata>,
+    /// Seconds left.
     pub(crate) ttl: Option<u64>,
+    /// Owner and label, of a response that shows the session's metadata.
+    pub(crate) metadata: Option<Metadata>,
     pub(crate) destroyed: Option<u64>,
+    pub(crate) listed: Option<Vec<Entry>>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) user: Option<u8>,
     pub(crate) label: Option<Origin>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// An entry of the list of a user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) handle: String,
+    /// The id with this handle. `None` if the history never learned that id.
+    pub(crate) id: Option<Id>,
+    pub(crate) ttl: u64,
+    pub(crate) label: Option<Origin>,
+    pub(crate) is_current: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// `503`: it may take effect at any later time, or never.
+    /// No response, or `503`: the operation takes effect at some later time, or never.
     Unknown,
     Success(Seen),
-    /// The status and the problem, and the current data if the request preferred that.
+    /// Status and problem. It may show the current session instead of the problem.
     Refused(String, Seen),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Operation {
-    /// Number of the operation, which its data and its label contain.
     pub(crate) origin: Origin,
     pub(crate) client: usize,
-    /// Whether attempts may have been repeated without the client's doing. The response of such an attempt
-    /// shows the attributes as they are by then, and cannot tell who destroyed a session.
-    pub(crate) may_be_repeated: bool,
     pub(crate) id: Id,
     pub(crate) kind: Kind,
-    /// Moments on a clock that all clients share.
-    pub(crate) invoked: u64,
+    /// Whether an attempt of it may have been repeated after its response was lost. A repeated attempt
+    /// responds as far as the item still shows what the first one did.
+    pub(crate) may_be_repeated: bool,
+    /// When the client sent the request, and when it sent it again, on the clock of the history.
+    pub(crate) sent: Vec<u64>,
+    /// When the last response arrived, or [`NEVER`].
     pub(crate) returned: u64,
     pub(crate) outcome: Outcome,
 }
 
 impl Operation {
-    pub(crate) fn is_pending(&self) -> bool {
-        self.outcome == Outcome::Unknown
+    pub(crate) fn invoked(&self) -> u64 {
+        self.sent[0]
     }
 
-    /// Whether the response may show data that was written after the operation took effect. Only a renewal
-    /// of a lock must show data, and others who have the token may write in between.
-    pub(crate) fn may_show_later_data(&self) -> bool {
-        self.may_be_repeated && matches!(self.kind, Kind::Lock { renewed: Some(_), .. })
+    pub(crate) fn is_retried(&self) -> bool {
+        self.sent.len() > 1
     }
 
-    fn makes_data(&self) -> bool {
+    /// Whether the operation makes a new version of the data if it is applied.
+    pub(crate) fn makes_data(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Create
-                | Kind::Replace { .. }
-                | Kind::Patch { .. }
-                | Kind::Rotate { data: true, .. }
+            Kind::Post(_)
+                | Kind::Create(_)
+                | Kind::Replace(_)
+                | Kind::Patch(_)
+                | Kind::Rotate { has_data: true, .. }
         )
     }
-}
 
-/// The entity tag of each version of the data, as far as any response shows it.
-#[derive(Debug, Default)]
-pub(crate) struct ETags(HashMap<Origin, String>);
-
-impl ETags {
-    /// Collects the tags.
-    ///
-    /// # Errors
-    /// Two responses contradict each other: a version has two tags, or two versions have one.
-    pub(crate) fn collect(operations: &[Operation]) -> Result<Self, String> {
-        let mut tags = HashMap::new();
-        let mut add = |version: Origin, tag: &String| {
-            let known: &String = tags.entry(version).or_insert_with(|| tag.clone());
-            if known == tag {
-                Ok(())
-            } else {
-                Err(format!("version {version} has two entity tags"))
-            }
-        };
-        for operation in operations {
-            let (Outcome::Success(seen) | Outcome::Refused(_, seen)) = &operation.outcome else {
-                continue;
-            };
-            let Some(tag) = &seen.etag else { continue };
-            if let Some(version) = seen.data.as_ref().and_then(|data| data.last()) {
-                add(*version, tag)?;
-            } else if operation.makes_data() {
-                add(operation.origin, tag)?;
-            }
+    /// Returns what the response shows.
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        match &self.outcome {
+            Outcome::Success(seen) | Outcome::Refused(_, seen) => Some(seen),
+            Outcome::Unknown => None,
         }
-        let distinct: std::collections::HashSet<_> = tags.values().collect();
-        if distinct.len() < tags.len() {
-            return Err("two versions of the data have the same entity tag".into());
-        }
-        Ok(Self(tags))
     }
 
-    /// Whether the tag may be that of this version.
-    pub(crate) fn is_of(&self, tag: &str, version: Origin) -> bool {
-        match self.0.get(&version) {
-            Some(known) => known == tag,
-            None => !self.0.values().any(|known| known == tag),
-        }
+    /// Returns the entries of a list.
+    pub(crate) fn listed_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        let listed = match &mut self.outcome {
+            Outcome::Success(seen) => seen.listed.as_mut(),
+            Outcome::Refused(..) | Outcome::Unknown => None,
+        };
+        listed.into_iter().flatten()
     }
 }

@@ -1,173 +1,104 @@
-//! A proxy in front of DynamoDB that injects faults at random, within what the contract promises to
-//! survive.
+//! A proxy between the functions of each client and DynamoDB, which injects faults at random within what
+//! the contract promises to survive.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::calls::{Call, Ledger};
+use crate::faults::{self, Mode};
 use crate::harness::engine;
 use crate::harness::{TARGET, read_request};
 
-/// A kind of faults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Mode {
-    None,
-    /// The call or its response takes a few milliseconds longer.
-    Delay,
-    /// The connection ends before the call arrives.
-    Drop,
-    /// The connection ends after the call was applied.
-    LoseResponse,
-    /// The connection ends, and the call arrives later.
-    DeliverLate,
-    /// The call arrives a second time, later.
-    DeliverTwice,
-    Throttle,
-    Conflict,
-    /// Status 500, of a call that may have been applied.
-    Fail,
-    /// The response comes after the client stopped waiting.
-    Slow,
-    /// All of them.
-    Mixed,
-}
+/// Time after which a response comes too late for the function. See [`crate::harness::Timeouts::Short`].
+const SLOW: Duration = Duration::from_millis(200);
 
-impl Mode {
-    pub(crate) const ALL: [Self; 11] = [
-        Self::None,
-        Self::Delay,
-        Self::Drop,
-        Self::LoseResponse,
-        Self::DeliverLate,
-        Self::DeliverTwice,
-        Self::Throttle,
-        Self::Conflict,
-        Self::Fail,
-        Self::Slow,
-        Self::Mixed,
-    ];
-}
-
-/// Number of writes to an item after which a call is not delivered late any more. The item recognizes an
-/// attempt if at most three other writes came after the one that was applied ("Retries" in the contract).
-const LATE_WRITES: u64 = 3;
-
-/// Fault for one call in this many.
-const RARITY: u32 = 4;
-
-struct Shared {
+/// The network of a history.
+pub(crate) struct Network {
     mode: Mode,
     random: Mutex<Rng>,
-    /// While it is locked, no other call reaches the engine, so that writes are counted right.
-    writes: tokio::sync::Mutex<Writes>,
+    /// While it is locked, no other write reaches DynamoDB, so that writes are counted right.
+    ledger: tokio::sync::Mutex<Ledger>,
 }
 
-/// Writes that were applied.
-#[derive(Default)]
-struct Writes {
-    /// Number of writes to each item.
-    counts: HashMap<String, u64>,
-    /// For each write id, the number of writes to its item up to it.
-    applied: HashMap<String, u64>,
-}
+type Reply = (u16, String);
 
-impl Writes {
-    fn count(&self, call: &Call) -> u64 {
-        call.keys().iter().filter_map(|key| self.counts.get(key)).sum()
+impl Network {
+    pub(crate) fn new(mode: Mode, random: Rng) -> Arc<Self> {
+        let ledger = tokio::sync::Mutex::default();
+        Arc::new(Self { mode, random: Mutex::new(random), ledger })
     }
 
-    /// Whether the item may have forgotten that the call was applied.
-    fn is_forgotten(&self, call: &Call) -> bool {
-        let applied = call.write_id().and_then(|id| self.applied.get(id));
-        applied.is_some_and(|applied| self.count(call) - applied > LATE_WRITES)
+    /// Starts the proxy of a client and returns its endpoint.
+    pub(crate) async fn endpoint(self: &Arc<Self>, client: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let network = self.clone();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(serve(connection, network.clone(), client));
+            }
+        });
+        endpoint
     }
 
-    fn add(&mut self, call: &Call) {
-        for key in call.keys() {
-            *self.counts.entry(key).or_default() += 1;
+    /// Notes that a client starts an operation, and may retry its writes until [`Self::end`].
+    pub(crate) async fn begin(&self, client: usize, operation: u64) {
+        self.ledger.lock().await.begin(client, operation);
+    }
+
+    pub(crate) async fn end(&self, client: usize) {
+        self.ledger.lock().await.end(client);
+    }
+
+    fn fault(&self, call: &Call) -> (Mode, Duration) {
+        let mut random = self.random.lock().unwrap();
+        (self.mode.choose(&mut random).of(call), faults::delay(&mut random))
+    }
+
+    /// Forwards a call, once no retry would leave the contract because of it. Returns `None` for a late
+    /// call that would leave the contract itself.
+    async fn forward(&self, call: &Call, client: usize, mut is_late: bool) -> Option<Reply> {
+        if !call.is_write() {
+            return Some(send(call).await);
         }
-        let count = self.count(call);
-        if let Some(id) = call.write_id() {
-            self.applied.insert(id.to_owned(), count);
+        loop {
+            let mut ledger = self.ledger.lock().await;
+            if ledger.must_wait(call, client) {
+                drop(ledger);
+                is_late = true;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                continue;
+            }
+            if is_late && ledger.is_forgotten(call) {
+                return None;
+            }
+            let reply = send(call).await;
+            if reply.0 == 200 {
+                ledger.add(call, client);
+            }
+            return Some(reply);
         }
     }
-}
 
-/// Starts a proxy and returns its endpoint. The same seed injects the same faults, in the order in which
-/// the calls arrive.
-pub(crate) async fn start(mode: Mode, seed: u64) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let shared = Arc::new(Shared {
-        mode,
-        random: Mutex::new(Rng::with_seed(seed)),
-        writes: tokio::sync::Mutex::default(),
-    });
-    tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            tokio::spawn(serve(connection, shared.clone()));
-        }
-    });
-    endpoint
+    async fn deliver_late(self: Arc<Self>, call: Call, client: usize, delay: Duration) {
+        tokio::time::sleep(delay).await;
+        self.forward(&call, client, true).await;
+    }
 }
 
 /// Serves one connection until a fault or the client closes it.
-async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
+async fn serve(connection: TcpStream, network: Arc<Network>, client: usize) -> Option<()> {
     let mut connection = BufReader::new(connection);
     loop {
         let (head, body) = read_request(&mut connection).await?;
         let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
         let call = Call { operation, parameters: serde_json::from_slice(&body).ok()? };
-        if shared.writes.lock().await.is_forgotten(&call) {
-            return None;
-        }
-        let (fault, delay) = shared.fault(&call);
-        let (status, body) = match fault {
-            Mode::Delay => {
-                tokio::time::sleep(delay).await;
-                let response = shared.forward(&call).await;
-                tokio::time::sleep(delay).await;
-                response
-            }
-            Mode::Drop => return None,
-            Mode::LoseResponse => {
-                shared.forward(&call).await;
-                return None;
-            }
-            Mode::DeliverLate => {
-                tokio::spawn(shared.clone().deliver_late(call, delay));
-                return None;
-            }
-            // A call that was refused may be accepted later. Nobody can recognize that.
-            Mode::DeliverTwice => {
-                let response = shared.forward(&call).await;
-                if response.0 == 200 {
-                    tokio::spawn(shared.clone().deliver_late(call, delay));
-                }
-                response
-            }
-            Mode::Throttle => error(400, "ProvisionedThroughputExceededException"),
-            Mode::Conflict if call.operation == "TransactWriteItems" => canceled_by_conflict(),
-            Mode::Conflict => error(400, "TransactionConflictException"),
-            Mode::Fail => {
-                if delay.as_millis() % 2 == 0 {
-                    shared.forward(&call).await;
-                }
-                error(500, "InternalServerError")
-            }
-            // A transaction has longer time limits, which would only make the history slow.
-            Mode::Slow if call.operation != "TransactWriteItems" => {
-                let response = shared.forward(&call).await;
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                response
-            }
-            _ => shared.forward(&call).await,
-        };
+        let (status, body) = reply(&network, call, client).await?;
         let head = format!(
             "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -176,98 +107,70 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
     }
 }
 
-fn error(status: u16, code: &str) -> (u16, String) {
-    let r#type = format!("com.amazonaws.dynamodb.v20120810#{code}");
-    (status, json!({ "__type": r#type, "message": "injected" }).to_string())
+/// Returns the reply to a call. `None` ends the connection.
+async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Reply> {
+    let (fault, delay) = network.fault(&call);
+    let forward = || network.forward(&call, client, false);
+    match fault {
+        Mode::Delay => {
+            tokio::time::sleep(delay).await;
+            let reply = forward().await;
+            tokio::time::sleep(delay).await;
+            reply
+        }
+        Mode::Drop => None,
+        Mode::LoseResponse => {
+            forward().await;
+            None
+        }
+        Mode::DeliverLate => {
+            tokio::spawn(network.clone().deliver_late(call, client, delay));
+            None
+        }
+        Mode::DeliverTwice => {
+            let reply = forward().await?;
+            // What was refused may be accepted later, and nobody can recognize that.
+            if reply.0 == 200 {
+                tokio::spawn(network.clone().deliver_late(call, client, delay));
+            }
+            Some(reply)
+        }
+        Mode::Throttle => Some(error(400, "ProvisionedThroughputExceededException")),
+        Mode::Conflict if call.is_transaction() => Some(canceled_by_conflict()),
+        Mode::Conflict => Some(error(400, "TransactionConflictException")),
+        Mode::Fail => {
+            if delay.as_millis().is_multiple_of(2) {
+                forward().await;
+            }
+            Some(error(500, "InternalServerError"))
+        }
+        Mode::Slow => {
+            let reply = forward().await;
+            tokio::time::sleep(SLOW).await;
+            reply
+        }
+        // The client injects the last two.
+        Mode::None | Mode::Mixed | Mode::LoseReply | Mode::SendTwice => forward().await,
+    }
 }
 
-fn canceled_by_conflict() -> (u16, String) {
+async fn send(call: &Call) -> Reply {
+    match engine::call(call.operation.clone(), call.parameters.clone()).await {
+        Ok(body) => (200, body.to_string()),
+        Err(body) => (400, body),
+    }
+}
+
+fn error(status: u16, code: &str) -> Reply {
+    let code = format!("com.amazonaws.dynamodb.v20120810#{code}");
+    (status, json!({ "__type": code, "message": "injected" }).to_string())
+}
+
+fn canceled_by_conflict() -> Reply {
     let body = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "injected",
         "CancellationReasons": [{ "Code": "TransactionConflict" }, { "Code": "None" }],
     });
     (400, body.to_string())
-}
-
-struct Call {
-    operation: String,
-    parameters: Value,
-}
-
-impl Call {
-    /// The write id of an update.
-    fn write_id(&self) -> Option<&str> {
-        self.parameters["ExpressionAttributeValues"][":own"]["S"].as_str()
-    }
-
-    fn is_write(&self) -> bool {
-        !matches!(self.operation.as_str(), "GetItem" | "Query")
-    }
-
-    /// Keys of the items that the call writes.
-    fn keys(&self) -> Vec<String> {
-        let writes = match self.parameters["TransactItems"].as_array() {
-            Some(items) => {
-                items.iter().flat_map(|item| item.as_object().unwrap().values()).collect()
-            }
-            None => vec![&self.parameters],
-        };
-        let key = |write: &Value| {
-            let key = if write["Key"].is_object() { &write["Key"] } else { &write["Item"] };
-            key["id"]["S"].as_str().unwrap_or_default().to_owned()
-        };
-        writes.into_iter().map(key).collect()
-    }
-}
-
-impl Shared {
-    /// Chooses the fault of a call, and a duration for it.
-    fn fault(&self, call: &Call) -> (Mode, Duration) {
-        let mut random = self.random.lock().unwrap();
-        let delay = Duration::from_millis(random.u64(1..30));
-        if random.u32(0..RARITY) > 0 {
-            return (Mode::None, delay);
-        }
-        let mode = match self.mode {
-            Mode::Mixed => Mode::ALL[random.usize(0..Mode::ALL.len() - 1)],
-            mode => mode,
-        };
-        match mode {
-            // A creation that arrives after the session was destroyed creates it again: the known limit of
-            // the contract.
-            Mode::DeliverLate | Mode::DeliverTwice if call.operation == "PutItem" => {
-                (Mode::LoseResponse, delay)
-            }
-            Mode::DeliverLate | Mode::DeliverTwice | Mode::Conflict if !call.is_write() => {
-                (Mode::None, delay)
-            }
-            mode => (mode, delay),
-        }
-    }
-
-    async fn forward(&self, call: &Call) -> (u16, String) {
-        let mut writes = self.writes.lock().await;
-        send(call, &mut writes).await
-    }
-
-    async fn deliver_late(self: Arc<Self>, call: Call, delay: Duration) {
-        let before = self.writes.lock().await.count(&call);
-        tokio::time::sleep(delay).await;
-        let mut writes = self.writes.lock().await;
-        if writes.count(&call) - before <= LATE_WRITES {
-            send(&call, &mut writes).await;
-        }
-    }
-}
-
-async fn send(call: &Call, writes: &mut Writes) -> (u16, String) {
-    let sent = engine::call(call.operation.clone(), call.parameters.clone()).await;
-    if call.is_write() && sent.is_ok() {
-        writes.add(call);
-    }
-    match sent {
-        Ok(body) => (200, body.to_string()),
-        Err(body) => (400, body),
-    }
 }

@@ -1,0 +1,113 @@
+//! What the clients of a history share: what they know, and what they record.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::harness::{handle, new_id};
+use crate::operation::{Id, Operation, Origin};
+use crate::report::History;
+
+/// An id of the history.
+struct KnownId {
+    text: Option<String>,
+    /// Whether clients use it. They do not know of a rotation before its response.
+    is_usable: bool,
+}
+
+pub(crate) struct Board {
+    /// Distinguishes the history's users from those of other histories.
+    tag: String,
+    clock: AtomicU64,
+    origins: AtomicUsize,
+    ids: Mutex<Vec<KnownId>>,
+    /// Entity tags of responses, oldest first.
+    pub(crate) etags: Mutex<Vec<String>>,
+    /// Tokens of locks, with the operations that took them.
+    pub(crate) tokens: Mutex<Vec<(Origin, String)>>,
+    operations: Mutex<Vec<Operation>>,
+}
+
+impl Board {
+    /// Returns a board that knows the first id.
+    pub(crate) fn new() -> Self {
+        let first = new_id();
+        Self {
+            tag: first[..8].to_owned(),
+            clock: AtomicU64::new(0),
+            origins: AtomicUsize::new(0),
+            ids: Mutex::new(vec![KnownId { text: Some(first), is_usable: true }]),
+            etags: Mutex::default(),
+            tokens: Mutex::default(),
+            operations: Mutex::default(),
+        }
+    }
+
+    /// Returns the next moment of the clock that all clients share.
+    pub(crate) fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Returns the number of the next operation.
+    pub(crate) fn next_origin(&self) -> Origin {
+        self.origins.fetch_add(1, Ordering::SeqCst)
+    }
+
+    pub(crate) fn user(&self, user: u8) -> String {
+        format!("{}-{user}", self.tag)
+    }
+
+    /// Reads the value of `Session-User`.
+    pub(crate) fn parse_user(&self, text: &str) -> u8 {
+        text[self.tag.len() + 1..].parse().unwrap()
+    }
+
+    pub(crate) fn token(&self, lock: Origin) -> String {
+        let tokens = self.tokens.lock().unwrap();
+        tokens.iter().find(|(origin, _)| *origin == lock).unwrap().1.clone()
+    }
+
+    /// Adds an id, and returns its number.
+    pub(crate) fn add_id(&self, text: Option<String>) -> Id {
+        let mut ids = self.ids.lock().unwrap();
+        ids.push(KnownId { text, is_usable: false });
+        ids.len() - 1
+    }
+
+    /// Sets the text of an id.
+    pub(crate) fn learn_id(&self, id: Id, text: &str) {
+        self.ids.lock().unwrap()[id].text = Some(text.to_owned());
+    }
+
+    /// Lets clients use the id, if its text is known.
+    pub(crate) fn publish_id(&self, id: Id) {
+        let known = &mut self.ids.lock().unwrap()[id];
+        known.is_usable = known.text.is_some();
+    }
+
+    pub(crate) fn id(&self, id: Id) -> String {
+        self.ids.lock().unwrap()[id].text.clone().unwrap()
+    }
+
+    pub(crate) fn usable_ids(&self) -> Vec<Id> {
+        let ids = self.ids.lock().unwrap();
+        (0..ids.len()).filter(|id| ids[*id].is_usable).collect()
+    }
+
+    pub(crate) fn record(&self, operation: Operation) {
+        self.operations.lock().unwrap().push(operation);
+    }
+
+    /// Returns the history, with the operations in the order of their invocations.
+    pub(crate) fn into_history(self) -> History {
+        let ids = self.ids.into_inner().unwrap();
+        let handles: Vec<_> = ids.iter().map(|id| id.text.as_deref().map(handle)).collect();
+        let mut operations = self.operations.into_inner().unwrap();
+        operations.sort_by_key(Operation::invoked);
+        for operation in &mut operations {
+            for entry in operation.listed_mut() {
+                entry.id = handles.iter().position(|handle| *handle == Some(entry.handle.clone()));
+            }
+        }
+        History { operations, is_known: handles.iter().map(Option::is_some).collect() }
+    }
+}

@@ -1,0 +1,202 @@
+//! Random operations.
+
+use fastrand::Rng;
+
+use crate::board::Board;
+use crate::operation::{Change, Id, Kind, LockHeader, Origin, Write};
+
+/// Idle lifetimes, so far apart that a response shows which one it is.
+const LIFETIMES: [u64; 3] = [600, 3_600, 20_000];
+
+/// What most operations of a history are about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Profile {
+    /// Everything.
+    Mixed,
+    /// Sessions that end and are created again.
+    Creations,
+    Rotations,
+    Locks,
+    /// The sessions of a user.
+    Users,
+}
+
+/// Kinds of operations, with their weight in each profile.
+const WEIGHTS: [(Choice, [u32; 5]); 14] = [
+    (Choice::Read, [6, 6, 4, 3, 3]),
+    (Choice::Head, [2, 1, 1, 1, 1]),
+    (Choice::Replace, [6, 4, 3, 4, 2]),
+    (Choice::Patch, [5, 3, 3, 3, 1]),
+    (Choice::Touch, [5, 2, 4, 3, 2]),
+    (Choice::Rotate, [5, 2, 8, 2, 4]),
+    (Choice::Lock, [3, 1, 2, 6, 1]),
+    (Choice::Unlock, [2, 1, 1, 4, 1]),
+    (Choice::Post, [1, 1, 0, 0, 1]),
+    (Choice::Create, [1, 6, 1, 0, 2]),
+    (Choice::Destroy, [2, 5, 1, 0, 1]),
+    (Choice::List, [1, 1, 1, 0, 4]),
+    (Choice::RevokeAll, [1, 1, 0, 0, 3]),
+    (Choice::Revoke, [1, 1, 1, 0, 3]),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    Read,
+    Head,
+    Replace,
+    Patch,
+    Touch,
+    Rotate,
+    Lock,
+    Unlock,
+    Post,
+    Create,
+    Destroy,
+    List,
+    RevokeAll,
+    Revoke,
+}
+
+impl Profile {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Mixed, Self::Creations, Self::Rotations, Self::Locks, Self::Users];
+
+    fn choose(self, random: &mut Rng) -> Choice {
+        let weight = |(_, weights): &(Choice, [u32; 5])| weights[self as usize];
+        let mut left = random.u32(0..WEIGHTS.iter().map(weight).sum());
+        for row in &WEIGHTS {
+            match left.checked_sub(weight(row)) {
+                Some(rest) => left = rest,
+                None => return row.0,
+            }
+        }
+        Choice::Read
+    }
+}
+
+/// Chooses operations for a client from what the history knows so far.
+pub(crate) struct Generator<'a> {
+    pub(crate) board: &'a Board,
+    pub(crate) random: &'a mut Rng,
+    pub(crate) profile: Profile,
+}
+
+impl Generator<'_> {
+    /// Chooses the operation that starts a history.
+    pub(crate) fn first(&mut self, origin: Origin) -> Kind {
+        Kind::Create(Write { if_match: None, lock: LockHeader::Absent, ..self.write(origin) })
+    }
+
+    /// Chooses an operation and its id.
+    pub(crate) fn next(&mut self, origin: Origin) -> (Id, Kind) {
+        let id = self.id();
+        match self.profile.choose(self.random) {
+            Choice::Post => (self.board.add_id(None), self.first(origin).into_post()),
+            Choice::Create => (id, self.first(origin)),
+            choice => (id, self.kind(choice, origin)),
+        }
+    }
+
+    fn kind(&mut self, choice: Choice, origin: Origin) -> Kind {
+        match choice {
+            Choice::Head => Kind::Head,
+            Choice::Replace => Kind::Replace(self.write(origin)),
+            Choice::Patch => Kind::Patch(self.write(origin)),
+            Choice::Touch => Kind::Touch(self.touch(origin)),
+            Choice::Rotate => Kind::Rotate {
+                new: self.board.add_id(None),
+                has_data: self.random.bool(),
+                has_grace: self.random.bool(),
+                write: self.write(origin),
+            },
+            Choice::Lock => {
+                Kind::Lock { renewed: self.token().filter(|_| self.random.bool()), ttl: self.ttl() }
+            }
+            Choice::Unlock => match self.token() {
+                Some(token) => Kind::Unlock { token },
+                None => Kind::Lock { renewed: None, ttl: None },
+            },
+            Choice::Destroy => Kind::Destroy { if_match: self.if_match() },
+            Choice::List => Kind::List { user: self.user(), sends_id: self.random.bool() },
+            Choice::RevokeAll => {
+                Kind::RevokeAll { user: self.user(), keeps_id: self.random.bool() }
+            }
+            Choice::Revoke => Kind::Revoke { user: self.user() },
+            Choice::Read | Choice::Post | Choice::Create => Kind::Read,
+        }
+    }
+
+    /// Chooses one of the ids that clients know, most often the newest.
+    fn id(&mut self) -> Id {
+        let ids = self.board.usable_ids();
+        match self.random.u32(0..3) {
+            0 => ids[self.random.usize(0..ids.len())],
+            _ => ids[ids.len() - 1],
+        }
+    }
+
+    fn write(&mut self, origin: Origin) -> Write {
+        let lock = match (self.token(), self.random.u32(0..4)) {
+            (Some(token), 0 | 1) => LockHeader::Lock(token),
+            (Some(token), 2) => LockHeader::Unlock(token),
+            _ => LockHeader::Absent,
+        };
+        Write { if_match: self.if_match(), lock, ..self.attributes(origin) }
+    }
+
+    fn touch(&mut self, origin: Origin) -> Write {
+        let lock = match self.token() {
+            Some(token) if self.random.bool() => LockHeader::Unlock(token),
+            _ => LockHeader::Absent,
+        };
+        Write { lock, ..self.attributes(origin) }
+    }
+
+    fn attributes(&mut self, origin: Origin) -> Write {
+        let user = match self.random.u32(0..6) {
+            0 => Change::Remove,
+            1 | 2 => Change::Set(self.user()),
+            _ => Change::Keep,
+        };
+        let label = match self.random.u32(0..8) {
+            0 => Change::Remove,
+            1 | 2 => Change::Set(origin),
+            _ => Change::Keep,
+        };
+        Write { ttl: self.ttl(), user, label, ..Write::PLAIN }
+    }
+
+    fn ttl(&mut self) -> Option<u64> {
+        (self.random.u32(0..3) == 0).then(|| LIFETIMES[self.random.usize(0..LIFETIMES.len())])
+    }
+
+    fn user(&mut self) -> u8 {
+        self.random.u8(0..2)
+    }
+
+    /// Chooses a tag that some response had, most often the newest.
+    fn if_match(&mut self) -> Option<String> {
+        let etags = self.board.etags.lock().unwrap();
+        match self.random.u32(0..6) {
+            0 | 1 => etags.last().cloned(),
+            2 if !etags.is_empty() => Some(etags[self.random.usize(0..etags.len())].clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns the operation that took the lock last, as far as its token is known.
+    fn token(&mut self) -> Option<Origin> {
+        self.board.tokens.lock().unwrap().last().map(|(origin, _)| *origin)
+    }
+}
+
+impl Kind {
+    /// Returns the same creation under an id that the API chooses. It has no owner: a late attempt would
+    /// leave a session behind that nobody can reach, but that its owner has.
+    fn into_post(self) -> Self {
+        match self {
+            Self::Create(write) => Self::Post(Write { user: Change::Keep, ..write }),
+            other => other,
+        }
+    }
+}

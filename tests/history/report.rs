@@ -1,0 +1,153 @@
+//! Explanation of a history that is not linearizable.
+
+use std::fmt::Write as _;
+
+use crate::check::{Stuck, check};
+use crate::etags::ETags;
+use crate::event::{Event, Step, events};
+use crate::model::{Effect, Model};
+use crate::operation::{Id, Kind, NEVER, Operation, Outcome};
+
+/// A history: the operations in the order of their invocations, and the ids.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) operations: Vec<Operation>,
+    /// For each id, whether the history learned it.
+    pub(crate) is_known: Vec<bool>,
+}
+
+impl History {
+    /// Checks the history.
+    ///
+    /// # Errors
+    /// An explanation, with as few operations as possible, if the history is not linearizable.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        ETags::collect(&self.operations)
+            .map_err(|error| self.describe(&self.operations, &error))?;
+        if self.search(&self.operations, |_, _, _| ()).is_ok() {
+            return Ok(());
+        }
+        let operations = self.shortest();
+        let explanation = self.search(&operations, explain).err().unwrap_or_default();
+        Err(self.describe(&operations, &explanation))
+    }
+
+    /// Searches for an order of these operations, and explains where the search got stuck.
+    fn search<T>(
+        &self,
+        operations: &[Operation],
+        explain: impl Fn(&Model, &[Event], &Stuck) -> T,
+    ) -> Result<(), T> {
+        let ids =
+            |is_known| (0..self.is_known.len()).filter(move |id| self.is_known[*id] == is_known);
+        let known: Vec<Id> = ids(true).collect();
+        // The tags are those of the whole history, so that fewer operations do not know less.
+        let etags = ETags::collect(&self.operations).unwrap_or_default();
+        let model = Model { operations, unknown_ids: ids(false).collect(), etags };
+        let events = events(operations, &known, self.is_known.len());
+        check(&model, &events).map_err(|stuck| explain(&model, &events, &stuck))
+    }
+
+    /// Returns the operations up to the first response that cannot be explained, without the reads and
+    /// refusals that are not needed for that.
+    fn shortest(&self) -> Vec<Operation> {
+        let is_wrong = |operations: &[Operation]| self.search(operations, |_, _, _| ()).is_err();
+        let mut responses: Vec<_> = self.operations.iter().map(|o| o.returned).collect();
+        responses.sort_unstable();
+        let first = responses.partition_point(|end| !is_wrong(&until(&self.operations, *end)));
+        let mut operations = until(&self.operations, responses[first.min(responses.len() - 1)]);
+        let mut number = 0;
+        while number < operations.len() {
+            let mut fewer = operations.clone();
+            let removed = fewer.remove(number);
+            // An operation that was refused is of interest if its refusal is what is wrong.
+            let mut without_response = operations.clone();
+            without_response[number].outcome = Outcome::Unknown;
+            without_response[number].returned = NEVER;
+            if has_no_effect(&removed) && is_wrong(&fewer) && is_wrong(&without_response) {
+                operations = fewer;
+            } else {
+                number += 1;
+            }
+        }
+        operations
+    }
+
+    fn describe(&self, operations: &[Operation], explanation: &str) -> String {
+        let mut text = String::new();
+        let mut add = |line: String| writeln!(text, "{line}").unwrap();
+        add(format!("  {explanation}"));
+        add("  Operations, with the times of their invocation, their retries and their response:"
+            .into());
+        for operation in operations {
+            let Operation { origin, client, id, kind, sent, returned, outcome, .. } = operation;
+            let sent: Vec<_> = sent.iter().map(u64::to_string).collect();
+            let returned = if *returned == NEVER { "…".into() } else { returned.to_string() };
+            let times = format!("{}-{returned}", sent.join(","));
+            add(format!(
+                "  {times:>12}  client {client}, operation {origin:2} on id {id}: {kind:?}: {outcome:?}"
+            ));
+        }
+        let unknown: Vec<_> = (0..self.is_known.len()).filter(|id| !self.is_known[*id]).collect();
+        if !unknown.is_empty() {
+            add(format!("  Ids that no client learned: {unknown:?}"));
+        }
+        text
+    }
+}
+
+/// Returns the history until a moment: operations that have no response by then are unknown.
+fn until(operations: &[Operation], end: u64) -> Vec<Operation> {
+    let started = operations.iter().filter(|operation| operation.invoked() <= end);
+    let cut = |operation: &Operation| {
+        let mut operation = operation.clone();
+        if operation.returned > end {
+            operation.returned = NEVER;
+            operation.outcome = Outcome::Unknown;
+            operation.sent.retain(|sent| *sent <= end);
+        }
+        operation
+    };
+    started.map(cut).collect()
+}
+
+/// Whether the operation certainly changed nothing. The others still have an order without it.
+fn has_no_effect(operation: &Operation) -> bool {
+    let is_read = matches!(operation.kind, Kind::Read | Kind::Head | Kind::List { .. });
+    is_read || matches!(operation.outcome, Outcome::Refused(..)) && !operation.is_retried()
+}
+
+/// Says how far the search came, and what each operation that can be next would do.
+fn explain(model: &Model, events: &[Event], stuck: &Stuck) -> String {
+    let mut text = String::from("No order of the operations explains their responses.");
+    let name = |event: &Event| match event.step {
+        Step::Whole => event.operation.origin.to_string(),
+        step => format!("{} ({step:?})", event.operation.origin),
+    };
+    let order: Vec<_> = stuck.order.iter().map(|number| name(&events[*number])).collect();
+    write!(text, "\n  The longest order found is {}, ", order.join(", ")).unwrap();
+    write!(text, "after {} positions. It leads to:", stuck.positions).unwrap();
+    for (id, session) in &stuck.state.sessions {
+        write!(text, "\n    id {id}: {session:?}").unwrap();
+    }
+    if stuck.state.sessions.is_empty() {
+        write!(text, "\n    no session").unwrap();
+    }
+    text.push_str("\n  What could be next:");
+    let left = events.iter().enumerate().filter(|(number, _)| !stuck.order.contains(number));
+    let left: Vec<_> = left.map(|(_, event)| event).filter(|event| event.is_required()).collect();
+    let deadline = left.iter().map(|event| event.returned).min().unwrap_or_default();
+    for event in left.iter().filter(|event| event.invoked <= deadline) {
+        let effect = match (event.step, model.effect(&stuck.state, event.operation)) {
+            (Step::Whole | Step::Refusal, Effect::Applied(_, seen)) => {
+                format!("would show {seen:?}")
+            }
+            (Step::Whole | Step::Refusal, Effect::Refused(reasons)) => {
+                format!("would be refused: {}", reasons.join(" or "))
+            }
+            _ => "is not possible".to_owned(),
+        };
+        write!(text, "\n    {} {effect}", name(event)).unwrap();
+    }
+    text
+}

@@ -1,0 +1,112 @@
+//! Runs histories, many at the same time, and counts them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+
+use crate::board::Board;
+use crate::client::Client;
+use crate::faults::Mode;
+use crate::generate::Profile;
+use crate::harness::{App, Timeouts, engine};
+use crate::proxy::Network;
+use crate::report::History;
+
+/// Number of clients of a history, and of operations of each.
+const CLIENTS: usize = 4;
+const OPERATIONS: usize = 6;
+/// Number of histories that run at the same time.
+const CONCURRENCY: usize = 8;
+/// Number of histories after which the progress is reported.
+const PROGRESS: usize = 100;
+/// Limits the time of each request: `DELETE /sessions` retries until then.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// Returns what the seed decides about a history: its faults, and what its operations are about.
+fn settings(seed: u64) -> (Mode, Profile) {
+    let choose = |n: u64, count: usize| usize::try_from(n % count as u64).unwrap();
+    let modes = Mode::ALL.len();
+    let profile = choose(seed / modes as u64, Profile::ALL.len());
+    (Mode::ALL[choose(seed, modes)], Profile::ALL[profile])
+}
+
+/// Runs the history of a seed over a table.
+async fn history(seed: u64, table: &str) -> History {
+    let (mode, profile) = settings(seed);
+    let mut random = Rng::with_seed(seed);
+    let network = Network::new(mode, random.fork());
+    let board = Arc::new(Board::new());
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        let endpoint = network.endpoint(number).await;
+        // Short time limits would be a fault of their own on a busy machine.
+        let timeouts = if mode.is_slow() { Timeouts::Short } else { Timeouts::Long };
+        let app = App::connect(table, &endpoint, timeouts);
+        clients.push(Client {
+            number,
+            app: app.with_real_clock().with_time_limit(TIME_LIMIT),
+            board: board.clone(),
+            network: network.clone(),
+            mode,
+            profile,
+            random: random.fork(),
+        });
+    }
+    clients[0].start().await;
+    let clients = clients.into_iter().map(|client| tokio::spawn(client.run(OPERATIONS)));
+    for client in join_all(clients).await {
+        client.unwrap();
+    }
+    Arc::into_inner(board).unwrap().into_history()
+}
+
+/// Runs the histories of these seeds until the time is over. Prints progress, each history that is not
+/// linearizable, and the counts.
+///
+/// # Errors
+/// The seeds of the histories that are not linearizable.
+pub(crate) async fn histories(
+    seeds: impl Iterator<Item = u64>,
+    time: Option<Duration>,
+) -> Result<(), Vec<u64>> {
+    let table = engine::create_table().await;
+    let started = Instant::now();
+    let is_time_left = |_: &u64| time.is_none_or(|time| started.elapsed() < time);
+    let run = async |seed| {
+        let history = history(seed, &table).await;
+        // A search may take a while, and must not keep the clients of other histories waiting.
+        let checked = tokio::task::spawn_blocking(move || history.check()).await.unwrap();
+        (seed, checked)
+    };
+    let mut counts: BTreeMap<Mode, (usize, usize)> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut done = 0;
+    let mut histories =
+        stream::iter(seeds.take_while(is_time_left)).map(run).buffer_unordered(CONCURRENCY);
+    while let Some((seed, checked)) = histories.next().await {
+        let (mode, profile) = settings(seed);
+        let (count, count_wrong) = counts.entry(mode).or_default();
+        *count += 1;
+        done += 1;
+        if let Err(explanation) = checked {
+            *count_wrong += 1;
+            wrong.push(seed);
+            println!(
+                "seed {seed} is not linearizable. Faults: {mode:?}. Operations: {profile:?}. Run it again \
+                 with: SEED={seed} cargo test --test history\n{explanation}"
+            );
+        }
+        if done % PROGRESS == 0 {
+            let seconds = started.elapsed().as_secs();
+            println!("{done} histories in {seconds} s, {} not linearizable", wrong.len());
+        }
+    }
+    for (mode, (count, count_wrong)) in counts {
+        println!("{:12} {count:6} histories, {count_wrong} not linearizable", format!("{mode:?}"));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
