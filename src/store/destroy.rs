@@ -41,17 +41,16 @@ fn refused(refusal: Refusal, required: &ETagCondition, now: Timestamp) -> Result
         return Ok(());
     };
     let created = item::created(&item)?;
-    if created > now {
+    let is_newer = created > now;
+    if is_newer && *required == ETagCondition::Any {
         // The session was created again after the request arrived, or the clock of the machine that
         // created it is ahead. A logout must not succeed without effect because of a clock.
         let is_new = is_in_doubt || created.since(now) > MAX_CLOCK_SKEW;
-        return match required {
-            ETagCondition::Any if is_new => Ok(()),
-            ETagCondition::OneOf(_) if !is_in_doubt && !required.matches(&item::etag(&item)?) => {
-                Err(StoreError::ETagMismatch(Box::new(SealedSession(item))))
-            }
-            _ => Err(StoreError::OutcomeUnknown),
-        };
+        return if is_new { Ok(()) } else { Err(StoreError::OutcomeUnknown) };
+    }
+    // An earlier attempt may have destroyed another session, before this one was created.
+    if is_in_doubt || (is_newer && required.matches(&item::etag(&item)?)) {
+        return Err(StoreError::OutcomeUnknown);
     }
     match item::successor(&item)? {
         Some(_) => Err(StoreError::NotFound),

@@ -163,6 +163,7 @@ impl SessionStore {
         match self.delete_item(handle, condition, ReturnValue::None).await? {
             // An earlier attempt may have destroyed the session. It is gone either way.
             Err(Refusal { item: None, is_in_doubt: true }) | Ok(_) => Ok(()),
+            Err(Refusal { is_in_doubt: true, .. }) => Err(StoreError::OutcomeUnknown),
             Err(_) => Err(StoreError::NotFound),
         }
     }
