@@ -1,6 +1,9 @@
 //! Expiry: a session counts as absent from the second it expires, even while its item is in the table.
 
-use crate::harness::{App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, READ, REPLACE, TOUCH};
+use crate::harness::{
+    App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE, ROTATE,
+    TOUCH, UNLOCK, handle,
+};
 
 #[tokio::test]
 async fn sessions_expire_at_the_exact_second() {
@@ -98,4 +101,25 @@ async fn touch_does_not_add_a_deadline() {
     }
     let read = app.send(READ).id(&id).at(2).await;
     assert_eq!(read.header("Session-TTL"), "3600");
+}
+
+#[tokio::test]
+async fn sessions_created_before_the_revocation_are_absent() {
+    let app = App::new().await;
+    let old = app.create_session().await;
+    let new = app.send(CREATE).at(10).await;
+    let new = new.header("Session-Id");
+    let revoked = app.revoked_before(10);
+    for event in [READ, HEAD, REPLACE, PATCH, TOUCH, ROTATE, LOCK, UNLOCK] {
+        let request = revoked.send(event).id(&old).at(11);
+        assert_eq!(request.await.status, 404, "{event}");
+    }
+    assert_eq!(revoked.send(REVOKE).handle(&handle(&old)).at(11).await.status, 404);
+    assert_eq!(revoked.send(READ).id(new).at(11).await.status, 200);
+    assert_eq!(revoked.send(TOUCH).id(new).at(11).await.status, 204);
+    let listed = revoked.send(LIST).at(11).await;
+    let listed: serde_json::Value = serde_json::from_slice(&listed.body).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(revoked.send(CREATE_WITH_ID).id(&old).at(11).await.status, 201, "its id is free");
+    assert_eq!(revoked.send(READ).id(&old).at(11).await.status, 200);
 }

@@ -25,14 +25,17 @@ mod expiry;
 mod faults;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod idempotency;
 mod lifecycle;
 mod lock;
 mod logs;
 mod model;
 mod patch;
 mod races;
+mod retries;
 mod rotate;
 mod routes;
 mod start;
 mod users;
 mod watch;
+mod writes;

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::engine;
-use super::library::Functions;
+use super::library::{Functions, handle};
 use super::request::Request;
 use super::routes::CREATE;
 
@@ -51,6 +51,15 @@ impl Timeouts {
     }
 }
 
+/// Configuration that differs from the default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Options {
+    /// Absolute lifetime of sessions, in seconds.
+    pub(super) max_lifetime: Option<u32>,
+    /// Moment before which sessions are revoked, as the time since the Unix epoch.
+    pub(super) revoked_before: Option<Duration>,
+}
+
 /// The API over a table of its own. By default, its clock stands still.
 #[derive(Clone)]
 pub(crate) struct App {
@@ -65,32 +74,47 @@ pub(crate) struct App {
 impl App {
     /// Creates a table, and an app over it with the default limits.
     pub(crate) async fn new() -> Self {
-        Self::create(None).await
+        Self::create(Options::default()).await
     }
 
     /// Creates a table, and an app over it that limits the absolute lifetime of sessions.
     pub(crate) async fn with_max_lifetime(seconds: u32) -> Self {
-        Self::create(Some(seconds)).await
+        Self::create(Options { max_lifetime: Some(seconds), ..Options::default() }).await
     }
 
     /// Builds an app over the table of this name, which need not exist.
     pub(crate) fn connect(table: &str, endpoint: &str, timeouts: Timeouts) -> Self {
-        Self::build(table, endpoint, timeouts, None)
+        Self::build(table, endpoint, timeouts, Options::default())
     }
 
-    async fn create(max_lifetime: Option<u32>) -> Self {
+    /// Builds an app over the same table and with the same clock, with another connection to DynamoDB.
+    pub(super) fn connected_to(&self, endpoint: &str, timeouts: Timeouts) -> Self {
+        let app = Self::build(&self.table, endpoint, timeouts, Options::default());
+        Self { start: self.start, ..app }
+    }
+
+    /// Builds an app over the same table and with the same clock, for which the sessions that were created
+    /// earlier than `seconds` after the clock's time are revoked.
+    pub(crate) fn revoked_before(&self, seconds: u64) -> Self {
+        let moment = self.start + Duration::from_secs(seconds);
+        let options = Options { revoked_before: Some(moment), ..Options::default() };
+        let app = Self::build(&self.table, engine::endpoint(), Timeouts::Long, options);
+        Self { start: self.start, ..app }
+    }
+
+    async fn create(options: Options) -> Self {
         let table = engine::create_table().await;
-        Self::build(&table, engine::endpoint(), Timeouts::Long, max_lifetime)
+        Self::build(&table, engine::endpoint(), Timeouts::Long, options)
     }
 
-    fn build(table: &str, endpoint: &str, timeouts: Timeouts, max_lifetime: Option<u32>) -> Self {
+    fn build(table: &str, endpoint: &str, timeouts: Timeouts, options: Options) -> Self {
         let calls = CallRecorder::default();
         // By default, all clients of a process share one retry quota.
         let retries = RetryPartition::custom("test").build();
         let configure =
             |settings| timeouts.apply(settings).interceptor(calls.clone()).retry_partition(retries);
         Self {
-            functions: Arc::new(Functions::new(table, endpoint, max_lifetime, configure)),
+            functions: Arc::new(Functions::new(table, endpoint, options, configure)),
             table: table.to_owned(),
             calls: calls.clone(),
             // A whole second, so that expiry, which has a resolution of one second, is exact.
@@ -152,6 +176,12 @@ impl App {
         let parameters = json!({ "TableName": self.table });
         let scanned = engine::call("Scan".into(), parameters).await.unwrap();
         scanned["Items"].as_array().unwrap().clone()
+    }
+
+    /// Returns the item of the session with this id, as stored.
+    pub(crate) async fn item(&self, id: &str) -> Option<Value> {
+        let handle = handle(id);
+        self.items().await.into_iter().find(|item| item["id"]["S"] == handle)
     }
 
     /// Writes an item directly to the table, bypassing the API.

@@ -2,15 +2,19 @@
 //! do to a call.
 
 use std::collections::VecDeque;
+use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use super::app::{App, Timeouts};
 use super::engine;
 use super::http::{TARGET, read_request};
+use super::request::Request;
+use super::response::Response;
 
 /// What the proxy does with one call.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +29,8 @@ pub(crate) enum Fault {
     Disconnect,
     /// Never responds, and does not forward the call.
     Hang,
+    /// Holds the call until the test releases it, then forwards it and returns the response.
+    Hold,
     /// Responds with this status and DynamoDB error, and does not forward the call.
     Fail(u16, &'static str),
     /// Responds with HTML, as a captive portal does.
@@ -34,8 +40,19 @@ pub(crate) enum Fault {
 /// An app whose calls to DynamoDB go through a proxy.
 pub(crate) struct FaultProxy {
     pub(crate) app: App,
-    faults: Arc<Mutex<VecDeque<Fault>>>,
-    calls: Arc<Mutex<Vec<Value>>>,
+    /// An app over the same table and with the same clock, whose calls do not go through the proxy.
+    pub(crate) direct: App,
+    shared: Arc<Shared>,
+}
+
+/// What the connections of a proxy share.
+struct Shared {
+    faults: Mutex<VecDeque<Fault>>,
+    calls: Mutex<Vec<Value>>,
+    /// Number of calls that are held and that no test waited for.
+    held: Semaphore,
+    /// Number of held calls that may go on.
+    released: Semaphore,
 }
 
 impl FaultProxy {
@@ -43,47 +60,78 @@ impl FaultProxy {
     pub(crate) async fn start(timeouts: Timeouts) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let faults = Arc::new(Mutex::new(VecDeque::new()));
-        let calls = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::new(Shared {
+            faults: Mutex::default(),
+            calls: Mutex::default(),
+            held: Semaphore::new(0),
+            released: Semaphore::new(0),
+        });
         tokio::spawn({
-            let (faults, calls) = (faults.clone(), calls.clone());
+            let shared = shared.clone();
             async move {
                 loop {
                     let (connection, _) = listener.accept().await.unwrap();
-                    tokio::spawn(serve(connection, faults.clone(), calls.clone()));
+                    tokio::spawn(serve(connection, shared.clone()));
                 }
             }
         });
         let table = engine::create_table().await;
-        Self { app: App::connect(&table, &endpoint, timeouts), faults, calls }
+        let app = App::connect(&table, &endpoint, timeouts);
+        Self { direct: app.connected_to(engine::endpoint(), timeouts), app, shared }
     }
 
     /// Applies these faults to the next calls, one each, in place of any that are left.
     pub(crate) fn inject(&self, faults: &[Fault]) {
-        *self.faults.lock().unwrap() = faults.iter().copied().collect();
+        *self.shared.faults.lock().unwrap() = faults.iter().copied().collect();
     }
 
     /// Returns the parameters of the calls received since the last call of this method.
     pub(crate) fn take_parameters(&self) -> Vec<Value> {
-        std::mem::take(&mut self.calls.lock().unwrap())
+        std::mem::take(&mut self.shared.calls.lock().unwrap())
+    }
+
+    /// Returns once the proxy holds a call.
+    pub(crate) async fn held(&self) {
+        self.shared.held.acquire().await.unwrap().forget();
+    }
+
+    /// Lets the held call go on.
+    pub(crate) fn release(&self) {
+        self.shared.released.add_permits(1);
+    }
+
+    /// Sends a request whose calls have these faults, the last of which holds its call. Runs `meanwhile`
+    /// while it is held, and returns the response.
+    pub(crate) async fn send_around(
+        &self,
+        request: Request,
+        faults: &[Fault],
+        meanwhile: impl Future<Output = ()>,
+    ) -> Response {
+        self.inject(faults);
+        let response = tokio::spawn(request.into_future());
+        self.held().await;
+        meanwhile.await;
+        self.release();
+        response.await.unwrap()
     }
 }
 
 /// Serves one connection until a fault or the client closes it.
-async fn serve(
-    connection: TcpStream,
-    faults: Arc<Mutex<VecDeque<Fault>>>,
-    calls: Arc<Mutex<Vec<Value>>>,
-) -> Option<()> {
+async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
     let mut connection = BufReader::new(connection);
     loop {
         let (head, body) = read_request(&mut connection).await?;
         let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
         let parameters: Value = serde_json::from_slice(&body).ok()?;
-        calls.lock().unwrap().push(parameters.clone());
-        let fault = faults.lock().unwrap().pop_front().unwrap_or(Fault::Pass);
+        shared.calls.lock().unwrap().push(parameters.clone());
+        let fault = shared.faults.lock().unwrap().pop_front().unwrap_or(Fault::Pass);
+        if let Fault::Hold = fault {
+            shared.held.add_permits(1);
+            shared.released.acquire().await.unwrap().forget();
+        }
         let (status, body) = match fault {
-            Fault::Pass => match engine::call(operation, parameters).await {
+            Fault::Pass | Fault::Hold => match engine::call(operation, parameters).await {
                 Ok(body) => (200, body.to_string()),
                 Err(body) => (400, body),
             },

@@ -14,16 +14,18 @@ use session_api::store;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::app::Options;
+
 /// The Lambda functions, sharing one configuration.
 pub(super) struct Functions(Api);
 
 impl Functions {
-    /// Builds the functions over `table` with the default limits, except for `max_lifetime`.
+    /// Builds the functions over `table` with the default configuration, except for `options`.
     /// `configure` changes the settings of the DynamoDB client.
     pub(super) fn new(
         table: &str,
         endpoint: &str,
-        max_lifetime: Option<u32>,
+        options: Options,
         configure: impl FnOnce(Builder) -> Builder,
     ) -> Self {
         let config = Config {
@@ -31,9 +33,11 @@ impl Functions {
             limits: Limits {
                 default_ttl: Duration::from_secs(86_400),
                 max_ttl: Duration::from_secs(34_560_000),
-                max_lifetime: max_lifetime.map(|seconds| Duration::from_secs(seconds.into())),
+                max_lifetime: options
+                    .max_lifetime
+                    .map(|seconds| Duration::from_secs(seconds.into())),
             },
-            revoked_before: None,
+            revoked_before: options.revoked_before.map(timestamp),
             aws: aws(endpoint),
             log_level: LevelFilter::INFO,
         };
@@ -52,7 +56,7 @@ impl Functions {
     ) -> Value {
         let Self(api) = self;
         let event = Event::read(&serde_json::value::to_raw_value(event).unwrap());
-        let now = Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap());
+        let now = timestamp(now);
         let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
         let invocation = Invocation { request_id, version: "7", time: time_limit };
         let reply = match function {
@@ -64,6 +68,11 @@ impl Functions {
         };
         serde_json::to_value(reply).unwrap()
     }
+}
+
+/// The moment at this time since the Unix epoch.
+fn timestamp(time: Duration) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(time.as_millis()).unwrap())
 }
 
 /// What a function reads from its environment on Lambda.

@@ -225,8 +225,12 @@ fn retries_are_applied_once() {
     let between = [read(2, 0, (3, 4), shown(&[1], 1)), replaced(3, (5, 6))];
     let after = |data| read(4, 0, (10, 11), shown(data, 3));
     assert_right(
-        &[&[retry.clone()], &between[..], &[Operation { outcome: shown(&[3], 3), ..after(&[3]) }]]
-            .concat(),
+        &[
+            std::slice::from_ref(&retry),
+            &between[..],
+            &[Operation { outcome: shown(&[3], 3), ..after(&[3]) }],
+        ]
+        .concat(),
     );
     assert_wrong(
         &[&[retry], &between[..], &[Operation { outcome: shown(&[1], 1), ..after(&[1]) }]].concat(),
@@ -256,10 +260,10 @@ fn lists_show_the_sessions_of_the_user() {
     };
     let handle = "handle".to_owned();
     let entry = Entry { handle, id: Some(0), ttl: 86_400, label: None, is_current: true };
-    assert_right(&[touch.clone(), list(0, true, &[entry.clone()])]);
+    assert_right(&[touch.clone(), list(0, true, std::slice::from_ref(&entry))]);
     assert_right(&[touch.clone(), list(1, true, &[])]);
     assert_wrong(&[touch.clone(), list(0, true, &[])]);
-    assert_wrong(&[touch.clone(), list(1, true, &[entry.clone()])]);
+    assert_wrong(&[touch.clone(), list(1, true, std::slice::from_ref(&entry))]);
     assert_wrong(&[touch, list(0, false, &[entry])]);
 }
 

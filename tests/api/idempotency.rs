@@ -1,0 +1,270 @@
+//! Requests that a client repeats, with the same `Idempotency-Key` or `Session-New-Id`: the response is that of
+//! the first attempt, and nothing is applied twice or undone.
+
+use serde_json::Value;
+
+use crate::harness::engine;
+use crate::harness::{
+    App, CREATE_WITH_ID, DESTROY, FaultProxy, LOCK, PATCH, READ, REPLACE, REVOKE, ROTATE, Response,
+    TOUCH, Timeouts, handle, new_id,
+};
+use crate::writes::{Target, UPDATES, etag};
+
+const KEY: &str = "a-key-of-one-request";
+
+#[tokio::test]
+async fn repeated_updates_respond_as_the_first_did() {
+    let app = App::new().await;
+    for update in &UPDATES {
+        for prefer in ["return=minimal", "return=representation"] {
+            for others in 0..=3 {
+                let name = format!("{} with {others} others, {prefer}", update.name);
+                let target = Target::new(&app, update).await;
+                let request = target.request(&app, update).header("prefer", prefer);
+                let request = request.header("idempotency-key", KEY).header("session-label", "own");
+                // A lock takes no label.
+                let request = match update.event {
+                    REPLACE | PATCH | TOUCH => request,
+                    _ => request.without("session-label"),
+                };
+                // Unlock has no key: it is known by its token.
+                let request = match update.name {
+                    "unlock" => request.without("idempotency-key"),
+                    _ => request,
+                };
+                let first = request.copy().await;
+                assert!(first.status < 300, "{name}: {first:?}");
+                target.write_meanwhile(others).await;
+                let before = target.item().await;
+                let again = request.await;
+                assert_eq!(target.item().await, before, "{name}: nothing changes");
+                if others == 0 {
+                    assert_eq!(again, first, "{name}");
+                }
+                assert_same_success(&again, &first, &name);
+            }
+        }
+    }
+}
+
+/// Asserts that a response is that of the first attempt, except for what is no longer known.
+fn assert_same_success(again: &Response, first: &Response, name: &str) {
+    assert!(again.status == first.status || again.status == 204, "{name}: {again:?}");
+    if etag(again).is_some() {
+        assert_eq!(etag(again), etag(first), "{name}");
+    }
+    if again.status == 200 && first.header_names().contains(&"Session-Lock") {
+        assert_eq!(again.header("Session-Lock"), first.header("Session-Lock"), "{name}");
+    } else if again.status == 200 {
+        assert_eq!(again.body, first.body, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn repeated_writes_do_not_meet_their_condition_twice() {
+    let app = App::new().await;
+    for update in UPDATES.iter().filter(|update| update.changes_data()) {
+        for others in 0..=3 {
+            let target = Target::new(&app, update).await;
+            let request = target.request(&app, update).header("idempotency-key", KEY);
+            let request = request.header("if-match", &target.etag);
+            let first = request.copy().await;
+            assert_eq!(first.status, 204, "{}", update.name);
+            target.write_meanwhile(others).await;
+            let again = request.await;
+            assert_eq!((again.status, etag(&again)), (204, etag(&first)), "{}", update.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn repeated_writes_change_nothing_when_the_lock_has_passed_on() {
+    let app = App::new().await;
+    for update in UPDATES.iter().filter(|update| update.token == "session-unlock") {
+        let target = Target::new(&app, update).await;
+        let request = target.request(&app, update);
+        let request = match update.name {
+            "unlock" => request,
+            _ => request.header("idempotency-key", KEY),
+        };
+        assert_eq!(request.copy().await.status, 204, "{}", update.name);
+        let taken = app.send(LOCK).id(&target.id).await;
+        assert_eq!(request.await.status, 204, "{}", update.name);
+        assert_eq!(target.item().await["lock"]["S"], taken.header("Session-Lock"));
+    }
+}
+
+#[tokio::test]
+async fn repeated_creations_with_an_id_respond_as_the_first_did() {
+    let app = App::new().await;
+    for others in 0..=3 {
+        let target = Target { id: new_id(), ..Target::new(&app, &UPDATES[0]).await };
+        let create = app.send(CREATE_WITH_ID).id(&target.id).header("idempotency-key", KEY);
+        let first = create.copy().await;
+        target.write_meanwhile(others).await;
+        let before = target.item().await;
+        assert_eq!(create.await, first);
+        assert_eq!(target.item().await, before, "a later write is not undone");
+        let other = app.send(CREATE_WITH_ID).id(&target.id);
+        assert_eq!(other.await.outcome(), "412 session-exists");
+    }
+}
+
+#[tokio::test]
+async fn repeated_rotations_respond_as_the_first_did() {
+    let app = App::new().await;
+    for (body, grace, others) in [
+        ("", "0", 0),
+        ("", "60", 0),
+        ("{}", "0", 0),
+        ("{}", "60", 1),
+        ("{}", "0", 2),
+        ("{}", "60", 3),
+        ("", "0", 1),
+        ("", "60", 3),
+    ] {
+        let old = Target::new(&app, &UPDATES[0]).await;
+        let new = Target { id: new_id(), ..Target::new(&app, &UPDATES[0]).await };
+        let rotate = app.send(ROTATE).id(&old.id).header("session-new-id", &new.id);
+        let rotate = rotate.header("session-grace", grace).header("if-match", &old.etag);
+        let rotate = rotate.body(body.as_bytes());
+        let first = rotate.copy().await;
+        assert_eq!(first.status, 200);
+        new.write_meanwhile(others).await;
+        let before = app.items().await;
+        let again = rotate.await;
+        assert_eq!(app.items().await, before, "nothing is rotated or undone");
+        assert_eq!(again.status, 200);
+        for name in ["Session-Id", "Session-TTL", "Session-Expires"] {
+            assert_eq!(again.header(name), first.header(name), "{name}");
+        }
+        // Without new data, the rotation's version of the data is unknown after later changes.
+        let is_known = !body.is_empty() || others == 0;
+        assert_eq!(etag(&again), etag(&first).filter(|_| is_known));
+    }
+}
+
+#[tokio::test]
+async fn rotations_do_not_mistake_another_session_for_their_own() {
+    let app = App::new().await;
+    let (old, new) = (app.create_session().await, new_id());
+    let rotate = |id: &str| app.send(ROTATE).id(id).header("session-new-id", &new);
+    assert_eq!(rotate(&old).await.status, 200);
+    let other = app.create_session().await;
+    assert_eq!(rotate(&other).await.outcome(), "412 session-exists");
+    assert_eq!(app.send(READ).id(&other).await.status, 200);
+    assert_eq!(rotate(&new_id()).await.outcome(), "404 session-not-found");
+    app.send(DESTROY).id(&new).await;
+    assert_eq!(rotate(&old).await.outcome(), "404 session-not-found");
+    app.send(CREATE_WITH_ID).id(&new).await;
+    assert_eq!(rotate(&old).await.outcome(), "404 session-not-found");
+}
+
+#[tokio::test]
+async fn keys_belong_to_one_route_and_one_body() {
+    let app = App::new().await;
+    let id = app.create_session().await;
+    let send = |event: &str| app.send(event).id(&id).header("idempotency-key", KEY);
+    let kind = "application/merge-patch+json";
+    let writes = async || {
+        let item = app.item(&id).await.unwrap();
+        item["w0"]["S"].as_str().unwrap().to_owned()
+    };
+    let mut seen = vec![writes().await];
+    for request in [
+        send(REPLACE).body(b"{\"a\":1}").header("content-type", kind),
+        send(REPLACE).body(b"{\"a\":2}").header("content-type", kind),
+        send(PATCH).body(b"{\"a\":2}"),
+        send(TOUCH),
+        send(LOCK),
+    ] {
+        assert!(request.await.status < 300);
+        let newest = writes().await;
+        assert!(!seen.contains(&newest), "it is another write");
+        seen.push(newest);
+    }
+    let other = app.create_session().await;
+    assert_eq!(send(REPLACE).id(&other).body(b"{\"a\":1}").await.status, 204);
+    assert_eq!(app.send(READ).id(&other).await.body, b"{\"a\":1}");
+    let put = || app.send(REPLACE).id(&other).body(b"{\"a\":1}");
+    assert_ne!(etag(&put().await), etag(&put().await), "without a key, every request is a write");
+}
+
+/// Name of the DynamoDB operation with these parameters.
+fn operation(parameters: &Value) -> &'static str {
+    if parameters["TransactItems"].is_array() {
+        "TransactWriteItems"
+    } else if parameters["Item"].is_object() {
+        "PutItem"
+    } else if parameters["UpdateExpression"].is_string() {
+        "UpdateItem"
+    } else {
+        "DeleteItem"
+    }
+}
+
+/// Delivers a call to DynamoDB once more.
+async fn deliver_again(mut parameters: Value) -> Result<Value, String> {
+    // DynamoDB knows a transaction by its token for ten minutes only.
+    parameters.as_object_mut().unwrap().remove("ClientRequestToken");
+    engine::call(operation(&parameters).into(), parameters).await
+}
+
+#[tokio::test]
+async fn late_duplicates_change_nothing() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.direct;
+    for update in &UPDATES {
+        for others in 0..=3 {
+            let target = Target::new(app, update).await;
+            assert!(target.request(&proxy.app, update).await.status < 300, "{}", update.name);
+            target.write_meanwhile(others).await;
+            let before = app.items().await;
+            let duplicate = proxy.take_parameters().pop().unwrap();
+            assert!(deliver_again(duplicate).await.is_err(), "{}", update.name);
+            assert_eq!(app.items().await, before, "{}", update.name);
+        }
+    }
+    for grace in ["0", "60"] {
+        let id = app.create_session().await;
+        let rotated = proxy.app.send(ROTATE).id(&id).header("session-grace", grace).await;
+        let new = Target {
+            id: rotated.header("Session-Id").into(),
+            ..Target::new(app, &UPDATES[0]).await
+        };
+        let duplicate = proxy.take_parameters().pop().unwrap();
+        for others in [0, 1, 3] {
+            new.write_meanwhile(others).await;
+            let before = app.items().await;
+            assert!(deliver_again(duplicate.clone()).await.is_err());
+            assert_eq!(app.items().await, before);
+        }
+        assert_eq!(app.send(DESTROY).id(&new.id).await.status, 204);
+        assert!(deliver_again(duplicate).await.is_err());
+        assert_eq!(app.item(&new.id).await, None, "a late rotation does not bring a session back");
+    }
+    let id = new_id();
+    proxy.app.send(CREATE_WITH_ID).id(&id).await;
+    app.send(REPLACE).id(&id).await;
+    let before = app.items().await;
+    assert!(deliver_again(proxy.take_parameters().pop().unwrap()).await.is_err());
+    assert_eq!(app.items().await, before);
+}
+
+#[tokio::test]
+async fn late_destructions_do_not_end_a_session_that_was_created_again() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.direct;
+    for event in [DESTROY, REVOKE] {
+        let id = app.create_session().await;
+        let request = match event {
+            REVOKE => proxy.app.send(REVOKE).handle(&handle(&id)),
+            _ => proxy.app.send(DESTROY).id(&id),
+        };
+        assert_eq!(request.await.status, 204);
+        let create = app.send(CREATE_WITH_ID).id(&id).header("session-user", "ada").at(1);
+        assert_eq!(create.await.status, 201);
+        assert!(deliver_again(proxy.take_parameters().pop().unwrap()).await.is_err());
+        assert_eq!(app.send(READ).id(&id).at(1).await.status, 200);
+    }
+}

@@ -1,0 +1,106 @@
+//! The writes that update a session, for tests of what holds for all of them.
+
+use serde_json::Value;
+
+use crate::harness::Fault::{self, Pass};
+use crate::harness::{App, CREATE, LOCK, PATCH, REPLACE, Request, Response, TOUCH, UNLOCK};
+
+/// A write that updates a session.
+#[derive(Clone, Copy)]
+pub(crate) struct Update {
+    pub(crate) name: &'static str,
+    pub(crate) event: &'static str,
+    /// Header that has the token of the session's lock, or an empty string if nobody holds the lock.
+    pub(crate) token: &'static str,
+}
+
+const fn update(name: &'static str, event: &'static str, token: &'static str) -> Update {
+    Update { name, event, token }
+}
+
+pub(crate) const UPDATES: [Update; 11] = [
+    update("replace", REPLACE, ""),
+    update("replace under the lock", REPLACE, "session-lock"),
+    update("replace and unlock", REPLACE, "session-unlock"),
+    update("patch", PATCH, ""),
+    update("patch under the lock", PATCH, "session-lock"),
+    update("patch and unlock", PATCH, "session-unlock"),
+    update("touch", TOUCH, ""),
+    update("touch and unlock", TOUCH, "session-unlock"),
+    update("lock", LOCK, ""),
+    update("renew", LOCK, "session-lock"),
+    update("unlock", UNLOCK, "session-unlock"),
+];
+
+impl Update {
+    /// Whether the write changes the data.
+    pub(crate) fn changes_data(&self) -> bool {
+        [REPLACE, PATCH].contains(&self.event)
+    }
+
+    /// Returns the faults of all calls of the request, from those of its write.
+    pub(crate) fn faults(&self, of_write: &[Fault]) -> Vec<Fault> {
+        let before = if self.event == PATCH { &[Pass][..] } else { &[] };
+        [before, of_write].concat()
+    }
+}
+
+/// A session to write to.
+pub(crate) struct Target {
+    pub(crate) app: App,
+    pub(crate) id: String,
+    pub(crate) etag: String,
+    /// Token of its lock, or an empty string if nobody holds the lock.
+    pub(crate) token: String,
+}
+
+impl Target {
+    /// Creates a session, and locks it if the write has the token of a lock.
+    pub(crate) async fn new(app: &App, update: &Update) -> Self {
+        let created = app.send(CREATE).await;
+        let id = created.header("Session-Id").to_owned();
+        let token = if update.token.is_empty() {
+            String::new()
+        } else {
+            app.send(LOCK).id(&id).await.header("Session-Lock").to_owned()
+        };
+        Self { app: app.clone(), id, etag: created.header("ETag").to_owned(), token }
+    }
+
+    /// Prepares the write to this session through an app.
+    pub(crate) fn request(&self, app: &App, update: &Update) -> Request {
+        let request = app.send(update.event).without("session-unlock").id(&self.id);
+        match update.token {
+            "" => request,
+            header => request.header(header, &self.token),
+        }
+    }
+
+    /// Writes to the session `count` times: to its data, unless somebody holds the lock.
+    pub(crate) async fn write_meanwhile(&self, count: u32) {
+        for n in 0..count {
+            let is_locked = self.item().await["lock"].is_object();
+            let request = if is_locked {
+                self.app.send(TOUCH).header("session-label", &format!("meanwhile-{n}"))
+            } else {
+                self.app.send(REPLACE).body(format!("{{\"meanwhile\":{n}}}").as_bytes())
+            };
+            assert_eq!(request.id(&self.id).await.status, 204);
+        }
+    }
+
+    /// Returns its item.
+    pub(crate) async fn item(&self) -> Value {
+        self.app.item(&self.id).await.unwrap()
+    }
+}
+
+/// Returns the write ids of an item, newest first.
+pub(crate) fn write_ids(item: &Value) -> [&str; 4] {
+    ["w0", "w1", "w2", "w3"].map(|name| item[name]["S"].as_str().unwrap())
+}
+
+/// Returns the entity tag of a response, if it has one.
+pub(crate) fn etag(response: &Response) -> Option<&str> {
+    response.header_names().contains(&"ETag").then(|| response.header("ETag"))
+}
