@@ -1,6 +1,6 @@
 //! Calls to DynamoDB, and what the items of the table remember of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -19,7 +19,8 @@ struct ItemWrite<'a> {
     handle: &'a str,
     /// Empty for a write that leaves no id.
     write_id: &'a str,
-    deletes: bool,
+    /// `Put`, `Update` or `Delete`.
+    kind: &'a str,
 }
 
 impl Call {
@@ -43,7 +44,7 @@ impl Call {
     }
 }
 
-fn item_write<'a>(kind: &str, parameters: &'a Value) -> ItemWrite<'a> {
+fn item_write<'a>(operation: &'a str, parameters: &'a Value) -> ItemWrite<'a> {
     let text = |value: &'a Value| value["S"].as_str().unwrap_or_default();
     let key = if parameters["Item"].is_object() { &parameters["Item"] } else { &parameters["Key"] };
     let own = &parameters["ExpressionAttributeValues"][":own"];
@@ -51,13 +52,14 @@ fn item_write<'a>(kind: &str, parameters: &'a Value) -> ItemWrite<'a> {
     ItemWrite {
         handle: text(&key["id"]),
         write_id: text(write_id),
-        deletes: kind.starts_with("Delete"),
+        kind: operation.trim_end_matches("Item"),
     }
 }
 
 /// A write that was applied to an item.
 struct Applied {
     write_id: String,
+    is_deletion: bool,
     client: usize,
     /// Number of the operation among those of the client.
     operation: u64,
@@ -69,7 +71,6 @@ struct Applied {
 pub(crate) struct Ledger {
     /// The writes to each item, in order.
     applied: HashMap<String, Vec<Applied>>,
-    items: HashSet<String>,
     /// The operation that each client waits for.
     open: HashMap<usize, u64>,
 }
@@ -84,14 +85,15 @@ impl Ledger {
     }
 
     /// Whether the call has to wait, because an item would forget the write of a client that may still
-    /// retry it. What was applied before may pass: it has no effect.
+    /// retry it. What was applied before may pass, because it has no effect. So may what ends a session or
+    /// starts one: a session that is destroyed forgets everything.
     pub(crate) fn must_wait(&self, call: &Call, client: usize) -> bool {
-        call.writes().iter().any(|write| {
+        let is_open =
+            |a: &Applied| a.client != client && self.open.get(&a.client) == Some(&a.operation);
+        call.writes().iter().filter(|write| write.kind == "Update").any(|write| {
             let Some(applied) = self.applied.get(write.handle) else { return false };
-            let last = applied.len().saturating_sub(REMEMBERED);
-            let is_open =
-                |a: &Applied| a.client != client && self.open.get(&a.client) == Some(&a.operation);
-            position(applied, write).is_none() && applied[..last].iter().any(is_open)
+            position(applied, write).is_none()
+                && of_session(applied).rev().skip(REMEMBERED).any(is_open)
         })
     }
 
@@ -101,7 +103,7 @@ impl Ledger {
         call.writes().iter().any(|write| {
             let Some(applied) = self.applied.get(write.handle) else { return false };
             let Some(position) = position(applied, write) else { return false };
-            let is_gone = call.operation == "PutItem" && !self.items.contains(write.handle);
+            let is_gone = call.operation == "PutItem" && of_session(applied).next().is_none();
             is_gone || applied.len() - 1 - position > REMEMBERED
         })
     }
@@ -109,20 +111,19 @@ impl Ledger {
     /// Notes a call that was applied.
     pub(crate) fn add(&mut self, call: &Call, client: usize) {
         let operation = self.open.get(&client).copied().unwrap_or_default();
-        for ItemWrite { handle, write_id, deletes } in call.writes() {
+        for ItemWrite { handle, write_id, kind } in call.writes() {
+            let is_deletion = kind == "Delete";
             let write_id = write_id.to_owned();
-            self.applied.entry(handle.to_owned()).or_default().push(Applied {
-                write_id,
-                client,
-                operation,
-            });
-            if deletes {
-                self.items.remove(handle);
-            } else {
-                self.items.insert(handle.to_owned());
-            }
+            let applied = Applied { write_id, is_deletion, client, operation };
+            self.applied.entry(handle.to_owned()).or_default().push(applied);
         }
     }
+}
+
+/// Returns the writes to the session that the item holds now.
+fn of_session(applied: &[Applied]) -> impl DoubleEndedIterator<Item = &Applied> {
+    let end = applied.iter().rposition(|applied| applied.is_deletion);
+    applied[end.map_or(0, |end| end + 1)..].iter()
 }
 
 /// Returns where the write is among those that were applied.

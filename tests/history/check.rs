@@ -10,8 +10,8 @@ use crate::event::Event;
 use crate::model::Model;
 use crate::state::State;
 
-/// Number of positions after which the search gives up. Histories of this size need a few thousand.
-const MAX_POSITIONS: usize = 3_000_000;
+/// Number of positions after which the search gives up. Histories of this size need some hundred.
+const MAX_POSITIONS: usize = 300_000;
 
 /// How far the search came.
 #[derive(Debug, Default)]

@@ -44,13 +44,22 @@ impl Client {
     }
 
     /// Performs random operations.
-    pub(crate) async fn run(mut self, operations: usize) {
+    pub(crate) async fn run(mut self, operations: usize) -> Self {
         let board = self.board.clone();
         for _ in 0..operations {
             tokio::time::sleep(Duration::from_micros(self.random.u64(0..MAX_PAUSE))).await;
             let origin = board.next_origin();
             let (id, kind) = self.generator(&board).next(origin);
             self.perform(origin, id, kind).await;
+        }
+        self
+    }
+
+    /// Reads what the session has become.
+    pub(crate) async fn finish(mut self) {
+        let board = self.board.clone();
+        for id in board.usable_ids() {
+            self.perform(board.next_origin(), id, Kind::Read).await;
         }
     }
 

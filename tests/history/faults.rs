@@ -92,7 +92,10 @@ impl Mode {
     }
 }
 
+/// Longest delay.
+pub(crate) const MAX_DELAY: Duration = Duration::from_millis(30);
+
 /// Returns a random duration of a delay.
 pub(crate) fn delay(random: &mut Rng) -> Duration {
-    Duration::from_millis(random.u64(1..30))
+    MAX_DELAY.mul_f64(random.f64())
 }

@@ -13,6 +13,8 @@ const LIFETIMES: [u64; 3] = [600, 3_600, 20_000];
 pub(crate) enum Profile {
     /// Everything.
     Mixed,
+    /// Changes of a session that stays.
+    Writes,
     /// Sessions that end and are created again.
     Creations,
     Rotations,
@@ -21,22 +23,23 @@ pub(crate) enum Profile {
     Users,
 }
 
-/// Kinds of operations, with their weight in each profile.
-const WEIGHTS: [(Choice, [u32; 5]); 14] = [
-    (Choice::Read, [6, 6, 4, 3, 3]),
-    (Choice::Head, [2, 1, 1, 1, 1]),
-    (Choice::Replace, [6, 4, 3, 4, 2]),
-    (Choice::Patch, [5, 3, 3, 3, 1]),
-    (Choice::Touch, [5, 2, 4, 3, 2]),
-    (Choice::Rotate, [5, 2, 8, 2, 4]),
-    (Choice::Lock, [3, 1, 2, 6, 1]),
-    (Choice::Unlock, [2, 1, 1, 4, 1]),
-    (Choice::Post, [1, 1, 0, 0, 1]),
-    (Choice::Create, [1, 6, 1, 0, 2]),
-    (Choice::Destroy, [2, 5, 1, 0, 1]),
-    (Choice::List, [1, 1, 1, 0, 4]),
-    (Choice::RevokeAll, [1, 1, 0, 0, 3]),
-    (Choice::Revoke, [1, 1, 1, 0, 3]),
+/// Kinds of operations, with their weight in each profile. A lock that is held makes most other writes fail,
+/// so that it is rare where the history is not about it.
+const WEIGHTS: [(Choice, [u32; 6]); 14] = [
+    (Choice::Read, [6, 6, 6, 4, 3, 3]),
+    (Choice::Head, [2, 1, 1, 1, 1, 1]),
+    (Choice::Replace, [6, 8, 2, 3, 4, 2]),
+    (Choice::Patch, [5, 4, 2, 3, 3, 1]),
+    (Choice::Touch, [5, 6, 1, 4, 3, 2]),
+    (Choice::Rotate, [5, 0, 1, 8, 2, 4]),
+    (Choice::Lock, [1, 0, 0, 1, 6, 0]),
+    (Choice::Unlock, [2, 0, 0, 1, 4, 0]),
+    (Choice::Post, [1, 0, 0, 0, 0, 1]),
+    (Choice::Create, [1, 0, 7, 1, 0, 2]),
+    (Choice::Destroy, [1, 0, 6, 1, 0, 1]),
+    (Choice::List, [1, 0, 0, 1, 0, 4]),
+    (Choice::RevokeAll, [1, 0, 0, 0, 0, 3]),
+    (Choice::Revoke, [1, 0, 1, 0, 0, 3]),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +61,11 @@ enum Choice {
 }
 
 impl Profile {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Mixed, Self::Creations, Self::Rotations, Self::Locks, Self::Users];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Mixed, Self::Writes, Self::Creations, Self::Rotations, Self::Locks, Self::Users];
 
     fn choose(self, random: &mut Rng) -> Choice {
-        let weight = |(_, weights): &(Choice, [u32; 5])| weights[self as usize];
+        let weight = |(_, weights): &(Choice, [u32; 6])| weights[self as usize];
         let mut left = random.u32(0..WEIGHTS.iter().map(weight).sum());
         for row in &WEIGHTS {
             match left.checked_sub(weight(row)) {

@@ -41,7 +41,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Number of fixed seeds.
-const SEEDS: u64 = 520;
+const SEEDS: u64 = 390;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_are_linearizable() {

@@ -139,7 +139,7 @@ async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Repl
         Mode::Conflict if call.is_transaction() => Some(canceled_by_conflict()),
         Mode::Conflict => Some(error(400, "TransactionConflictException")),
         Mode::Fail => {
-            if delay.as_millis().is_multiple_of(2) {
+            if delay.as_micros().is_multiple_of(2) {
                 forward().await;
             }
             Some(error(500, "InternalServerError"))

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::board::Board;
 use crate::client::Client;
-use crate::faults::Mode;
+use crate::faults::{MAX_DELAY, Mode};
 use crate::generate::Profile;
 use crate::harness::{App, Timeouts, engine};
 use crate::proxy::Network;
@@ -58,9 +58,12 @@ async fn history(seed: u64, table: &str) -> History {
     }
     clients[0].start().await;
     let clients = clients.into_iter().map(|client| tokio::spawn(client.run(OPERATIONS)));
-    for client in join_all(clients).await {
-        client.unwrap();
-    }
+    let mut clients = join_all(clients).await;
+    // Until then, everything that is late has arrived.
+    tokio::time::sleep(MAX_DELAY).await;
+    let reader = clients.swap_remove(0).unwrap();
+    drop(clients);
+    reader.finish().await;
     Arc::into_inner(board).unwrap().into_history()
 }
 
@@ -79,7 +82,8 @@ pub(crate) async fn histories(
     let run = async |seed| {
         let history = history(seed, &table).await;
         // A search may take a while, and must not keep the clients of other histories waiting.
-        let checked = tokio::task::spawn_blocking(move || history.check()).await.unwrap();
+        let checked = tokio::task::spawn_blocking(move || history.check()).await;
+        let checked = checked.unwrap_or_else(|panic| Err(format!("The check failed: {panic}")));
         (seed, checked)
     };
     let mut counts: BTreeMap<Mode, (usize, usize)> = BTreeMap::new();
