@@ -84,8 +84,8 @@ struct MemberChange<'a> {
     change: Change<'a>,
 }
 
-/// The positions in the data of the values that the members of the patch change, by the member's id; 0 if
-/// the data has no such member. If it has several, the position of the last one.
+/// Positions in the data of the values that the patch changes, by the id of the member's change. If the
+/// name is repeated, the last position counts. It is 0 if the data has no such member.
 struct LastPositions(Vec<usize>);
 
 impl LastPositions {
@@ -120,7 +120,7 @@ impl<'a> Change<'a> {
         Ok(Self::Merge(Box::new(changes)))
     }
 
-    /// Reads the next value of the data, and notes the positions of the values that change.
+    /// Reads the next value of the data, and records the positions of the values to change.
     fn locate(&self, json: &mut Scanner<'_>, last: &mut LastPositions) -> Result<(), Malformed> {
         let changes = match self {
             Self::Merge(changes) if json.enter_object() => changes,
@@ -155,7 +155,7 @@ impl<'a> Change<'a> {
         merged.push('{');
         let start = json.position();
         let mut first = true;
-        // Start of the members that were read and not written yet.
+        // Start of the members that were read but not written yet.
         let mut unchanged = start;
         let end = loop {
             let before = json.position();
@@ -174,7 +174,7 @@ impl<'a> Change<'a> {
             unchanged = json.position();
         };
         write_members(json.text(unchanged, end), merged);
-        // A position before this object belongs to an earlier object that this one supersedes.
+        // A position before this object is in an earlier object of the same name, which is removed.
         for member in changes.values().filter(|member| last.get(member) < start) {
             member.write_new(merged);
         }
@@ -182,7 +182,7 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Writes the change applied to nothing.
+    /// Writes the value of a new member.
     fn write_new(&self, merged: &mut String) {
         match self {
             Self::Replace(value) => merged.push_str(value),
@@ -202,7 +202,7 @@ impl MemberChange<'_> {
         matches!(self.change, Change::Replace("null"))
     }
 
-    /// Writes the member at the end of an object that does not have it.
+    /// Writes a new member at the end of an object.
     fn write_new(&self, merged: &mut String) {
         if !self.removes() {
             write_members(",", merged);
@@ -213,10 +213,10 @@ impl MemberChange<'_> {
     }
 }
 
-/// Writes members of an object, or the start of one. The comma before them is left out at the start of the
-/// object.
+/// Writes members of an object, or the beginning of a member. Omits the comma before them if they are the
+/// first members written.
 fn write_members(members: &str, merged: &mut String) {
-    // No value ends with this brace, so nothing was written into the object yet.
+    // No value ends with an opening brace, so it starts the object.
     let first = merged.ends_with('{');
     merged.push_str(if first { without_separator(members) } else { members });
 }

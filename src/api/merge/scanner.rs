@@ -1,4 +1,4 @@
-//! Reading JSON from its start, one value or member at a time. Values of any depth need no recursion.
+//! A reader of JSON text that returns values and names as they are spelled.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -46,24 +46,31 @@ impl<'a> Scanner<'a> {
         self.text(start, self.position())
     }
 
-    /// Reads a value and returns its text.
+    /// Reads a value of any depth, without recursion, and returns its text.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the value is not JSON.
     pub(super) fn value(&mut self) -> Result<&'a str, Malformed> {
         self.skip_whitespace();
-        // A raw value is checked, but not converted: numbers may have any size, strings any escapes.
+        // serde_json checks a raw value without converting it, so numbers may have any size, and
+        // surrogates may be unpaired.
         let mut json = serde_json::Deserializer::from_str(self.rest);
         let value = <&RawValue>::deserialize(&mut json).map_err(|_| Malformed)?.get();
         self.rest = self.rest.get(value.len()..).ok_or(Malformed)?;
         Ok(value)
     }
 
-    /// Reads the opening brace of an object. Returns `false`, and reads nothing, if the next value is no
-    /// object.
+    /// Reads the opening brace if the next value is an object. Returns whether it is.
     pub(super) fn enter_object(&mut self) -> bool {
         self.skip('{')
     }
 
-    /// Moves to the value of an object's next member and returns the member's name. At the end of the
-    /// object, moves behind it and returns `None`. `first` is true until the first member was read.
+    /// Reads up to the value of an object's next member, and returns the text of the member's name. At the
+    /// end of the object, reads the closing brace and returns `None`. `first` states that no member was
+    /// read before.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the member does not start as JSON requires.
     pub(super) fn next_name(&mut self, first: bool) -> Result<Option<&'a str>, Malformed> {
         if self.skip('}') {
             return Ok(None);
@@ -79,13 +86,16 @@ impl<'a> Scanner<'a> {
         Ok(Some(name))
     }
 
-    /// Fails unless only whitespace is left.
+    /// Reads the whitespace at the end.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the text continues after it.
     pub(super) fn end(mut self) -> Result<(), Malformed> {
         self.skip_whitespace();
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Reads whitespace and then `token`. Returns `false` if something else comes next.
+    /// Reads whitespace, and `token` if it follows. Returns whether it does.
     fn skip(&mut self, token: char) -> bool {
         self.skip_whitespace();
         let rest = self.rest.strip_prefix(token);
@@ -94,7 +104,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Removes the comma at the start of members.
+/// Returns members without the comma before them.
 pub(super) fn without_separator(members: &str) -> &str {
     members.trim_start_matches(WHITESPACE).strip_prefix(',').unwrap_or(members)
 }
@@ -108,7 +118,7 @@ impl<'a> Name<'a> {
     /// Decodes the text of a name, as [`Scanner::next_name`] returns it.
     ///
     /// # Errors
-    /// [`Malformed`] if the text is no string.
+    /// [`Malformed`] if the text is not a string.
     pub(super) fn decode(text: &'a str) -> Result<Self, Malformed> {
         serde_json::from_str(text).map_err(|_| Malformed)
     }
