@@ -35,7 +35,7 @@ const WEIGHTS: [(Choice, [u32; 6]); 14] = [
     (Choice::Lock, [1, 0, 0, 1, 6, 0]),
     (Choice::Unlock, [2, 0, 0, 1, 4, 0]),
     (Choice::Post, [1, 0, 0, 0, 0, 1]),
-    (Choice::Create, [1, 0, 7, 1, 0, 2]),
+    (Choice::Create, [0, 0, 7, 0, 0, 0]),
     (Choice::Destroy, [1, 0, 6, 1, 0, 1]),
     (Choice::List, [1, 0, 0, 1, 0, 4]),
     (Choice::RevokeAll, [1, 0, 0, 0, 0, 3]),
@@ -63,6 +63,12 @@ enum Choice {
 impl Profile {
     pub(crate) const ALL: [Self; 6] =
         [Self::Mixed, Self::Writes, Self::Creations, Self::Rotations, Self::Locks, Self::Users];
+
+    /// Whether sessions are created again under the same id. Such a session does not remember the writes to
+    /// the former one, and a deletion that is repeated may end it if its creation was under way.
+    pub(crate) fn recreates(self) -> bool {
+        matches!(self, Self::Creations)
+    }
 
     fn choose(self, random: &mut Rng) -> Choice {
         let weight = |(_, weights): &(Choice, [u32; 6])| weights[self as usize];

@@ -38,7 +38,7 @@ fn settings(seed: u64) -> (Mode, Profile) {
 async fn history(seed: u64, table: &str) -> History {
     let (mode, profile) = settings(seed);
     let mut random = Rng::with_seed(seed);
-    let network = Network::new(mode, random.fork());
+    let network = Network::new(mode, profile.recreates(), random.fork());
     let board = Arc::new(Board::new());
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
