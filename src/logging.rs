@@ -7,8 +7,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Returns a subscriber that writes this crate's events from `level` up, and errors of its
-/// dependencies.
+/// Returns a subscriber that writes this crate's events from `level` up, and errors of the Lambda
+/// runtime.
+///
+/// It writes nothing of the other dependencies. The AWS SDK logs errors that can contain a request, and
+/// returns all that matter.
 pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -21,7 +24,8 @@ where
         .with_span_list(false)
         .with_writer(writer);
     let levels = Targets::new()
-        .with_default(level.min(LevelFilter::ERROR))
+        .with_default(LevelFilter::OFF)
+        .with_target("lambda_runtime", level.min(LevelFilter::ERROR))
         .with_target(env!("CARGO_CRATE_NAME"), level);
     tracing_subscriber::registry().with(levels).with(json)
 }

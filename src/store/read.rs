@@ -42,11 +42,12 @@ impl SessionStore {
     }
 
     /// Reads a session that a write is about to change (one `GetItem`, strongly consistent). An id that
-    /// was rotated away is not found, even during its grace period.
+    /// was rotated away is not found, even during its grace period. If an earlier attempt of the write was
+    /// applied, it returns the session in any state.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::ETagMismatch`] if the data does not have the required
-    /// version, and the write was not applied before.
+    /// version.
     pub async fn read_for_update(
         &self,
         id: &SessionId,
@@ -54,10 +55,15 @@ impl SessionStore {
         write: &WriteId,
         now: Timestamp,
     ) -> Result<Snapshot, StoreError> {
-        let item = self.item_for_update(id, now).await?;
+        let item = self.get_item(id.handle(), &[]).await?.ok_or(StoreError::NotFound)?;
         let writes = item::recent_writes(&item)?;
-        if !required.matches(&item::etag(&item)?) && !writes.contains(write) {
-            return Err(StoreError::ETagMismatch(Box::new(SealedSession(item))));
+        if !writes.contains(write) {
+            if !item::is_live(&item, self.liveness(now))? || item::successor(&item)?.is_some() {
+                return Err(StoreError::NotFound);
+            }
+            if !required.matches(&item::etag(&item)?) {
+                return Err(StoreError::ETagMismatch(Box::new(SealedSession(item))));
+            }
         }
         Ok(Snapshot { session: item::open(id, item)?, writes })
     }

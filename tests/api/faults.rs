@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
 
-use crate::harness::Fault::{Disconnect, Fail, Garbage, Hang, LoseResponse, Pass, Respond};
+use crate::harness::Fault::{
+    Bare, Cancel, Disconnect, Fail, Garbage, Hang, LoseResponse, Pass, Respond,
+};
 use crate::harness::{
     ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, Fault, FaultProxy, HEAD, LOCK, Log,
     READ, REPLACE, REVOKE_ALL, ROTATE, TOUCH, Timeouts, count,
@@ -114,6 +116,10 @@ async fn store_failures_never_look_like_missing_sessions() {
         (Fail(400, "RequestTimeoutException"), "503 store-unavailable"),
         (Fail(408, "-"), "503 store-unavailable"),
         (Fail(429, "-"), "503 store-throttled"),
+        (Bare(408), "503 store-unavailable"),
+        (Bare(429), "503 store-throttled"),
+        (Bare(503), "503 store-unavailable"),
+        (Bare(400), "500 internal"),
         (Garbage, "503 store-unavailable"),
         (Respond(""), "503 store-unavailable"),
         (Respond("{}"), "503 store-unavailable"),
@@ -132,6 +138,29 @@ async fn store_failures_never_look_like_missing_sessions() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn canceled_rotations_are_retried_if_their_reason_is_temporary() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
+    app.send(CREATE_WITH_ID).await;
+    for (reason, attempts, outcome) in [
+        ("TransactionConflict", 3, "503 store-throttled"),
+        ("ThrottlingError", 3, "503 store-throttled"),
+        ("ProvisionedThroughputExceeded", 3, "503 store-throttled"),
+        ("ValidationError", 1, "500 internal"),
+        ("ItemCollectionSizeLimitExceeded", 1, "500 internal"),
+        ("UnknownReason", 1, "500 internal"),
+    ] {
+        let cancel = Cancel(reason);
+        proxy.inject(&[Pass, cancel, cancel, cancel]);
+        app.take_calls();
+        assert_eq!(app.send(ROTATE).await.outcome(), outcome, "{reason}");
+        assert_eq!(count(&app.take_calls(), "TransactWriteItems"), attempts, "{reason}");
+    }
+    proxy.inject(&[]);
+    assert_only_session(app, EXAMPLE_ID).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Logs: one line per request, with what an operator needs and without secrets.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
+use crate::harness::Fault::{Echo, Garbage};
 use crate::harness::{
-    App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, Log, READ, REPLACE, TOUCH, Timeouts,
-    endpoint, handle,
+    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, FaultProxy, HEAD, Log, READ, REPLACE,
+    TOUCH, Timeouts, endpoint, handle,
 };
 
 #[tokio::test]
@@ -54,6 +55,67 @@ async fn log_contains_no_ids_users_or_data_at_any_level() {
         let searched = text.replace("metadata", "");
         assert!(!searched.contains(secret), "{secret} in {text}");
     }
+}
+
+/// Returns all strings of a DynamoDB call that are not the name of something.
+fn attribute_values(parameters: &Value) -> Vec<String> {
+    match parameters {
+        Value::Array(values) => values.iter().flat_map(attribute_values).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match (name.as_str(), value) {
+                ("S" | "B" | "N", Value::String(value)) => vec![value.clone()],
+                _ => attribute_values(value),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn failed_calls_are_logged_without_their_request() {
+    let (log, _guard) = Log::capture(LevelFilter::TRACE);
+    let mut secrets = vec![handle(EXAMPLE_ID), EXAMPLE_ID.to_owned(), "user-Zecret".to_owned()];
+    let mut requests = 0;
+    // Init refuses such an endpoint. Here the client gets it all the same.
+    for invalid in ["localhost:8000", "http://user-Zecret:user-Zecret@", "http://a b", "no-url"] {
+        let app = App::connect("sessions", invalid, Timeouts::Long);
+        for event in ALL {
+            let response = app.send(event).header("session-user", "user-Zecret").await;
+            assert!([400, 500, 503].contains(&response.status), "{invalid} {event}");
+            requests += 1;
+        }
+    }
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    for fault in [Garbage, Echo(200), Echo(400), Echo(403), Echo(500)] {
+        for event in ALL {
+            proxy.inject(&[fault; 10]);
+            let response = proxy.app.send(event).header("session-user", "user-Zecret").await;
+            assert!([400, 500, 503].contains(&response.status), "{fault:?} {event}");
+            requests += 1;
+        }
+    }
+    secrets.extend(attribute_values(&proxy.take_parameters().into()));
+    // Short values, such as a time to live, appear in a log by chance.
+    secrets.retain(|secret| secret.len() > 8);
+    assert!(secrets.iter().any(|secret| secret.len() > 60), "no sealed data was sent");
+    secrets.extend(["TableName", "Expression", "Credential", "Signature"].map(str::to_owned));
+    let text = log.text();
+    assert_eq!(log.lines().len(), requests, "one line per request: {text}");
+    for secret in secrets {
+        assert!(!text.contains(&secret), "{secret} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn dependencies_other_than_the_runtime_are_not_logged() {
+    let (log, _guard) = Log::capture(LevelFilter::INFO);
+    tracing::error!(target: "aws_smithy_runtime_api::client", "dropped");
+    tracing::error!(target: "hyper::proto", "dropped");
+    tracing::warn!(target: "lambda_runtime::runtime", "dropped");
+    tracing::error!(target: "lambda_runtime::runtime", "kept");
+    let messages: Vec<_> = log.lines().iter().map(|line| line["message"].clone()).collect();
+    assert_eq!(messages, ["kept"]);
 }
 
 #[tokio::test]

@@ -56,7 +56,12 @@ async fn start(program: &str, has_dynamodb: bool) -> (Vec<String>, impl Future<O
     if has_dynamodb {
         tokio::spawn(serve(dynamodb, TARGET, sender.clone()));
     } else {
-        drop(dynamodb);
+        // Not simply an unused port: another test may get it.
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = dynamodb.accept().await {
+                drop(connection);
+            }
+        });
     }
     tokio::spawn(serve(lambda, "GET ", sender));
     let mut requests = Vec::new();

@@ -33,6 +33,14 @@ pub(crate) enum Fault {
     Hold,
     /// Responds with this status and DynamoDB error, and does not forward the call.
     Fail(u16, &'static str),
+    /// Responds with this status and no body, as a load balancer does, and does not forward the call.
+    Bare(u16),
+    /// Responds that the transaction was canceled with this reason for its second write, and does not
+    /// forward the call.
+    Cancel(&'static str),
+    /// Responds with this status and a body that repeats the call, which is not forwarded: an error's
+    /// message, or with 200 what is not JSON.
+    Echo(u16),
     /// Responds with HTML, as a captive portal does.
     Garbage,
 }
@@ -142,9 +150,17 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
             }
             Fault::Disconnect => return None,
             Fault::Hang => std::future::pending().await,
-            Fault::Fail(status, error) => {
-                let error = format!("com.amazonaws.dynamodb.v20120810#{error}");
-                (status, json!({ "__type": error, "message": "injected" }).to_string())
+            Fault::Fail(status, error) => (status, error_body(error, "injected").to_string()),
+            Fault::Bare(status) => (status, String::new()),
+            Fault::Cancel(reason) => {
+                let mut body = error_body("TransactionCanceledException", "injected");
+                body["CancellationReasons"] = json!([{ "Code": "None" }, { "Code": reason }]);
+                (400, body.to_string())
+            }
+            Fault::Echo(200) => (200, format!("<html>{parameters}</html>")),
+            Fault::Echo(status) => {
+                let message = parameters.to_string();
+                (status, error_body("ValidationException", &message).to_string())
             }
             Fault::Garbage => (200, "<html>Welcome to the hotel's network</html>".to_owned()),
         };
@@ -154,4 +170,10 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
         );
         connection.write_all((head + &body).as_bytes()).await.ok()?;
     }
+}
+
+/// An error of DynamoDB.
+fn error_body(error: &str, message: &str) -> Value {
+    let error = format!("com.amazonaws.dynamodb.v20120810#{error}");
+    json!({ "__type": error, "message": message })
 }

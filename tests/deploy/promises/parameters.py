@@ -1,5 +1,7 @@
 """What the parameters and the outputs promise."""
 
+import re
+
 import template as tpl
 from contract import FUNCTIONS, POLICIES
 
@@ -68,6 +70,58 @@ def configuration(design):
 def swapped_variables(raw):
     variables = raw["Globals"]["Function"]["Environment"]["Variables"]
     variables["DEFAULT_TTL"], variables["MAX_TTL"] = variables["MAX_TTL"], variables["DEFAULT_TTL"]
+
+
+@configuration.mutation
+def revocation_of_another_parameter(raw):
+    variables = raw["Globals"]["Function"]["Environment"]["Variables"]
+    variables["REVOKED_BEFORE"], variables["RUST_LOG"] = variables["RUST_LOG"], variables["REVOKED_BEFORE"]
+
+
+#: Values of RevokedBefore, and whether the template accepts them. Whatever it accepts, the functions accept too, but for
+#: days that a month does not have, and for a time that has not passed.
+TIMES = {
+    "": True,
+    "2026-11-24T10:00:00Z": True,
+    "2026-11-24T23:59:59Z": True,
+    "2026-11-24": False,
+    "2026-11-24T10:00:00": False,
+    "2026-11-24 10:00:00Z": False,
+    "2026-11-24T24:00:00Z": False,
+    "2026-13-01T10:00:00Z": False,
+    "2026-11-24T10:00:00+01:00": False,
+    "2026-11-24T10:00:00Z\n": False,
+    " ": False,
+    "now": False,
+}
+
+
+@promise("RevokedBefore is a time in UTC, or empty, which is the default")
+def revocation(design):
+    parameter = design.raw["Parameters"]["RevokedBefore"]
+    if parameter["Default"] != "":
+        yield f"sessions created before {parameter['Default']} end by default"
+    for value, accepted in TIMES.items():
+        # CloudFormation matches the whole value.
+        fits = len(value) <= parameter.get("MaxLength", 4096)
+        if (fits and bool(re.fullmatch(parameter.get("AllowedPattern", ".*"), value))) != accepted:
+            yield f"{value!r} is {'refused' if accepted else 'accepted'}"
+
+
+@revocation.mutation
+def any_time(raw):
+    raw["Parameters"]["RevokedBefore"]["AllowedPattern"] = "^.*$"
+
+
+@revocation.mutation
+def a_revocation_by_default(raw):
+    raw["Parameters"]["RevokedBefore"]["Default"] = "2026-11-24T10:00:00Z"
+
+
+@revocation.mutation
+def a_pattern_without_the_default(raw):
+    parameter = raw["Parameters"]["RevokedBefore"]
+    parameter["AllowedPattern"] = parameter["AllowedPattern"].removeprefix("^$|")
 
 
 @promise("every parameter has a description, a default and a constraint, and is used")
