@@ -3,6 +3,7 @@
 //! The integration tests share it, so that every table has the schema of the template.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
@@ -10,10 +11,8 @@ use serde_json::{Map, Value, json};
 ///
 /// The signature is a placeholder: no local engine checks it.
 pub(crate) fn call(endpoint: &str, operation: &str, parameters: &Value) -> Result<Value, String> {
-    let agent: ureq::Agent =
-        ureq::config::Config::builder().http_status_as_error(false).build().into();
     let credential = "Credential=local/20260101/us-east-1/dynamodb/aws4_request";
-    let mut response = agent
+    let mut response = agent()
         .post(endpoint)
         .header("Content-Type", "application/x-amz-json-1.0")
         .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
@@ -30,6 +29,19 @@ pub(crate) fn call(endpoint: &str, operation: &str, parameters: &Value) -> Resul
     } else {
         Err(body)
     }
+}
+
+/// Returns a client that keeps its connections: each one of many thousand calls would leave a port behind
+/// that cannot be used again for a minute.
+fn agent() -> &'static ureq::Agent {
+    static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
+    AGENT.get_or_init(|| {
+        let config = ureq::config::Config::builder()
+            .http_status_as_error(false)
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(64);
+        config.build().into()
+    })
 }
 
 /// Creates the table under this name, with its indexes and its TTL, unless it exists.

@@ -29,7 +29,6 @@ pub(crate) struct Stuck {
 /// # Errors
 /// Where the search got stuck, if the history is not linearizable.
 pub(crate) fn check(model: &Model, events: &[Event]) -> Result<(), Stuck> {
-    assert!(events.len() <= 128, "{} events do not fit into the set of those done", events.len());
     let mut search = Search {
         model,
         events,
@@ -37,21 +36,36 @@ pub(crate) fn check(model: &Model, events: &[Event]) -> Result<(), Stuck> {
         order: Vec::new(),
         stuck: Stuck::default(),
     };
-    if search.run(0, State::default()) { Ok(()) } else { Err(search.stuck) }
+    if search.run(Done::default(), State::default()) { Ok(()) } else { Err(search.stuck) }
+}
+
+/// A set of events, by their numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Done([u64; 6]);
+
+impl Done {
+    fn contains(&self, number: usize) -> bool {
+        self.0[number / 64] & (1 << (number % 64)) != 0
+    }
+
+    fn with(mut self, number: usize) -> Self {
+        self.0[number / 64] |= 1 << (number % 64);
+        self
+    }
 }
 
 struct Search<'a> {
     model: &'a Model<'a>,
     events: &'a [Event<'a>],
     /// Positions from which no order was found: the set of events that happened, and the state.
-    dead_ends: HashSet<(u128, State)>,
+    dead_ends: HashSet<(Done, State)>,
     order: Vec<usize>,
     stuck: Stuck,
 }
 
 impl Search<'_> {
     /// Whether all other required events can follow those that are `done`.
-    fn run(&mut self, mut done: u128, state: State) -> bool {
+    fn run(&mut self, mut done: Done, state: State) -> bool {
         let length = self.order.len();
         loop {
             let Some(deadline) = self.deadline(done) else { return true };
@@ -76,12 +90,12 @@ impl Search<'_> {
                 }
                 return is_found;
             };
-            done |= 1 << number;
+            done = done.with(number);
             self.order.push(number);
         }
     }
 
-    fn branch(&mut self, done: u128, state: &State, mut branches: Vec<(usize, State)>) -> bool {
+    fn branch(&mut self, done: Done, state: &State, mut branches: Vec<(usize, State)>) -> bool {
         if self.order.len() >= self.stuck.order.len() {
             self.stuck.order.clone_from(&self.order);
             self.stuck.state.clone_from(state);
@@ -95,7 +109,7 @@ impl Search<'_> {
         branches.sort_by_key(|(number, _)| self.events[*number].returned);
         for (number, after) in branches {
             self.order.push(number);
-            if self.run(done | 1 << number, after) {
+            if self.run(done.with(number), after) {
                 return true;
             }
             self.order.pop();
@@ -104,14 +118,14 @@ impl Search<'_> {
     }
 
     /// Returns the first response among the required events that are left. `None` if none is left.
-    fn deadline(&self, done: u128) -> Option<u64> {
-        let left = self.events.iter().enumerate().filter(|(n, _)| done & (1 << n) == 0);
+    fn deadline(&self, done: Done) -> Option<u64> {
+        let left = self.events.iter().enumerate().filter(|(n, _)| !done.contains(*n));
         left.filter(|(_, event)| event.is_required()).map(|(_, event)| event.returned).min()
     }
 
     /// Returns the events that can be next: those that are invoked before that response.
-    fn candidates(&self, done: u128, deadline: u64) -> Vec<usize> {
-        let is_done = |n: usize| done & (1 << n) != 0;
+    fn candidates(&self, done: Done, deadline: u64) -> Vec<usize> {
+        let is_done = |n| done.contains(n);
         let can_be_next = |n: &usize| {
             let event = &self.events[*n];
             !is_done(*n) && event.invoked <= deadline && !event.before.is_some_and(is_done)

@@ -31,14 +31,14 @@ const WEIGHTS: [(Choice, [u32; 6]); 14] = [
     (Choice::Replace, [6, 8, 2, 3, 4, 2]),
     (Choice::Patch, [5, 4, 2, 3, 3, 1]),
     (Choice::Touch, [5, 6, 1, 4, 3, 2]),
-    (Choice::Rotate, [5, 0, 1, 8, 2, 4]),
+    (Choice::Rotate, [5, 0, 1, 8, 2, 6]),
     (Choice::Lock, [1, 0, 0, 1, 6, 0]),
     (Choice::Unlock, [2, 0, 0, 1, 4, 0]),
     (Choice::Post, [1, 0, 0, 0, 0, 1]),
     (Choice::Create, [0, 0, 7, 0, 0, 0]),
     (Choice::Destroy, [1, 0, 6, 1, 0, 1]),
     (Choice::List, [1, 0, 0, 1, 0, 4]),
-    (Choice::RevokeAll, [1, 0, 0, 0, 0, 3]),
+    (Choice::RevokeAll, [1, 0, 0, 0, 0, 4]),
     (Choice::Revoke, [1, 0, 1, 0, 0, 3]),
 ];
 
@@ -128,7 +128,7 @@ impl Generator<'_> {
             Choice::Destroy => Kind::Destroy { if_match: self.if_match() },
             Choice::List => Kind::List { user: self.user(), sends_id: self.random.bool() },
             Choice::RevokeAll => {
-                Kind::RevokeAll { user: self.user(), keeps_id: self.random.bool() }
+                Kind::RevokeAll { user: self.user(), keeps_id: self.random.u32(0..3) == 0 }
             }
             Choice::Revoke => Kind::Revoke { user: self.user() },
             Choice::Read | Choice::Post | Choice::Create => Kind::Read,
@@ -179,8 +179,9 @@ impl Generator<'_> {
         (self.random.u32(0..3) == 0).then(|| LIFETIMES[self.random.usize(0..LIFETIMES.len())])
     }
 
+    /// Chooses a user, most often the same one.
     fn user(&mut self) -> u8 {
-        self.random.u8(0..2)
+        u8::from(self.random.u32(0..4) == 0)
     }
 
     /// Chooses a tag that some response had, most often the newest.

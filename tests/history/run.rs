@@ -18,7 +18,7 @@ use crate::report::History;
 
 /// Number of clients of a history, and of operations of each.
 const CLIENTS: usize = 4;
-const OPERATIONS: usize = 6;
+const OPERATIONS: usize = 8;
 /// Number of histories that run at the same time.
 const CONCURRENCY: usize = 8;
 /// Number of histories after which the progress is reported.
