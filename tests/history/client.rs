@@ -9,7 +9,7 @@ use fastrand::Rng;
 use futures_util::future::{Either, select};
 
 use crate::board::Board;
-use crate::faults::{self, Mode};
+use crate::faults::{self, Faults, Mode};
 use crate::generate::{Generator, Profile};
 use crate::harness::{App, Response};
 use crate::operation::{Id, Kind, NEVER, Operation, Origin, Outcome};
@@ -29,7 +29,7 @@ pub(crate) struct Client {
     pub(crate) app: App,
     pub(crate) board: Arc<Board>,
     pub(crate) network: Arc<Network>,
-    pub(crate) mode: Mode,
+    pub(crate) faults: Faults,
     pub(crate) profile: Profile,
     pub(crate) random: Rng,
 }
@@ -81,7 +81,7 @@ impl Client {
             client: self.number,
             id,
             kind,
-            may_be_repeated: self.mode.loses_responses(),
+            may_be_repeated: self.faults.mode.loses_responses(),
             sent: Vec::new(),
             returned: NEVER,
             outcome: Outcome::Unknown,
@@ -111,16 +111,10 @@ impl Client {
         let now = self.board.tick();
         operation.sent.push(now);
         let send = || prepared.request.copy().into_future();
-        match self.mode.choose(&mut self.random) {
-            Mode::LoseReply | Mode::SendTwice if self.profile.recreates() => {
-                self.receive(&send().await, operation);
-            }
+        match self.faults.choose(&mut self.random) {
             Mode::LoseReply => drop(send().await),
-            // A creation that arrives again after the session was destroyed creates it again: the known
-            // limit of the contract.
-            Mode::SendTwice
-                if prepared.is_repeatable && !matches!(operation.kind, Kind::Create(_)) =>
-            {
+            // A session that is created again does not recognize what arrives twice.
+            Mode::SendTwice if prepared.is_repeatable && !self.profile.recreates() => {
                 operation.sent.push(now);
                 let (delay, again) = (faults::delay(&mut self.random), send());
                 let again = Box::pin(async move {

@@ -8,7 +8,8 @@
 //!   remembers nothing.
 //! - If the last attempt is refused, an earlier one may also have an effect later: it is still on its way,
 //!   and nobody can know. But no attempt is refused while the session remembers an earlier one.
-//! - Each attempt of a `PUT` that creates a session may create it. This is the known limit of the contract.
+//! - A deletion that is repeated may also end a session whose creation was under way: a known limit.
+//! - Each attempt of a `PUT` that creates a session may create it: a known limit.
 //! - `GET /sessions` reads one session after the other.
 //! - `DELETE /sessions` destroys one session after the other, and responds once none is left.
 
@@ -65,10 +66,13 @@ impl Event<'_> {
 /// of all.
 pub(crate) fn events<'a>(operations: &'a [Operation], ids: &[Id], count: usize) -> Vec<Event<'a>> {
     let mut events = Vec::new();
+    // A session that is created again meanwhile may be destroyed again.
+    let creations = operations.iter().filter(|operation| matches!(operation.kind, Kind::Create(_)));
+    let revocations: Vec<Id> = (0..count).chain(creations.map(|creation| creation.id)).collect();
     for operation in operations {
         match operation.kind {
             Kind::List { .. } => add_list(&mut events, operation, ids),
-            Kind::RevokeAll { .. } => add_revocation(&mut events, operation, count),
+            Kind::RevokeAll { .. } => add_revocation(&mut events, operation, &revocations),
             _ => add_other(&mut events, operation),
         }
     }
@@ -115,6 +119,10 @@ fn add_other<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation) {
     }
     let effect = |sent: &u64| Event { before, ..possible(operation, Step::Effect, *sent) };
     events.extend(unknown.iter().map(effect));
+    let is_deletion = matches!(kind, Kind::Destroy { .. } | Kind::Revoke { .. });
+    if is_deletion && operation.may_be_repeated && !matches!(outcome, Outcome::Refused(..)) {
+        events.push(effect(&sent[0]));
+    }
 }
 
 fn add_list<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation, ids: &[Id]) {
@@ -130,14 +138,14 @@ fn add_list<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation, ids: &[Id
     events.extend(unknown.map(|entry| required(operation, Step::ListedUnknown(entry))));
 }
 
-fn add_revocation<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation, count: usize) {
+fn add_revocation<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation, ids: &[Id]) {
     let mut before = None;
     if operation.outcome != Outcome::Unknown {
         before = Some(events.len());
         events.push(required(operation, Step::AllRevoked));
     }
-    events.extend((0..count).map(|id| {
-        let step = Step::Revoked(id);
+    events.extend(ids.iter().map(|id| {
+        let step = Step::Revoked(*id);
         Event { before, ..possible(operation, step, operation.invoked()) }
     }));
 }

@@ -37,8 +37,26 @@ pub(crate) enum Mode {
     Mixed,
 }
 
-/// One call in this many has a fault.
-const RARITY: u32 = 4;
+/// Faults of a history: their mode, and that one call in `rarity` has one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Faults {
+    pub(crate) mode: Mode,
+    pub(crate) rarity: u32,
+}
+
+impl Faults {
+    /// Chooses the fault of one call or request: that of the mode, or none.
+    pub(crate) fn choose(self, random: &mut Rng) -> Mode {
+        if random.u32(0..self.rarity) > 0 {
+            return Mode::None;
+        }
+        match self.mode {
+            // The last one is this mode itself.
+            Mode::Mixed => Mode::ALL[random.usize(0..Mode::ALL.len() - 1)],
+            mode => mode,
+        }
+    }
+}
 
 impl Mode {
     pub(crate) const ALL: [Self; 13] = [
@@ -65,18 +83,6 @@ impl Mode {
     /// Whether the function gives up on a response, and so must not wait long for it.
     pub(crate) fn is_slow(self) -> bool {
         matches!(self, Self::Slow | Self::Mixed)
-    }
-
-    /// Chooses the fault of one call or request: that of the mode, or none.
-    pub(crate) fn choose(self, random: &mut Rng) -> Self {
-        if random.u32(0..RARITY) > 0 {
-            return Self::None;
-        }
-        match self {
-            // The last one is this mode itself.
-            Self::Mixed => Self::ALL[random.usize(0..Self::ALL.len() - 1)],
-            mode => mode,
-        }
     }
 
     /// Returns the fault if it makes sense for the call, and none otherwise.

@@ -35,8 +35,8 @@ const WEIGHTS: [(Choice, [u32; 6]); 14] = [
     (Choice::Lock, [1, 0, 0, 1, 6, 0]),
     (Choice::Unlock, [2, 0, 0, 1, 4, 0]),
     (Choice::Post, [1, 0, 0, 0, 0, 1]),
-    (Choice::Create, [0, 0, 7, 0, 0, 0]),
-    (Choice::Destroy, [1, 0, 6, 1, 0, 1]),
+    (Choice::Create, [1, 0, 7, 0, 0, 5]),
+    (Choice::Destroy, [1, 0, 6, 1, 0, 0]),
     (Choice::List, [1, 0, 0, 1, 0, 4]),
     (Choice::RevokeAll, [1, 0, 0, 0, 0, 4]),
     (Choice::Revoke, [1, 0, 1, 0, 0, 3]),
@@ -65,9 +65,9 @@ impl Profile {
         [Self::Mixed, Self::Writes, Self::Creations, Self::Rotations, Self::Locks, Self::Users];
 
     /// Whether sessions are created again under the same id. Such a session does not remember the writes to
-    /// the former one, and a deletion that is repeated may end it if its creation was under way.
+    /// the former one.
     pub(crate) fn recreates(self) -> bool {
-        matches!(self, Self::Creations)
+        matches!(self, Self::Mixed | Self::Creations | Self::Users)
     }
 
     fn choose(self, random: &mut Rng) -> Choice {
@@ -125,7 +125,9 @@ impl Generator<'_> {
                 Some(token) => Kind::Unlock { token },
                 None => Kind::Lock { renewed: None, ttl: None },
             },
-            Choice::Destroy => Kind::Destroy { if_match: self.if_match() },
+            Choice::Destroy => {
+                Kind::Destroy { if_match: self.if_match().filter(|_| self.random.bool()) }
+            }
             Choice::List => Kind::List { user: self.user(), sends_id: self.random.bool() },
             Choice::RevokeAll => {
                 Kind::RevokeAll { user: self.user(), keeps_id: self.random.u32(0..3) == 0 }
@@ -162,9 +164,9 @@ impl Generator<'_> {
     }
 
     fn attributes(&mut self, origin: Origin) -> Write {
-        let user = match self.random.u32(0..6) {
+        let user = match self.random.u32(0..8) {
             0 => Change::Remove,
-            1 | 2 => Change::Set(self.user()),
+            1..5 => Change::Set(self.user()),
             _ => Change::Keep,
         };
         let label = match self.random.u32(0..8) {

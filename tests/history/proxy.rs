@@ -10,7 +10,7 @@ use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::calls::{Call, Ledger};
-use crate::faults::{self, Mode};
+use crate::faults::{self, Faults, Mode};
 use crate::harness::engine;
 use crate::harness::{TARGET, read_request};
 
@@ -20,8 +20,6 @@ const SLOW: Duration = Duration::from_millis(200);
 /// The network of a history.
 pub(crate) struct Network {
     mode: Mode,
-    /// Whether sessions are created again under the same id.
-    recreates: bool,
     random: Mutex<Rng>,
     /// While it is locked, no other write reaches DynamoDB, so that writes are counted right.
     ledger: tokio::sync::Mutex<Ledger>,
@@ -30,9 +28,9 @@ pub(crate) struct Network {
 type Reply = (u16, String);
 
 impl Network {
-    pub(crate) fn new(mode: Mode, recreates: bool, random: Rng) -> Arc<Self> {
+    pub(crate) fn new(faults: Faults, random: Rng) -> Arc<Self> {
         let ledger = tokio::sync::Mutex::default();
-        Arc::new(Self { mode, recreates, random: Mutex::new(random), ledger })
+        Arc::new(Self { faults, random: Mutex::new(random), ledger })
     }
 
     /// Starts the proxy of a client and returns its endpoint.
@@ -59,16 +57,7 @@ impl Network {
 
     fn fault(&self, call: &Call) -> (Mode, Duration) {
         let mut random = self.random.lock().unwrap();
-        let fault = match self.mode.choose(&mut random).of(call) {
-            // A repeated deletion could end a session whose creation was under way.
-            fault
-                if fault.loses_responses() && self.recreates && call.operation == "DeleteItem" =>
-            {
-                Mode::Drop
-            }
-            fault => fault,
-        };
-        (fault, faults::delay(&mut random))
+        (self.faults.choose(&mut random).of(call), faults::delay(&mut random))
     }
 
     /// Forwards a call, once no retry would leave the contract because of it. Returns `None` for a late

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::board::Board;
 use crate::client::Client;
-use crate::faults::{MAX_DELAY, Mode};
+use crate::faults::{Faults, MAX_DELAY, Mode};
 use crate::generate::Profile;
 use crate::harness::{App, Timeouts, engine};
 use crate::proxy::Network;
@@ -27,31 +27,37 @@ const PROGRESS: usize = 100;
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// Returns what the seed decides about a history: its faults, and what its operations are about.
-fn settings(seed: u64) -> (Mode, Profile) {
-    let choose = |n: u64, count: usize| usize::try_from(n % count as u64).unwrap();
-    let modes = Mode::ALL.len();
-    let profile = choose(seed / modes as u64, Profile::ALL.len());
-    (Mode::ALL[choose(seed, modes)], Profile::ALL[profile])
+fn settings(seed: u64) -> (Faults, Profile) {
+    let (mode, rest) = choose(&Mode::ALL, seed);
+    let (profile, rest) = choose(&Profile::ALL, rest);
+    let (rarity, _) = choose(&[2, 4], rest);
+    (Faults { mode, rarity }, profile)
+}
+
+/// Returns one of the values, and a number for further choices.
+fn choose<T: Copy>(values: &[T], number: u64) -> (T, u64) {
+    let count = values.len() as u64;
+    (values[usize::try_from(number % count).unwrap()], number / count)
 }
 
 /// Runs the history of a seed over a table.
 async fn history(seed: u64, table: &str) -> History {
-    let (mode, profile) = settings(seed);
+    let (faults, profile) = settings(seed);
     let mut random = Rng::with_seed(seed);
-    let network = Network::new(mode, profile.recreates(), random.fork());
+    let network = Network::new(faults, random.fork());
     let board = Arc::new(Board::new());
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
         let endpoint = network.endpoint(number).await;
         // Short time limits would be a fault of their own on a busy machine.
-        let timeouts = if mode.is_slow() { Timeouts::Short } else { Timeouts::Long };
+        let timeouts = if faults.mode.is_slow() { Timeouts::Short } else { Timeouts::Long };
         let app = App::connect(table, &endpoint, timeouts);
         clients.push(Client {
             number,
             app: app.with_real_clock().with_time_limit(TIME_LIMIT),
             board: board.clone(),
             network: network.clone(),
-            mode,
+            faults,
             profile,
             random: random.fork(),
         });
@@ -92,7 +98,7 @@ pub(crate) async fn histories(
     let mut histories =
         stream::iter(seeds.take_while(is_time_left)).map(run).buffer_unordered(CONCURRENCY);
     while let Some((seed, checked)) = histories.next().await {
-        let (mode, profile) = settings(seed);
+        let (Faults { mode, .. }, profile) = settings(seed);
         let (count, count_wrong) = counts.entry(mode).or_default();
         *count += 1;
         done += 1;
@@ -101,7 +107,7 @@ pub(crate) async fn histories(
             wrong.push(seed);
             println!(
                 "seed {seed} is not linearizable. Faults: {mode:?}. Operations: {profile:?}. Run it again \
-                 with: SEED={seed} cargo test --test history\n{explanation}"
+                 with: SEED={seed} SECONDS=60 cargo test --test history histories -- --nocapture\n{explanation}"
             );
         }
         if done % PROGRESS == 0 {
