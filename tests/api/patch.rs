@@ -42,13 +42,18 @@ async fn patch_takes_one_read_and_one_write() {
 #[tokio::test]
 async fn patch_keeps_other_members_byte_for_byte() {
     let app = App::new().await;
-    let big = br#"{"z":12345678901234567890123,"a":1.10,"e":1E5,"u":"stra\u00dfe", "s":"\ud800" }"#;
-    let created = app.send(CREATE).header("content-type", "application/vnd.x+json; v=1").body(big);
+    let deep = "[".repeat(1000) + &"]".repeat(1000);
+    let data = format!(
+        r#"{{ "z":12345678901234567890123,"a":1e999,"u":"stra\u00dfe \ud800","deep":{deep},
+        "o":{{"$serde_json::private::RawValue":"[]"}} }}"#
+    );
+    let created = app.send(CREATE).header("content-type", "application/vnd.x+json; v=1");
+    let created = created.body(data.as_bytes());
     let id = created.await.header("Session-Id").to_owned();
     assert_eq!(app.send(PATCH).id(&id).body(br#"{"n":true}"#).await.status, 204);
     let read = app.send(READ).id(&id).await;
-    let expected = br#"{"z":12345678901234567890123,"a":1.10,"e":1E5,"u":"stra\u00dfe", "s":"\ud800","n":true }"#;
-    assert_eq!(read.body, expected);
+    let expected = data.replace("} }", r#"},"n":true }"#);
+    assert_eq!(read.body, expected.as_bytes());
     assert_eq!(read.header("Content-Type"), "application/vnd.x+json; v=1");
 }
 
@@ -133,8 +138,10 @@ async fn failed_patches_change_nothing() {
         assert_eq!(response.header_names().contains(&"Accept-Patch"), response.status == 415);
         assert_eq!(app.send(READ).id(id).await, before);
     }
-    let deep = "[".repeat(100_000);
     let id = app.create_session().await;
-    assert_eq!(app.send(PATCH).id(&id).body(deep.as_bytes()).await.outcome(), "400 invalid-patch");
+    for deep in ["[".repeat(100_000), r#"{"a":"#.repeat(129)] {
+        let patch = app.send(PATCH).id(&id).body(deep.as_bytes());
+        assert_eq!(patch.await.outcome(), "400 invalid-patch");
+    }
     assert_eq!(app.send(PATCH).id(&new_id()).await.outcome(), "404 session-not-found");
 }

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 
 use crate::calls::{Call, Ledger};
 use crate::faults::{self, Faults, Mode};
@@ -19,18 +20,19 @@ const SLOW: Duration = Duration::from_millis(200);
 
 /// The network of a history.
 pub(crate) struct Network {
-    mode: Mode,
+    faults: Faults,
     random: Mutex<Rng>,
     /// While it is locked, no other write reaches DynamoDB, so that writes are counted right.
     ledger: tokio::sync::Mutex<Ledger>,
+    proxies: Mutex<Vec<AbortHandle>>,
 }
 
 type Reply = (u16, String);
 
 impl Network {
     pub(crate) fn new(faults: Faults, random: Rng) -> Arc<Self> {
-        let ledger = tokio::sync::Mutex::default();
-        Arc::new(Self { faults, random: Mutex::new(random), ledger })
+        let (random, ledger) = (Mutex::new(random), tokio::sync::Mutex::default());
+        Arc::new(Self { faults, random, ledger, proxies: Mutex::default() })
     }
 
     /// Starts the proxy of a client and returns its endpoint.
@@ -38,12 +40,18 @@ impl Network {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let network = self.clone();
-        tokio::spawn(async move {
+        let proxy = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
                 tokio::spawn(serve(connection, network.clone(), client));
             }
         });
+        self.proxies.lock().unwrap().push(proxy.abort_handle());
         endpoint
+    }
+
+    /// Stops the proxies. Otherwise thousands of histories would use up the machine's ports.
+    pub(crate) fn close(&self) {
+        self.proxies.lock().unwrap().drain(..).for_each(|proxy| proxy.abort());
     }
 
     /// Notes that a client starts an operation, and may retry its writes until [`Self::end`].

@@ -70,6 +70,7 @@ async fn history(seed: u64, table: &str) -> History {
     let reader = clients.swap_remove(0).unwrap();
     drop(clients);
     reader.finish().await;
+    network.close();
     Arc::into_inner(board).unwrap().into_history()
 }
 

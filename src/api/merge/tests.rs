@@ -106,6 +106,8 @@ fn last_member_counts_if_a_name_is_repeated() {
     assert_eq!(merged(data, r#"{"a":{"z":4}}"#), r#"{"b":1,"b":2,"a":{"y":3,"z":4},"b":3}"#);
     assert_eq!(merged(data, r#"{"a":null}"#), r#"{"b":1,"b":2,"b":3}"#);
     assert_eq!(merged(data, r#"{"a":0,"b":null,"a":null,"b":4}"#), r#"{"b":4}"#);
+    let nested = r#"{"o":{"a":1},"o":{}}"#;
+    assert_eq!(merged(nested, r#"{"o":{"a":2}}"#), r#"{"o":{"a":2}}"#);
     assert_eq!(merged("{}", r#"{"c":1,"d":2,"c":3}"#), r#"{"c":3,"d":2}"#);
 }
 
