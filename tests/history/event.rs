@@ -2,12 +2,11 @@
 //!
 //! Most operations are one event. The others are several:
 //!
-//! - An operation without a response takes effect at some time after its invocation, or never.
-//! - An earlier attempt of a request that a client repeated may have had an effect as well, as long as no
-//!   session remembers it: a session that was destroyed, and maybe created again under the same id,
-//!   remembers nothing.
-//! - If the last attempt is refused, an earlier one may also have an effect later: it is still on its way,
-//!   and nobody can know. But no attempt is refused while the session remembers an earlier one.
+//! - An attempt without a response takes effect at some time after it was sent, or never.
+//! - Several attempts of one operation take effect only if no session remembers the earlier one: a session
+//!   that was destroyed and created again under the same id remembers nothing.
+//! - An attempt is not refused while the session remembers that an earlier one was applied. But an earlier
+//!   one may still be on its way then, and nobody can know.
 //! - A deletion that is repeated may also end a session whose creation was under way: a known limit.
 //! - Each attempt of a `PUT` that creates a session may create it: a known limit.
 //! - `GET /sessions` reads one session after the other.
@@ -21,6 +20,8 @@ pub(crate) enum Step<'a> {
     Whole,
     /// The effect of an attempt without a response.
     Effect,
+    /// The effect of a deletion that is repeated on a session whose creation was under way.
+    RepeatedDeletion,
     /// The refusal of the last attempt.
     Refusal,
     /// What a list says of an id; `None` if it does not list it.
@@ -53,7 +54,7 @@ impl Event<'_> {
     pub(crate) fn is_read(&self) -> bool {
         match self.step {
             Step::Listed(..) | Step::ListedUnknown(_) | Step::Refusal => true,
-            Step::Effect | Step::Revoked(_) | Step::AllRevoked => false,
+            Step::Effect | Step::RepeatedDeletion | Step::Revoked(_) | Step::AllRevoked => false,
             Step::Whole => {
                 matches!(self.operation.kind, Kind::Read | Kind::Head)
                     || matches!(self.operation.outcome, Outcome::Refused(..))
@@ -93,16 +94,12 @@ fn possible<'a>(operation: &'a Operation, step: Step<'a>, invoked: u64) -> Event
 fn add_other<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation) {
     let Operation { kind, sent, outcome, .. } = operation;
     let is_creation = matches!(kind, Kind::Create(_));
-    // All attempts of other requests have one effect, at any time after the first.
+    let (last, earlier) = (sent[sent.len() - 1], &sent[..sent.len() - 1]);
     let unknown: &[u64] = match outcome {
         _ if matches!(kind, Kind::Read | Kind::Head) => &[],
-        Outcome::Unknown if is_creation => sent,
-        Outcome::Unknown => &sent[..1],
-        _ if is_creation => &sent[..sent.len() - 1],
-        _ if operation.is_retried() => &sent[..1],
-        _ => &[],
+        Outcome::Unknown => sent,
+        Outcome::Success(_) | Outcome::Refused(..) => earlier,
     };
-    let last = sent[sent.len() - 1];
     let mut before = None;
     match outcome {
         Outcome::Unknown => {}
@@ -117,11 +114,12 @@ fn add_other<'a>(events: &mut Vec<Event<'a>>, operation: &'a Operation) {
             events.push(required(operation, Step::Whole));
         }
     }
-    let effect = |sent: &u64| Event { before, ..possible(operation, Step::Effect, *sent) };
-    events.extend(unknown.iter().map(effect));
+    events.extend(
+        unknown.iter().map(|sent| Event { before, ..possible(operation, Step::Effect, *sent) }),
+    );
     let is_deletion = matches!(kind, Kind::Destroy { .. } | Kind::Revoke { .. });
     if is_deletion && operation.may_be_repeated && !matches!(outcome, Outcome::Refused(..)) {
-        events.push(effect(&sent[0]));
+        events.push(possible(operation, Step::RepeatedDeletion, sent[0]));
     }
 }
 

@@ -38,14 +38,9 @@ impl Model<'_> {
     pub(crate) fn after(&self, state: &State, event: &Event) -> Option<State> {
         let operation = event.operation;
         match event.step {
-            // A creation recognizes the session that an earlier attempt has created.
-            Step::Whole
-                if !matches!(operation.kind, Kind::Create(_))
-                    && is_remembered(state, operation) =>
-            {
-                None
-            }
+            Step::Whole if is_again(state, operation) => None,
             Step::Whole => self.after_whole(state, operation),
+            Step::Effect if is_again(state, operation) => None,
             Step::Effect => match self.effect(state, operation) {
                 Effect::Applied(mut after, _) => {
                     remember(&mut after, operation);
@@ -53,6 +48,17 @@ impl Model<'_> {
                 }
                 Effect::Refused(_) => None,
             },
+            Step::RepeatedDeletion => {
+                let session = state.sessions.get(&operation.id)?;
+                match self.effect(state, operation) {
+                    Effect::Applied(after, _)
+                        if self.creation(session)?.invoked() < operation.invoked() =>
+                    {
+                        Some(after)
+                    }
+                    _ => None,
+                }
+            }
             Step::Refusal if is_remembered(state, operation) => None,
             Step::Refusal => self.after_whole(state, operation),
             Step::Listed(id, entry) => {
@@ -192,6 +198,11 @@ impl Model<'_> {
         }
     }
 
+    /// Returns the operation that created a session.
+    fn creation(&self, session: &Session) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.origin == session.creator)
+    }
+
     /// Whether a session has the version that the operation requires. If no response tells, the operation
     /// had the outcome that its response says.
     fn matches(&self, if_match: Option<&String>, session: &Session, operation: &Operation) -> bool {
@@ -216,8 +227,7 @@ impl Model<'_> {
     /// Whether `DELETE /sessions` is done: no session is left that was created before it was called.
     fn all_revoked(&self, state: &State, operation: &Operation) -> Option<State> {
         let is_left = |(id, session): (&Id, &Session)| {
-            let creation = self.operations.iter().find(|o| o.origin == session.creator);
-            let created = creation.map_or(NEVER, |creation| creation.returned);
+            let created = self.creation(session).map_or(NEVER, |creation| creation.returned);
             created < operation.invoked() && is_to_revoke(*id, session, operation)
         };
         if state.sessions.iter().any(is_left) {
@@ -289,8 +299,9 @@ fn remember(state: &mut State, operation: &Operation) {
         Kind::Rotate { new, .. } => new,
         _ => operation.id,
     };
-    let is_retried = operation.is_retried() && operation.outcome != Outcome::Unknown;
-    if is_retried && let Some(session) = state.sessions.get_mut(&id) {
+    if operation.is_retried()
+        && let Some(session) = state.sessions.get_mut(&id)
+    {
         session.remembered.push(operation.origin);
     }
 }
@@ -303,6 +314,12 @@ fn is_remembered(state: &State, operation: &Operation) -> bool {
         _ => state.sessions.get(&operation.id),
     };
     session.is_some_and(|session| session.remembered.contains(&operation.origin))
+}
+
+/// Whether the operation would be applied again to a session that remembers it. A creation is not: it
+/// recognizes its session.
+fn is_again(state: &State, operation: &Operation) -> bool {
+    !matches!(operation.kind, Kind::Create(_)) && is_remembered(state, operation)
 }
 
 /// Returns the session with this id if the list shows it.

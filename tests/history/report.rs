@@ -8,6 +8,16 @@ use crate::event::{Event, Step, events};
 use crate::model::{Effect, Model};
 use crate::operation::{Id, Kind, NEVER, Operation, Outcome};
 
+/// Whether some order of the operations explains their responses.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Linearizable,
+    /// The search took too long.
+    Undecided,
+    /// There is no order. Holds an explanation with as few operations as possible.
+    Wrong(String),
+}
+
 /// A history: the operations in the order of their invocations, and the ids.
 #[derive(Debug)]
 pub(crate) struct History {
@@ -18,21 +28,23 @@ pub(crate) struct History {
 
 impl History {
     /// Checks the history.
-    ///
-    /// # Errors
-    /// An explanation, with as few operations as possible, if the history is not linearizable.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        ETags::collect(&self.operations)
-            .map_err(|error| self.describe(&self.operations, &error))?;
-        if self.search(&self.operations, |_, _, _| ()).is_ok() {
-            return Ok(());
+    pub(crate) fn check(&self) -> Verdict {
+        if let Err(error) = ETags::collect(&self.operations) {
+            return Verdict::Wrong(self.describe(&self.operations, &error));
         }
-        let operations = self.shortest();
-        let explanation = self.search(&operations, explain).err().unwrap_or_default();
-        Err(self.describe(&operations, &explanation))
+        match self.search(&self.operations, |_, _, stuck| stuck.gave_up) {
+            Ok(()) => Verdict::Linearizable,
+            Err(true) => Verdict::Undecided,
+            Err(false) => {
+                let operations = self.shortest();
+                let explanation = self.search(&operations, explain).err().unwrap_or_default();
+                Verdict::Wrong(self.describe(&operations, &explanation))
+            }
+        }
     }
 
-    /// Searches for an order of these operations, and explains where the search got stuck.
+    /// Searches for an order of these operations. If there is none, returns what `explain` makes of where
+    /// the search got stuck.
     fn search<T>(
         &self,
         operations: &[Operation],
@@ -51,7 +63,9 @@ impl History {
     /// Returns the operations up to the first response that cannot be explained, without the reads and
     /// refusals that are not needed for that.
     fn shortest(&self) -> Vec<Operation> {
-        let is_wrong = |operations: &[Operation]| self.search(operations, |_, _, _| ()).is_err();
+        let is_wrong = |operations: &[Operation]| {
+            self.search(operations, |_, _, stuck| stuck.gave_up) == Err(false)
+        };
         let mut responses: Vec<_> = self.operations.iter().map(|o| o.returned).collect();
         responses.sort_unstable();
         let first = responses.partition_point(|end| !is_wrong(&until(&self.operations, *end)));

@@ -5,7 +5,7 @@ use crate::operation::Outcome::{Refused, Success, Unknown};
 use crate::operation::{
     Change, Entry, Id, Kind, Metadata, NEVER, Operation, Origin, Outcome, Seen, Write,
 };
-use crate::report::History;
+use crate::report::{History, Verdict};
 
 /// An operation that each client has sent once, at the first time, and that has a response at the second.
 fn operation(origin: Origin, id: Id, times: (u64, u64), kind: Kind, outcome: Outcome) -> Operation {
@@ -70,7 +70,11 @@ fn retried_since(first: u64, mut operation: Operation) -> Operation {
 
 fn check(operations: &[Operation]) -> Result<(), String> {
     let operations = [&[created()], operations].concat();
-    History { operations, is_known: vec![true; 3] }.check()
+    match (History { operations, is_known: vec![true; 3] }).check() {
+        Verdict::Linearizable => Ok(()),
+        Verdict::Undecided => Err("undecided".to_owned()),
+        Verdict::Wrong(explanation) => Err(explanation),
+    }
 }
 
 #[track_caller]
