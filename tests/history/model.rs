@@ -210,7 +210,9 @@ impl Model<'_> {
             && both(&seen.ttl, &expected.ttl, |left, ttl| {
                 (ttl.saturating_sub(SLACK)..=ttl + SLACK).contains(left)
             })
-            && both(&seen.etag, &version, |tag, version| self.etags.is_of(tag, **version) != Some(false))
+            && both(&seen.etag, &version, |tag, version| {
+                self.etags.is_of(tag, **version) != Some(false)
+            })
     }
 
     /// Whether `DELETE /sessions` is done: no session is left that was created before it was called.
