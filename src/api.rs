@@ -183,10 +183,10 @@ impl Api {
 
 /// Replaces a problem by the session's current representation if the request prefers that.
 fn prefer_data(problem: Problem, context: &RequestContext) -> Result<Response, Problem> {
-    let RequestContext { request, arrived_at, .. } = context;
+    let request = &context.request;
     match request.session_id() {
         Ok(id) if request.prefers_representation() => {
-            problem.with_current_representation(id, *arrived_at)
+            problem.with_current_representation(id, context.now())
         }
         _ => Err(problem),
     }

@@ -28,7 +28,8 @@ impl Backoff {
         self.ceiling = ceiling.saturating_mul(2).min(Self::MAX);
         // Without randomness, it waits for the whole ceiling.
         let jitter = random::bytes::<1>().map_or(u8::MAX, |[byte]| byte);
-        ceiling.mul_f32(0.5 + f32::from(jitter) / 510.0)
+        // The product may be rounded up.
+        ceiling.mul_f32(0.5 + f32::from(jitter) / 510.0).min(ceiling)
     }
 }
 

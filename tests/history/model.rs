@@ -7,7 +7,8 @@ use crate::operation::{
 };
 use crate::state::{Session, State};
 
-/// Seconds by which a lifetime may have run down while a history runs.
+/// Seconds that a history takes at most. A lifetime in a response may differ by as many: it runs down, and
+/// counts from the arrival of a request, while others slide the expiry.
 const SLACK: u64 = 100;
 
 const NOT_FOUND: &str = "404 session-not-found";
@@ -217,11 +218,12 @@ impl Model<'_> {
         let version = expected.data.as_ref().and_then(|data| data.last());
         both(&seen.data, &expected.data, |seen, expected| seen == expected)
             && both(&seen.metadata, &expected.metadata, |seen, expected| seen == expected)
-            // Lifetimes are whole seconds.
             && both(&seen.ttl, &expected.ttl, |left, ttl| {
-                (ttl.saturating_sub(SLACK)..=ttl + 1).contains(left)
+                (ttl.saturating_sub(SLACK)..=ttl + SLACK).contains(left)
             })
-            && both(&seen.etag, &version, |tag, version| self.etags.is_of(tag, **version) != Some(false))
+            && both(&seen.etag, &version, |tag, version| {
+                self.etags.is_of(tag, **version) != Some(false)
+            })
     }
 
     /// Whether `DELETE /sessions` is done: no session is left that was created before it was called.
