@@ -82,7 +82,12 @@ impl SessionStore {
             item => item?,
         };
         if !required.matches(&item::etag(&item)?) {
-            return Err(StoreError::ETagMismatch(Box::new(SealedSession(item))));
+            // After an earlier attempt, another session may have been created under the old id.
+            let rotated = match rotation.is_repeatable {
+                true => self.find_rotated(old, new, rotation, now).await?,
+                false => None,
+            };
+            return rotated.ok_or_else(|| StoreError::ETagMismatch(Box::new(SealedSession(item))));
         }
         let revision = item::recent_writes(&item)?.revision().clone();
         let rotated = rotated_item(old, new, rotation, sealed, item, now)?;

@@ -145,6 +145,22 @@ async fn repeated_rotations_respond_as_the_first_did() {
 }
 
 #[tokio::test]
+async fn repeated_rotations_respond_as_the_first_did_when_the_old_id_has_another_session() {
+    let app = App::new().await;
+    let (old, new) = (Target::new(&app, &UPDATES[0]).await, new_id());
+    let rotate = app.send(ROTATE).id(&old.id).header("session-new-id", &new);
+    let rotate = rotate.header("if-match", &old.etag);
+    let first = rotate.copy().await;
+    assert_eq!(first.status, 200);
+    assert_eq!(app.send(CREATE_WITH_ID).id(&old.id).await.status, 201);
+    let again = rotate.copy().await;
+    assert_eq!((again.outcome(), etag(&again)), ("200".to_owned(), etag(&first)));
+    app.send(LOCK).id(&old.id).await;
+    assert_eq!(rotate.await.status, 200);
+    assert_eq!(app.send(READ).id(&old.id).await.status, 200);
+}
+
+#[tokio::test]
 async fn rotations_do_not_mistake_another_session_for_their_own() {
     let app = App::new().await;
     let (old, new) = (app.create_session().await, new_id());
