@@ -20,7 +20,7 @@ pub(crate) enum Step<'a> {
     Whole,
     /// The effect of an attempt without a response.
     Effect,
-    /// The effect of a deletion that is repeated on a session whose creation was under way.
+    /// The effect of a deletion that is repeated, on a session whose creation was under way at the same time.
     RepeatedDeletion,
     /// The refusal of the last attempt.
     Refusal,

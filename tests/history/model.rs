@@ -53,7 +53,7 @@ impl Model<'_> {
                 let session = state.sessions.get(&operation.id)?;
                 match self.effect(state, operation) {
                     Effect::Applied(after, _)
-                        if self.creation(session)?.invoked() < operation.invoked() =>
+                        if self.creation(session)?.invoked() < operation.returned =>
                     {
                         Some(after)
                     }
