@@ -163,17 +163,14 @@ fn is_table_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::aws::tests::lookup_in;
     use super::*;
 
     /// 2026-11-24T10:00:00Z
     const NOW: Timestamp = Timestamp::from_seconds(1_795_514_400);
 
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let value = |name: &str| {
-            let found = variables.iter().find(|(variable, _)| *variable == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        Settings::from_lookup(value, NOW).map_err(|error| error.to_string())
+        Settings::from_lookup(lookup_in(variables), NOW).map_err(|error| error.to_string())
     }
 
     #[test]

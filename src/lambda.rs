@@ -59,14 +59,32 @@ where
     let respond =
         async |event: LambdaEvent<Box<RawValue>>| -> Result<ApiGatewayV2httpResponse, Error> {
             let LambdaEvent { payload, context } = event;
-            let left = context.deadline().duration_since(SystemTime::now());
             let invocation = Invocation {
                 request_id: &context.request_id,
                 version: &context.env_config.version,
-                time: left.unwrap_or(MAX_LAMBDA_TIMEOUT).saturating_sub(RESPONSE_MARGIN),
+                time: time_limit(context.deadline(), SystemTime::now()),
             };
             let event = Event::read(&payload);
             Ok(api.respond(&function, event, invocation, Timestamp::now()).await)
         };
     lambda_runtime::run(service_fn(respond)).await
+}
+
+/// Returns the time until a response must be ready to be sent.
+fn time_limit(deadline: SystemTime, now: SystemTime) -> Duration {
+    deadline.duration_since(now).unwrap_or(MAX_LAMBDA_TIMEOUT).saturating_sub(RESPONSE_MARGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_limit_leaves_time_to_send_the_response() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let ms = Duration::from_millis;
+        assert_eq!(time_limit(now + ms(5_000), now), ms(4_800));
+        assert_eq!(time_limit(now + ms(100), now), Duration::ZERO);
+        assert_eq!(time_limit(now - ms(1), now), ms(899_800));
+    }
 }

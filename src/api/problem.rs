@@ -339,3 +339,6 @@ impl Problem {
             .with_body(session.data))
     }
 }
+
+#[cfg(test)]
+mod tests;

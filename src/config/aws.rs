@@ -1,11 +1,8 @@
 //! Configuration of the AWS SDK, from the environment variables that every AWS SDK reads.
 
 use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::environment::{
-    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
-};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::meta::region::ProvideRegion as _;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
@@ -13,6 +10,7 @@ use aws_sdk_dynamodb::config::{ProvideCredentials, SharedCredentialsProvider, Sh
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use lambda_http::http::Uri;
+use lambda_http::http::uri::Authority;
 
 use super::error::ConfigError;
 
@@ -35,16 +33,12 @@ const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 /// without credentials it would wait for the metadata service.
 ///
 /// # Errors
-/// [`ConfigError`] if the region or the credentials are missing.
+/// [`ConfigError`] if a variable is invalid, or if the region or the credentials are missing.
 pub(super) async fn load(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<SdkConfig, ConfigError> {
-    let region = EnvironmentVariableRegionProvider::new().region().await;
-    let region = region.filter(|region| is_region(region.as_ref())).ok_or_else(|| {
-        let expected = "an AWS region, as in eu-central-1".to_owned();
-        ConfigError { variable: "AWS_REGION", value: lookup("AWS_REGION"), expected }
-    })?;
-    let http_client = http_client(&region, lookup(SSL_CERT_FILE).as_deref());
+    let region = region(&lookup)?;
+    let http_client = http_client(&region, ssl_cert_file(&lookup)?.as_deref());
     let providers = ProviderConfig::without_region()
         .with_region(Some(region.clone()))
         .with_http_client(http_client.clone());
@@ -66,6 +60,34 @@ pub(super) async fn load(
     Ok(config.build())
 }
 
+/// Reads the region. A function on Lambda always has `AWS_REGION`.
+fn region(lookup: impl Fn(&str) -> Option<String>) -> Result<Region, ConfigError> {
+    let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    let is_set = |variable: &&str| lookup(variable).is_some_and(|value| !value.is_empty());
+    let variable = variables.into_iter().find(is_set).unwrap_or("AWS_REGION");
+    match lookup(variable) {
+        Some(name) if is_region(&name) => Ok(Region::new(name)),
+        value => {
+            let expected = "an AWS region, as in eu-central-1".to_owned();
+            Err(ConfigError { variable, value, expected })
+        }
+    }
+}
+
+/// Reads the path of the file of root certificates. With an unusable file, every call would fail.
+fn ssl_cert_file(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let Some(path) = lookup(SSL_CERT_FILE).filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Ok(Some(path)),
+        _ => {
+            let expected = "a readable file of certificates in PEM format".to_owned();
+            Err(ConfigError { variable: SSL_CERT_FILE, value: Some(path), expected })
+        }
+    }
+}
+
 /// Reads the URL that takes the place of DynamoDB's endpoint. The SDK reads the variable of a single service
 /// in `defaults()` only, and finds out at each request whether it is a URL.
 fn endpoint_url(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
@@ -76,7 +98,8 @@ fn endpoint_url(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String
         if is_endpoint_url(&url) {
             return Ok(Some(url));
         }
-        let expected = "a URL of http or https without credentials, as in http://localhost:8000";
+        let expected = "a URL of http or https with a host, and without credentials or a query, \
+                        as in http://localhost:8000";
         // What precedes an `@` may be a password.
         let value = if url.contains('@') { "[redacted]".to_owned() } else { url };
         return Err(ConfigError { variable, value: Some(value), expected: expected.to_owned() });
@@ -85,17 +108,25 @@ fn endpoint_url(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String
 }
 
 fn is_endpoint_url(url: &str) -> bool {
+    // The parser accepts a port that is none.
+    let is_host = |authority: &Authority| {
+        let host = authority.host();
+        !host.is_empty() && (authority.as_str() == host || authority.port_u16().is_some())
+    };
     url.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && !url.contains('@')
+            && uri.authority().is_some_and(is_host)
+            && !url.contains(['@', '?', '#'])
     })
 }
 
-/// Whether the text has the form of a region's name, which becomes a part of the endpoint's host name.
+/// Whether the text has the form of a region's name, which becomes a label of the endpoint's host name.
 fn is_region(text: &str) -> bool {
     let alphabet = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(alphabet)
+    (1..=63).contains(&text.len())
+        && text.bytes().all(alphabet)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 /// Reads a variable that is `true` or `false`. The library's own provider would read profile files, and
@@ -167,18 +198,22 @@ fn missing_credentials(lookup: impl Fn(&str) -> Option<String>) -> ConfigError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Returns a stand-in for the environment.
+    pub(in crate::config) fn lookup_in<'v>(
+        variables: &'v [(&'v str, &'v str)],
+    ) -> impl Fn(&str) -> Option<String> + 'v {
+        |name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        }
+    }
 
     #[test]
     fn missing_credentials_are_named_without_a_secret() {
-        let error = |variables: &'static [(&'static str, &'static str)]| {
-            let value = |name: &str| {
-                let found = variables.iter().find(|(variable, _)| *variable == name);
-                found.map(|(_, value)| (*value).to_owned())
-            };
-            missing_credentials(value).to_string()
-        };
+        let error = |variables: &[_]| missing_credentials(lookup_in(variables)).to_string();
         let key_id = "it must be the id of an AWS access key";
         assert_eq!(error(&[]), format!("AWS_ACCESS_KEY_ID is not set; {key_id}"));
         let blank = error(&[("AWS_ACCESS_KEY_ID", " "), ("AWS_SECRET_ACCESS_KEY", "secret")]);
@@ -190,15 +225,17 @@ mod tests {
 
     #[test]
     fn endpoints_are_urls_with_a_host() {
-        let endpoint = |url: &'static str| {
-            endpoint_url(|name| (name == "AWS_ENDPOINT_URL").then(|| url.to_owned()))
-        };
-        for url in ["http://localhost:8000", "https://dynamodb.eu-central-1.amazonaws.com/"] {
+        let endpoint = |url| endpoint_url(lookup_in(&[("AWS_ENDPOINT_URL", url)]));
+        for url in [
+            "http://localhost:8000",
+            "http://[::1]:8000",
+            "https://dynamodb.eu-central-1.amazonaws.com/",
+        ] {
             assert_eq!(endpoint(url), Ok(Some(url.to_owned())));
         }
         assert_eq!(endpoint(""), Ok(None));
-        let expected = "it must be a URL of http or https without credentials, as in \
-                        http://localhost:8000";
+        let expected = "it must be a URL of http or https with a host, and without credentials or \
+                        a query, as in http://localhost:8000";
         for url in [
             "localhost:8000",
             "localhost",
@@ -206,6 +243,12 @@ mod tests {
             "http:///path",
             "ftp://localhost",
             "http://a b",
+            "http://:8000",
+            "http://localhost:",
+            "http://localhost:65536",
+            "http://localhost:http",
+            "http://localhost/?a=b",
+            "http://localhost/#a",
         ] {
             let error = endpoint(url).unwrap_err().to_string();
             assert_eq!(error, format!("AWS_ENDPOINT_URL is {url:?}; {expected}"));
@@ -215,10 +258,37 @@ mod tests {
     }
 
     #[test]
-    fn regions_are_parts_of_a_host_name() {
-        assert!(is_region("eu-central-1"));
-        for bad in ["", "EU", "eu central", "eu/central", "eu.central"] {
+    fn regions_are_labels_of_a_host_name() {
+        let region = |variables: &[_]| {
+            let region = region(lookup_in(variables));
+            region.map(|region| region.to_string()).map_err(|error| error.to_string())
+        };
+        assert_eq!(region(&[("AWS_REGION", "eu-central-1")]).unwrap(), "eu-central-1");
+        let both = [("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "us-east-1")];
+        assert_eq!(region(&both).unwrap(), "us-east-1");
+        let expected = "it must be an AWS region, as in eu-central-1";
+        assert_eq!(region(&[]).unwrap_err(), format!("AWS_REGION is not set; {expected}"));
+        assert_eq!(
+            region(&[("AWS_DEFAULT_REGION", "EU")]).unwrap_err(),
+            format!("AWS_DEFAULT_REGION is \"EU\"; {expected}")
+        );
+        for bad in ["", "EU", "eu central", "eu/central", "eu.central", "-eu", "eu-"] {
             assert!(!is_region(bad), "{bad}");
+        }
+        assert!(is_region(&"a".repeat(63)) && !is_region(&"a".repeat(64)));
+    }
+
+    #[test]
+    fn ssl_cert_file_holds_certificates() {
+        let file = |path| {
+            ssl_cert_file(lookup_in(&[(SSL_CERT_FILE, path)])).map_err(|error| error.to_string())
+        };
+        let roots = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/amazon-roots.pem");
+        assert_eq!(file(roots), Ok(Some(roots.to_owned())));
+        assert_eq!(file(""), Ok(None));
+        for path in ["/does/not/exist", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            let expected = "it must be a readable file of certificates in PEM format";
+            assert_eq!(file(path).unwrap_err(), format!("SSL_CERT_FILE is {path:?}; {expected}"));
         }
     }
 

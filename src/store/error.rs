@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::CancellationReason;
@@ -80,7 +81,7 @@ impl From<NoRandomness> for StoreError {
 
 impl<E> From<SdkError<E, HttpResponse>> for StoreError
 where
-    E: ProvideErrorMetadata,
+    E: ProvideErrorMetadata + Error + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
         const REQUEST_TIMEOUT: u16 = 408;
@@ -169,11 +170,13 @@ enum CallFailure {
     Disconnected(String),
     #[error("the response is malformed (status {0})")]
     Malformed(u16),
+    #[error("the request was not signed: {0}")]
+    NotSigned(String),
     #[error("the request was not sent, or the connection ended")]
     NotSent,
 }
 
-impl<E: ProvideErrorMetadata> From<&SdkError<E, HttpResponse>> for CallFailure {
+impl<E: ProvideErrorMetadata + Error + 'static> From<&SdkError<E, HttpResponse>> for CallFailure {
     fn from(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
             SdkError::ServiceError(service) if service.raw().status().is_success() => {
@@ -193,7 +196,10 @@ impl<E: ProvideErrorMetadata> From<&SdkError<E, HttpResponse>> for CallFailure {
                     )
                 );
                 Self::Reported {
-                    code: code.unwrap_or("error without a code").to_owned(),
+                    code: code
+                        .filter(|code| is_error_code(code))
+                        .unwrap_or("no error code")
+                        .to_owned(),
                     status: service.raw().status().as_u16(),
                     message: message
                         .filter(|_| is_harmless)
@@ -210,9 +216,22 @@ impl<E: ProvideErrorMetadata> From<&SdkError<E, HttpResponse>> for CallFailure {
                 Self::Disconnected(source.map(logging::chain).unwrap_or_default())
             }
             SdkError::ResponseError(response) => Self::Malformed(response.raw().status().as_u16()),
-            _ => Self::NotSent,
+            error => find_source::<CredentialsError>(error)
+                .map_or(Self::NotSent, |error| Self::NotSigned(error.to_string())),
         }
     }
+}
+
+/// Whether the text has the form of DynamoDB's error codes. Anything else is not DynamoDB's, and may
+/// quote the request.
+fn is_error_code(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
+/// Returns the first source of an error that has this type.
+fn find_source<T: Error + 'static>(error: &dyn Error) -> Option<&T> {
+    let source = error.source()?;
+    source.downcast_ref().or_else(|| find_source(source))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::{join, join_all};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
@@ -109,6 +109,21 @@ async fn lease_expires_by_itself() {
     assert_eq!(unlock.await.status, 204, "the lock is free");
     let put = app.send(REPLACE).id(&id).header("session-lock", &second).at(22);
     assert_eq!(put.await.status, 204);
+}
+
+#[tokio::test]
+async fn leases_end_at_the_exact_millisecond() {
+    let app = App::new().await;
+    for (millis_left, outcome) in [(1, "423 session-locked"), (0, "204")] {
+        let id = app.create_session().await;
+        lock(&app, &id, "60").await;
+        let mut item = app.item(&id).await.unwrap();
+        let until = app.start() + Duration::from_millis(10_000 + millis_left);
+        item["lock_until"] = json!({ "N": until.as_millis().to_string() });
+        app.put_item(item).await;
+        let write = app.send(REPLACE).id(&id).at(10).await;
+        assert_eq!(write.outcome(), outcome, "{millis_left} ms before its end");
+    }
 }
 
 #[tokio::test]

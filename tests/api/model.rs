@@ -20,7 +20,7 @@ fn random_operations_agree_with_the_model() {
         .run(&operations(), |operations| {
             runtime.block_on(async {
                 let mut checker = Checker::new(App::with_max_lifetime(MAX_LIFETIME).await);
-                checker.run(Operation::Create { ttl: 60, user: Some(0) }).await;
+                checker.run(Operation::FIRST).await;
                 for operation in operations {
                     checker.run(operation).await;
                     let newest = checker.state.ids.last().unwrap().clone();

@@ -6,8 +6,8 @@ use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, CREATE, LIST, PATCH, READ, REPLACE, REVOKE, REVOKE_ALL, ROTATE, TOUCH, handle, new_id,
-    send_concurrently,
+    App, CREATE, DESTROY, Fault, FaultProxy, LIST, PATCH, READ, REPLACE, REVOKE, REVOKE_ALL,
+    ROTATE, TOUCH, Timeouts, handle, new_id, send_concurrently,
 };
 
 async fn list(app: &App, user: &str, current_id: &str) -> Vec<Value> {
@@ -81,6 +81,68 @@ async fn expired_sessions_and_sessions_of_other_users_are_excluded() {
     assert_eq!(response.body, b"[]");
     assert_eq!(app.send(REVOKE_ALL).at(60).await.body, br#"{"destroyed":0}"#);
     assert_eq!(app.send(READ).id(&reassigned).await.status, 200);
+}
+
+/// Response to a query of the index that finds these sessions, and more if there is a `last` one.
+fn index_page(found: &[&str], last: Option<Value>) -> Fault {
+    let items: Vec<_> = found.iter().map(|id| json!({ "id": { "S": handle(id) } })).collect();
+    let mut page = json!({
+        "Items": items,
+        "Count": items.len(),
+        "ConsumedCapacity": { "TableName": "sessions", "CapacityUnits": 0.5 },
+    });
+    if let Some(last) = last {
+        page["LastEvaluatedKey"] = last;
+    }
+    Fault::Respond(page.to_string().leak())
+}
+
+#[tokio::test]
+async fn sessions_that_only_a_stale_index_assigns_to_the_user_are_excluded() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
+    let reassigned = app.create_session().await;
+    app.send(TOUCH).id(&reassigned).header("session-user", "grace").await;
+    let abandoned = app.create_session().await;
+    app.send(TOUCH).id(&abandoned).header("session-user", "").await;
+    let destroyed = app.create_session().await;
+    app.send(DESTROY).id(&destroyed).await;
+    let stale = index_page(&[&reassigned, &abandoned, &destroyed], None);
+    let own = app.create_session().await;
+
+    proxy.inject(&[stale]);
+    assert_eq!(app.send(LIST).await.body, b"[]");
+    proxy.inject(&[Fault::Pass, Fault::Pass, stale]);
+    let rotate = app.send(ROTATE).id(&own).header("session-limit", "1");
+    assert_eq!(rotate.await.status, 200);
+    proxy.inject(&[stale]);
+    assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
+    for id in [reassigned, abandoned] {
+        assert_eq!(app.send(READ).id(&id).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn every_page_of_the_index_is_read() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.app;
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        ids.push(app.send(CREATE).at(n).await.header("Session-Id").to_owned());
+    }
+    let item = app.item(&ids[3]).await.unwrap();
+    let key = |name: &str| (name.to_owned(), item[name].clone());
+    let last = ["id", "user", "created"].map(key).into_iter().collect();
+    let first_page = index_page(&[&ids[3]], Some(Value::Object(last)));
+
+    proxy.inject(&[first_page]);
+    let listed = app.send(LIST).at(9).await;
+    let listed: Vec<Value> = serde_json::from_slice(&listed.body).unwrap();
+    assert_eq!(listed.len(), 4);
+    proxy.inject(&[first_page]);
+    app.take_calls();
+    assert_eq!(app.send(REVOKE_ALL).at(9).await.body, br#"{"destroyed":4}"#);
+    assert_eq!(app.take_calls()[..3], ["Query", "Query", "DeleteItem"]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ pub(super) enum IfMatch {
     Stale,
 }
 
-/// `Session-Lock` of a request.
+/// Token of the lock that a request sends.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Token {
     Absent,
@@ -19,49 +19,80 @@ pub(super) enum Token {
     Wrong,
 }
 
+/// Change of an owner, one of [`USERS`], or of a label, one of [`LABELS`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    Keep,
+    Set(usize),
+    Remove,
+}
+
+/// What a write changes apart from the data and the lock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attributes {
+    pub(super) ttl: Option<u64>,
+    pub(super) user: Change,
+    pub(super) label: Change,
+}
+
+/// What a write requires, and whether it releases the lock if it has its token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Requirements {
+    pub(super) if_match: IfMatch,
+    pub(super) token: Token,
+    pub(super) releases: bool,
+}
+
 /// An operation. `on` selects one of the ids that exist so far, and `user` one of [`USERS`].
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Create {
         ttl: u64,
-        user: Option<usize>,
+        attributes: Attributes,
     },
     CreateWithId {
         on: usize,
         ttl: u64,
+        attributes: Attributes,
     },
     Read {
         on: usize,
     },
     Replace {
         on: usize,
-        if_match: IfMatch,
-        token: Token,
-        release: bool,
-        ttl: Option<u64>,
+        requirements: Requirements,
+        attributes: Attributes,
         as_text: bool,
     },
+    /// Without a key, the patch changes nothing.
     Patch {
         on: usize,
-        if_match: IfMatch,
-        token: Token,
-        key: u8,
+        requirements: Requirements,
+        attributes: Attributes,
+        key: Option<u8>,
     },
+    /// With a token, it releases the lock.
     Touch {
         on: usize,
-        ttl: Option<u64>,
+        token: Token,
+        attributes: Attributes,
+        prefers_data: bool,
     },
     Rotate {
         on: usize,
-        if_match: IfMatch,
-        token: Token,
+        requirements: Requirements,
+        attributes: Attributes,
         grace: u64,
-        with_data: bool,
-        user: Option<usize>,
+        has_data: bool,
+        names_new_id: bool,
+        limit: Option<usize>,
     },
+    /// With a token, it renews the lease.
     Lock {
         on: usize,
+        token: Token,
         lease: u64,
+        ttl: Option<u64>,
     },
     Unlock {
         on: usize,
@@ -87,7 +118,16 @@ pub(super) enum Operation {
     },
 }
 
+impl Operation {
+    /// The first operation, so that there is an id.
+    pub(super) const FIRST: Self = Self::Create {
+        ttl: 60,
+        attributes: Attributes { ttl: None, user: Change::Set(0), label: Change::Keep },
+    };
+}
+
 pub(super) const USERS: [&str; 2] = ["ada", "grace"];
+pub(super) const LABELS: [&str; 2] = ["Firefox", "lynx%202"];
 
 /// Generates a sequence of operations.
 ///
@@ -110,29 +150,62 @@ pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
             1 => Just(Token::Wrong),
         ]
     };
-    let ttl = 2..60_u64;
     let some_ttl = || prop::option::weighted(0.3, 2..60_u64);
-    let some_user = || prop::option::weighted(0.5, 0..USERS.len());
-    let as_text = prop::bool::weighted(0.2);
+    let change = |count: usize| {
+        prop_oneof![
+            4 => Just(Change::Keep),
+            2 => (0..count).prop_map(Change::Set),
+            1 => Just(Change::Remove),
+        ]
+    };
+    let attributes = || {
+        (some_ttl(), change(USERS.len()), change(LABELS.len()))
+            .prop_map(|(ttl, user, label)| Attributes { ttl, user, label })
+    };
+    let requirements =
+        || {
+            (if_match(), token(), any::<bool>())
+                .prop_map(|(if_match, token, releases)| Requirements { if_match, token, releases })
+        };
     let grace = prop_oneof![Just(0), 2..30_u64];
+    let limit = prop::option::weighted(0.3, 1..4_usize);
     let operation = prop_oneof![
-        3 => (ttl.clone(), some_user()).prop_map(|(ttl, user)| Operation::Create { ttl, user }),
-        1 => (on.clone(), ttl).prop_map(|(on, ttl)| Operation::CreateWithId { on, ttl }),
+        3 => (2..60_u64, attributes())
+            .prop_map(|(ttl, attributes)| Operation::Create { ttl, attributes }),
+        1 => (on.clone(), 2..60_u64, attributes())
+            .prop_map(|(on, ttl, attributes)| Operation::CreateWithId { on, ttl, attributes }),
         3 => on.clone().prop_map(|on| Operation::Read { on }),
-        4 => (on.clone(), if_match(), token(), any::<bool>(), some_ttl(), as_text).prop_map(
-            |(on, if_match, token, release, ttl, as_text)| {
-                Operation::Replace { on, if_match, token, release, ttl, as_text }
+        4 => (on.clone(), requirements(), attributes(), prop::bool::weighted(0.2)).prop_map(
+            |(on, requirements, attributes, as_text)| {
+                Operation::Replace { on, requirements, attributes, as_text }
             }
         ),
-        4 => (on.clone(), if_match(), token(), any::<u8>())
-            .prop_map(|(on, if_match, token, key)| Operation::Patch { on, if_match, token, key }),
-        2 => (on.clone(), some_ttl()).prop_map(|(on, ttl)| Operation::Touch { on, ttl }),
-        3 => (on.clone(), if_match(), token(), grace, any::<bool>(), some_user()).prop_map(
-            |(on, if_match, token, grace, with_data, user)| {
-                Operation::Rotate { on, if_match, token, grace, with_data, user }
+        4 => (on.clone(), requirements(), attributes(), prop::option::weighted(0.8, 0..4_u8))
+            .prop_map(|(on, requirements, attributes, key)| {
+                Operation::Patch { on, requirements, attributes, key }
+            }),
+        3 => (on.clone(), token(), attributes(), any::<bool>()).prop_map(
+            |(on, token, attributes, prefers_data)| {
+                Operation::Touch { on, token, attributes, prefers_data }
             }
         ),
-        3 => (on.clone(), 0..8_u64).prop_map(|(on, n)| Operation::Lock { on, lease: 2 * n + 1 }),
+        4 => (
+            (on.clone(), requirements(), attributes()),
+            (grace, any::<bool>(), any::<bool>(), limit),
+        )
+            .prop_map(|((on, requirements, attributes), (grace, has_data, names_new_id, limit))| {
+                Operation::Rotate {
+                    on,
+                    requirements,
+                    attributes,
+                    grace,
+                    has_data,
+                    names_new_id,
+                    limit,
+                }
+            }),
+        4 => (on.clone(), token(), 0..8_u64, some_ttl())
+            .prop_map(|(on, token, n, ttl)| Operation::Lock { on, token, lease: 2 * n + 1, ttl }),
         1 => (on.clone(), token()).prop_map(|(on, token)| Operation::Unlock { on, token }),
         1 => (on.clone(), if_match())
             .prop_map(|(on, if_match)| Operation::Destroy { on, if_match }),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::operation::{IfMatch, Token};
+use super::operation::{Attributes, Change, IfMatch, LABELS, Token, USERS};
 
 /// Absolute lifetime of sessions, in seconds.
 pub(super) const MAX_LIFETIME: u32 = 120;
@@ -20,13 +20,40 @@ pub(super) struct Session {
     pub(super) ttl: u64,
     pub(super) expires: u64,
     pub(super) deadline: u64,
-    pub(super) user: Option<usize>,
+    /// Seconds after the start at which it was created.
+    pub(super) created: u64,
+    pub(super) user: Option<&'static str>,
+    pub(super) label: Option<&'static str>,
     /// Token and expiry of the lock.
     pub(super) lock: Option<(String, u64)>,
     /// The id that it was rotated to.
     pub(super) successor: Option<String>,
     /// The id that it was rotated from.
     pub(super) predecessor: Option<String>,
+}
+
+impl Session {
+    /// Makes the changes of a write, and slides the expiry.
+    pub(super) fn apply(&mut self, attributes: Attributes, time: u64) {
+        let Attributes { ttl, user, label } = attributes;
+        self.ttl = ttl.unwrap_or(self.ttl);
+        self.expires = time + self.ttl;
+        change(&mut self.user, user, &USERS);
+        change(&mut self.label, label, &LABELS);
+    }
+
+    /// Seconds until it ends.
+    pub(super) fn seconds_left(&self, time: u64) -> u64 {
+        self.expires.min(self.deadline) - time
+    }
+}
+
+fn change(value: &mut Option<&'static str>, change: Change, values: &[&'static str]) {
+    match change {
+        Change::Keep => {}
+        Change::Set(n) => *value = Some(values[n]),
+        Change::Remove => *value = None,
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +98,7 @@ impl State {
 
     /// Ids of a user's sessions.
     pub(super) fn sessions_of(&self, user: usize) -> Vec<String> {
-        let is_theirs = |session: &Session| session.user == Some(user);
+        let is_theirs = |session: &Session| session.user == Some(USERS[user]);
         let ids = self.sessions.keys();
         ids.filter(|id| self.current(id).is_some_and(is_theirs)).cloned().collect()
     }
@@ -79,7 +106,7 @@ impl State {
     /// Ids that a user's sessions were rotated from and that are in their grace period.
     pub(super) fn rotated_ids_of(&self, user: usize) -> Vec<String> {
         let is_theirs =
-            |session: &Session| session.successor.is_some() && session.user == Some(user);
+            |session: &Session| session.successor.is_some() && session.user == Some(USERS[user]);
         self.ids.iter().filter(|id| self.live(id).is_some_and(is_theirs)).cloned().collect()
     }
 
@@ -93,7 +120,7 @@ impl State {
         }
     }
 
-    /// Value of `Session-Lock`.
+    /// Value of `Session-Lock` or `Session-Unlock`.
     pub(super) fn token(&self, id: &str, token: Token) -> Option<String> {
         match token {
             Token::Absent => None,
@@ -118,21 +145,38 @@ impl State {
     }
 
     /// Adds a session with the data of the event files.
-    pub(super) fn insert(&mut self, id: String, etag: &str, ttl: u64, user: Option<usize>) {
-        let session = Session {
+    pub(super) fn insert(&mut self, id: String, etag: &str, attributes: Attributes) {
+        let mut session = Session {
             data: json!({ "cart": ["apple"] }),
             is_json: true,
             etag: etag.to_owned(),
-            ttl,
-            expires: self.time + ttl,
+            ttl: 0,
+            expires: 0,
             deadline: self.time + u64::from(MAX_LIFETIME),
-            user,
+            created: self.time,
+            user: None,
+            label: None,
             lock: None,
             successor: None,
             predecessor: None,
         };
+        session.apply(attributes, self.time);
         self.sessions.insert(id.clone(), session);
         self.ids.push(id);
+    }
+
+    /// Makes the changes of a write to the session under this id, which must exist.
+    pub(super) fn write(
+        &mut self,
+        id: &str,
+        attributes: Attributes,
+        releases_lock: bool,
+    ) -> &mut Session {
+        let time = self.time;
+        let session = self.session_mut(id);
+        session.lock = session.lock.take().filter(|_| !releases_lock);
+        session.apply(attributes, time);
+        session
     }
 
     /// The session under this id, which must exist.
