@@ -153,11 +153,15 @@ async fn canceled_rotations_are_retried_if_their_reason_is_temporary() {
         ("ItemCollectionSizeLimitExceeded", 1, "500 internal"),
         ("UnknownReason", 1, "500 internal"),
     ] {
-        let cancel = Cancel(reason);
-        proxy.inject(&[Pass, cancel, cancel, cancel]);
-        app.take_calls();
-        assert_eq!(app.send(ROTATE).await.outcome(), outcome, "{reason}");
-        assert_eq!(count(&app.take_calls(), "TransactWriteItems"), attempts, "{reason}");
+        // A condition that was not met does not make it a refusal.
+        for first in ["None", "ConditionalCheckFailed"] {
+            let cancel = Cancel([first, reason]);
+            proxy.inject(&[Pass, cancel, cancel, cancel]);
+            app.take_calls();
+            assert_eq!(app.send(ROTATE).await.outcome(), outcome, "{first}, {reason}");
+            let transactions = count(&app.take_calls(), "TransactWriteItems");
+            assert_eq!(transactions, attempts, "{first}, {reason}");
+        }
     }
     proxy.inject(&[]);
     assert_only_session(app, EXAMPLE_ID).await;

@@ -3,7 +3,8 @@
 use futures_util::future::join_all;
 
 use crate::harness::{
-    App, CREATE_WITH_ID, DESTROY, READ, REPLACE, Response, TOUCH, new_id, send_concurrently,
+    App, CREATE_WITH_ID, DESTROY, Fault, FaultProxy, LOCK, PATCH, READ, REPLACE, ROTATE, Response,
+    TOUCH, Timeouts, UNLOCK, new_id, send_concurrently,
 };
 
 fn count(responses: &[Response], outcome: &str) -> usize {
@@ -76,4 +77,67 @@ async fn conditional_replace_loses_no_updates() {
     };
     join_all((0..20).map(|_| tokio::spawn(client(app.clone(), id.clone())))).await;
     assert_eq!(app.send(READ).id(&id).await.body, b"20");
+}
+
+#[tokio::test]
+async fn writes_between_the_read_and_the_write_of_a_request_are_kept() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    for event in [ROTATE, PATCH] {
+        for (other, name, value, shown) in [
+            (TOUCH, "session-ttl", "5", "Session-TTL"),
+            (TOUCH, "session-user", "grace", "Session-User"),
+            (TOUCH, "session-label", "lynx", "Session-Label"),
+            (REPLACE, "content-type", "other/type+json", "Content-Type"),
+        ] {
+            let id = proxy.direct.create_session().await;
+            let write = proxy.app.send(event).id(&id);
+            let meanwhile = async {
+                let request = proxy.direct.send(other).id(&id).header(name, value);
+                assert_eq!(request.await.status, 204);
+            };
+            let response = proxy.send_around(write, &[Fault::Pass, Fault::Hold], meanwhile).await;
+            let id = match event {
+                ROTATE => response.header("Session-Id"),
+                _ => &id,
+            };
+            assert!(response.status < 300, "{event} {name}: {response:?}");
+            let read = proxy.direct.send(READ).id(id).await;
+            assert_eq!(read.header(shown), value, "{event}");
+        }
+        for (other, outcome) in [(LOCK, "423 session-locked"), (DESTROY, "404 session-not-found")] {
+            let id = proxy.direct.create_session().await;
+            let write = proxy.app.send(event).id(&id);
+            let meanwhile = async {
+                assert!(proxy.direct.send(other).id(&id).await.status < 300);
+            };
+            let response = proxy.send_around(write, &[Fault::Pass, Fault::Hold], meanwhile).await;
+            assert_eq!(response.outcome(), outcome, "{event}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn locks_released_between_the_read_and_the_write_of_a_request_stay_released() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    for event in [ROTATE, PATCH] {
+        // The next holder shows that the first one may not write any more.
+        for next_locks in [false, true] {
+            let id = proxy.direct.create_session().await;
+            let locked = proxy.direct.send(LOCK).id(&id).await;
+            let token = locked.header("Session-Lock");
+            let write = proxy.app.send(event).id(&id).header("session-lock", token);
+            let meanwhile = async {
+                let unlock = proxy.direct.send(UNLOCK).id(&id).header("session-unlock", token);
+                assert_eq!(unlock.await.status, 204);
+                if next_locks {
+                    assert_eq!(proxy.direct.send(LOCK).id(&id).await.status, 200);
+                }
+            };
+            let response = proxy.send_around(write, &[Fault::Pass, Fault::Hold], meanwhile).await;
+            let expected = if next_locks { "423 session-locked" } else { "412 not-lock-holder" };
+            assert_eq!(response.outcome(), expected, "{event}");
+            let item = proxy.direct.item(&id).await.unwrap();
+            assert_eq!(item["lock"].is_object(), next_locks, "{event}");
+        }
+    }
 }

@@ -35,9 +35,9 @@ pub(crate) enum Fault {
     Fail(u16, &'static str),
     /// Responds with this status and no body, as a load balancer does, and does not forward the call.
     Bare(u16),
-    /// Responds that the transaction was canceled with this reason for its second write, and does not
+    /// Responds that the transaction was canceled with these reasons for its writes, and does not
     /// forward the call.
-    Cancel(&'static str),
+    Cancel([&'static str; 2]),
     /// Responds with this status and a body that repeats the call, which is not forwarded: an error's
     /// message, or with 200 what is not JSON.
     Echo(u16),
@@ -152,9 +152,10 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
             Fault::Hang => std::future::pending().await,
             Fault::Fail(status, error) => (status, error_body(error, "injected").to_string()),
             Fault::Bare(status) => (status, String::new()),
-            Fault::Cancel(reason) => {
+            Fault::Cancel(reasons) => {
                 let mut body = error_body("TransactionCanceledException", "injected");
-                body["CancellationReasons"] = json!([{ "Code": "None" }, { "Code": reason }]);
+                let reasons = reasons.map(|reason| json!({ "Code": reason }));
+                body["CancellationReasons"] = reasons.to_vec().into();
                 (400, body.to_string())
             }
             Fault::Echo(200) => (200, format!("<html>{parameters}</html>")),
