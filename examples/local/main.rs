@@ -131,8 +131,9 @@ async fn start(options: &Options) -> Outcome<Child> {
     let watch = cargo()
         .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
-        // By default a function handles one request at a time, and a slow one delays the rest.
-        .args(["--concurrency", "8"])
+        // By default a function handles one request at a time. Requests that wait for a lock would keep
+        // its holder from releasing it.
+        .args(["--concurrency", "32"])
         // cargo-lambda logs warnings. The functions log at the level of the option.
         .env("RUST_LOG", "warn,watchexec=off")
         .args(["--env-var", &format!("RUST_LOG={}", options.log)])

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde::{Deserialize, Serialize};
 use session_api::config::Config;
-use session_api::session::WriteId;
+use session_api::session::{Timestamp, WriteId};
 use session_api::store;
 
 #[derive(Deserialize)]
@@ -42,6 +42,7 @@ async fn replace(
     has_write_ids: bool,
 ) -> Result<Response, Error> {
     let id = event.headers.remove("session-id").ok_or("no Session-Id")?;
+    let now = Timestamp::now();
     let write = AttributeValue::S(WriteId::generate()?.as_str().to_owned());
     let (shift, once) = if has_write_ids {
         (", #w3 = #w2, #w2 = #w1, #w1 = #w0, #w0 = :etag", " AND NOT :etag IN (#w0, #w1, #w2, #w3)")
@@ -57,15 +58,16 @@ async fn replace(
         ))
         .condition_expression(format!(
             "#expires > :now AND (attribute_not_exists(#deadline) OR #deadline > :now) AND \
-             attribute_not_exists(#successor){once}"
+             attribute_not_exists(#successor) AND #created <= :arrived{once}"
         ))
         .expression_attribute_values(":data", AttributeValue::S(event.body))
         .expression_attribute_values(":type", AttributeValue::S("application/json".into()))
         .expression_attribute_values(":etag", write)
-        .expression_attribute_values(":now", AttributeValue::N("1795514400".into()))
+        .expression_attribute_values(":now", AttributeValue::N(now.seconds().to_string()))
+        .expression_attribute_values(":arrived", AttributeValue::N(now.millis().to_string()))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let own: &[&str] = if has_write_ids { &["w0", "w1", "w2", "w3"] } else { &[] };
-    let names = ["data", "type", "etag", "expires", "ttl", "deadline", "successor"];
+    let names = ["data", "type", "etag", "expires", "ttl", "deadline", "successor", "created"];
     for name in names.iter().chain(own) {
         update = update.expression_attribute_names(format!("#{name}"), *name);
     }
