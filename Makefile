@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-api test-history test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+.PHONY: help run test test-api test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
 	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
@@ -35,7 +35,7 @@ run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PO
 	@cargo build --locked --example local --bins
 	@target/debug/examples/local --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
-test: test-api test-deploy ## run all tests
+test: test-api test-clients test-deploy ## run all tests
 
 test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… for another database engine)
 	cargo test --locked -- --include-ignored
@@ -44,6 +44,10 @@ SECONDS ?= 300
 OPERATIONS ?= 10000
 test-history: rust tools ## look for histories that are not linearizable, with fresh seeds (SECONDS=…, OPERATIONS=…)
 	SECONDS=$(SECONDS) OPERATIONS=$(OPERATIONS) cargo test --locked --test history -- --nocapture
+
+test-clients: rust tools ## test the client libraries against the API (CLIENTS=php …)
+	cargo build --locked --example local --bins
+	clients/test $(CLIENTS)
 
 # The functions are built for this machine, in another folder than that of `make deploy`.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
@@ -86,7 +90,7 @@ lint-dependencies: rust .tools/lint/installed
 lint-scripts: .tools/lint/installed
 	ruff check --no-cache
 	ruff format --no-cache --check
-	shellcheck $$(grep -rlE '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers deploy examples tests)
+	shellcheck $$(grep -rlE '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers clients deploy examples tests)
 
 format: rust .tools/lint/installed ## format the Rust and Python code
 	cargo fmt

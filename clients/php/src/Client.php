@@ -1,0 +1,359 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi;
+
+/**
+ * Calls of the session API, signed and retried.
+ *
+ * Each method that changes a session can be retried blindly: its retries carry the same `Idempotency-Key`, or have
+ * the same effect by their nature.
+ */
+final class Client
+{
+    private const RETRIED = [429, 500, 502, 503, 504];
+    /** Seconds until the lock of a crashed page expires: the longest that the API allows. */
+    private const LEASE = 60;
+
+    private readonly Transport $transport;
+    private readonly Signer $signer;
+    private readonly string $host;
+    private readonly string $basePath;
+    /** @var \Closure(): ?Credentials */
+    private readonly \Closure $credentials;
+    /** Whether calls need no signature: `make run` serves the API without an authorizer. */
+    private readonly bool $isLocal;
+
+    public function __construct(private readonly Options $options, ?Transport $transport = null)
+    {
+        $parts = parse_url($options->url);
+        $this->host = $parts['host'] . (isset($parts['port']) ? ":{$parts['port']}" : '');
+        $this->basePath = $parts['path'] ?? '';
+        $this->isLocal = \in_array($parts['host'], ['localhost', '127.0.0.1', '[::1]'], true);
+        $default = new DefaultCredentials();
+        $this->credentials = $options->credentials ?? ($this->isLocal ? $default->fromVariables(...) : $default(...));
+        $this->signer = new Signer($options->region);
+        $origin = "{$parts['scheme']}://$this->host";
+        $hasStreams = $parts['scheme'] === 'http' || \extension_loaded('openssl');
+        $this->transport = $transport ?? (CurlTransport::keepsConnections() || !$hasStreams
+            ? new CurlTransport($origin)
+            : new StreamTransport($origin));
+    }
+
+    /** Returns a fresh key for a request and its retries. */
+    public static function key(): string
+    {
+        return bin2hex(random_bytes(16));
+    }
+
+    /**
+     * Reads a session. With the option `lock`, also takes its lock.
+     *
+     * @return Session|null null if there is none
+     *
+     * @throws Unavailable
+     */
+    public function read(string $id): ?Session
+    {
+        if ($this->options->lock === null) {
+            $response = $this->call('GET', '/session', ['session-id' => $id], accept: [200, 'session-not-found']);
+        } else {
+            $response = $this->call('POST', '/session/lock', [
+                'session-id' => $id,
+                'session-lease' => (string) self::LEASE,
+                'session-wait' => (string) $this->options->lock,
+                'session-ttl' => (string) $this->options->ttl,
+                'idempotency-key' => self::key(),
+            ], accept: [200, 'session-not-found', 'session-locked'], wait: $this->options->lock);
+            if ($response->problem() === 'session-locked') {
+                throw new Locked("Another request held the session's lock for {$this->options->lock} s");
+            }
+        }
+
+        return $response->status === 200 ? Session::fromResponse($id, $response) : null;
+    }
+
+    /**
+     * Creates a session under an id. Returns whether there was none with it.
+     *
+     * @throws Unavailable
+     */
+    public function create(string $id, string $data, ?string $user = null): bool
+    {
+        $response = $this->call('PUT', '/session', [
+            'session-id' => $id,
+            'if-none-match' => '*',
+            'idempotency-key' => self::key(),
+        ] + $this->attributes($user ?? $this->options->user), $data, accept: [201, 'session-exists']);
+
+        return $response->status === 201;
+    }
+
+    /**
+     * Replaces the data of a session that was read, and releases its lock if that took it.
+     *
+     * @param string|null $user new owner, or an empty string for none; null keeps the owner
+     *
+     * @return bool false if the session has ended
+     *
+     * @throws Conflict if another request changed the data since
+     * @throws Unavailable
+     */
+    public function replace(Session $read, string $data, ?string $user = null): bool
+    {
+        $response = $this->call('PUT', '/session', [
+            'session-id' => $read->id,
+            'if-match' => $read->etag,
+            'session-ttl' => (string) $this->options->ttl,
+            'idempotency-key' => self::key(),
+            'prefer' => 'return=representation',
+        ] + self::unlock($read) + self::owner($user), $data, accept: [204, 'session-not-found', 'session-locked', 412]);
+        self::refuseConflict($read, $response);
+
+        return $response->status === 204;
+    }
+
+    /**
+     * Slides the expiry of a session.
+     *
+     * @throws Unavailable
+     */
+    public function touch(string $id): void
+    {
+        $this->call('POST', '/session/touch', [
+            'session-id' => $id,
+            'session-ttl' => (string) $this->options->ttl,
+            'idempotency-key' => self::key(),
+        ], accept: [204, 'session-not-found']);
+    }
+
+    /**
+     * Moves a session that was read to a new id, with new data. It keeps its lock.
+     *
+     * @param string $data not empty
+     * @param string|null $user new owner, or an empty string for none; null keeps the owner
+     *
+     * @return Session|null the session under the new id; null if it has ended
+     *
+     * @throws Conflict if another request changed the data since
+     * @throws Unavailable
+     */
+    public function rotate(Session $read, string $newId, string $data, int $grace, ?string $user): ?Session
+    {
+        $lock = $read->lock === null ? [] : ['session-lock' => $read->lock];
+        $response = $this->call('POST', '/session/rotate', [
+            'session-id' => $read->id,
+            'session-new-id' => $newId,
+            'session-grace' => (string) $grace,
+            'if-match' => $read->etag,
+            'prefer' => 'return=representation',
+        ] + $lock + $this->attributes($user), $data, accept: [200, 'session-not-found', 'session-locked', 412]);
+        self::refuseConflict($read, $response);
+        if ($response->status !== 200) {
+            return null;
+        }
+        $rotated = Session::fromResponse($newId, $response);
+
+        return new Session($newId, $data, $rotated->etag, $rotated->ttl, $read->lock, $user ?? $read->user);
+    }
+
+    /**
+     * Ends a session.
+     *
+     * @throws Unavailable
+     */
+    public function destroy(string $id): void
+    {
+        // An id in its grace period has no session of its own: its successor has.
+        $this->call('DELETE', '/session', ['session-id' => $id], accept: [204, 'session-not-found']);
+    }
+
+    /**
+     * Releases the lock of a session that was read.
+     *
+     * @throws Unavailable
+     */
+    public function release(Session $read): void
+    {
+        $headers = ['session-id' => $read->id] + self::unlock($read);
+        $this->call('DELETE', '/session/lock', $headers, accept: [204, 'session-not-found', 'not-lock-holder']);
+    }
+
+    /**
+     * Lists the sessions of a user, newest first.
+     *
+     * @param string|null $id id of the current session, to have it marked
+     *
+     * @return list<array{
+     *     handle: string, created: string, used: string, expires: string, label: string|null, current: bool
+     * }>
+     *
+     * @throws Unavailable
+     */
+    public function sessions(string $user, ?string $id = null): array
+    {
+        $response = $this->call('GET', '/sessions', self::userHeaders($user, $id), accept: [200]);
+        $sessions = json_decode($response->body, true);
+        foreach ($sessions as &$session) {
+            $session['label'] = isset($session['label']) ? rawurldecode($session['label']) : null;
+        }
+
+        return $sessions;
+    }
+
+    /**
+     * Ends all sessions of a user except the one with this id. Returns how many there were.
+     *
+     * @throws Unavailable
+     */
+    public function destroyAll(string $user, ?string $except = null): int
+    {
+        $response = $this->call('DELETE', '/sessions', self::userHeaders($user, $except), accept: [200]);
+
+        return json_decode($response->body, true)['destroyed'];
+    }
+
+    /**
+     * Ends one session of a user, by its handle in the list. Returns whether it was there.
+     *
+     * @throws Unavailable
+     */
+    public function destroyByHandle(string $user, string $handle): bool
+    {
+        $path = '/sessions/' . rawurlencode($handle);
+        $accept = [204, 'session-not-found'];
+
+        return $this->call('DELETE', $path, self::userHeaders($user), accept: $accept)->status === 204;
+    }
+
+    /** Throws if a write was refused because of what another request did. */
+    private static function refuseConflict(Session $read, Response $response): void
+    {
+        match ($response->problem()) {
+            'session-locked' => throw new Locked('Another request holds the lock, and the session was not written'),
+            'not-lock-holder' => throw new Locked('The lock expired meanwhile, and the session was not written'),
+            'session-exists' => throw new Unavailable('The new id of the session is taken'),
+            default => null,
+        };
+        if ($response->status === 412) {
+            throw new Conflict(Session::fromResponse($read->id, $response)->withLock($read->lock));
+        }
+    }
+
+    /** @return array<string, string> */
+    private static function unlock(Session $read): array
+    {
+        return $read->lock === null ? [] : ['session-unlock' => $read->lock];
+    }
+
+    /** @return array<string, string> */
+    private static function userHeaders(string $user, ?string $id = null): array
+    {
+        return ['session-user' => self::encode($user)] + ($id === null ? [] : ['session-id' => $id]);
+    }
+
+    /** @return array<string, string> */
+    private function attributes(?string $user): array
+    {
+        $label = self::encode($this->options->label ?? '');
+        // A cut that leaves half an escape sequence would not be valid.
+        $label = preg_replace('/%[0-9A-F]?$/D', '', substr($label, 0, 256));
+
+        return ['session-ttl' => (string) $this->options->ttl]
+            + ($label === '' ? [] : ['session-label' => $label])
+            + self::owner($user);
+    }
+
+    /** @return array<string, string> */
+    private static function owner(?string $user): array
+    {
+        return $user === null ? [] : ['session-user' => self::encode($user)];
+    }
+
+    /** Percent-encodes a name as all clients of the API do. */
+    private static function encode(string $text): string
+    {
+        return rawurlencode($text);
+    }
+
+    /**
+     * Calls the API until it responds, and returns a response that is accepted.
+     *
+     * @param array<string, string> $headers
+     * @param list<int|string> $accept statuses and codes of problems
+     *
+     * @throws Unavailable
+     */
+    private function call(
+        string $method,
+        string $path,
+        array $headers,
+        string $body = '',
+        array $accept = [],
+        int $wait = 0,
+    ): Response {
+        if ($body !== '') {
+            $headers['content-type'] = 'application/octet-stream';
+        }
+        for ($attempt = 0; true; ++$attempt) {
+            $isLast = $attempt >= $this->options->retries;
+            try {
+                $signed = $this->sign($method, $this->basePath . $path, $headers, $body);
+                $timeout = $this->options->timeout + $wait;
+                $response = $this->transport->send($method, $this->basePath . $path, $signed, $body, $timeout);
+            } catch (Unavailable $error) {
+                if ($isLast) {
+                    throw $error;
+                }
+                $this->pause($attempt);
+                continue;
+            }
+            $problem = $response->problem();
+            if (\in_array($response->status, $accept, true) || \in_array($problem, $accept, true)) {
+                return $response;
+            }
+            if ($isLast || !\in_array($response->status, self::RETRIED, true)) {
+                throw $this->unexpected($method, $path, $response);
+            }
+            $this->pause($attempt);
+        }
+    }
+
+    /** Waits before a retry, with jitter: 50 to 100 ms, then twice as long each time. */
+    private function pause(int $attempt): void
+    {
+        usleep(random_int(50_000, 100_000) * 2 ** $attempt);
+    }
+
+    private function unexpected(string $method, string $path, Response $response): Unavailable
+    {
+        $document = json_decode($response->body, true);
+        $reason = $document['detail'] ?? $document['message'] ?? 'no reason';
+        $path = preg_replace('~^/sessions/.*~', '/sessions/{handle}', $path);
+
+        return new Unavailable("The session API refused $method $path with status $response->status: $reason");
+    }
+
+    /**
+     * @param array<string, string> $headers
+     *
+     * @return array<string, string>
+     */
+    private function sign(string $method, string $path, array $headers, string $body): array
+    {
+        $credentials = ($this->credentials)();
+        if ($credentials === null && $this->isLocal) {
+            return $headers;
+        }
+        if ($credentials === null) {
+            throw new Unavailable(
+                'There are no AWS credentials to sign calls of the session API with. Give the server a role, set'
+                . ' AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass the option "credentials".',
+            );
+        }
+        $now = new \DateTimeImmutable();
+
+        return $this->signer->sign($method, $this->host, $path, $headers, $body, $credentials, $now);
+    }
+}

@@ -1,0 +1,226 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi;
+
+/**
+ * Session handler that keeps sessions in the session API.
+ *
+ * A page that changes nothing makes one call, and a page that changes its session two. A session that cannot be read
+ * throws {@see Unavailable} from `session_start()`; it never looks like an empty one. A session that ended while the
+ * page ran is not written back.
+ */
+final class Handler implements
+    \SessionHandlerInterface,
+    \SessionIdInterface,
+    \SessionUpdateTimestampHandlerInterface
+{
+    private readonly ActiveSession $session;
+    /** Id of the session that {@see validateId()} has loaded for {@see read()}. */
+    private ?string $loadedId = null;
+    /** Id that was created and not used yet, so that no session has it. */
+    private ?string $freshId = null;
+    /** Why the session could not be loaded. */
+    private ?Unavailable $failure = null;
+    /** @var array{string, int}|null Data and grace of the move to the next id, between calls of this handler. */
+    private ?array $move = null;
+    /** Owner of the session from its creation or its next move on. */
+    private ?string $nextUser = null;
+
+    public function __construct(private readonly Options $options, private readonly Client $client)
+    {
+        $this->session = new ActiveSession($client, $options);
+    }
+
+    /**
+     * Makes the API the store of PHP's sessions. Call it before `session_start()`.
+     *
+     * @param array<string, mixed> $options see {@see Options}
+     */
+    public static function register(array $options = []): self
+    {
+        $options = new Options($options);
+        $handler = new self($options, new Client($options));
+        $handler->install();
+
+        return $handler;
+    }
+
+    /** Makes this handler the one of PHP's sessions. */
+    public function install(): void
+    {
+        if (session_status() === PHP_SESSION_ACTIVE) {
+            throw new \LogicException('Register the session handler before the session starts');
+        }
+        if (headers_sent($file, $line)) {
+            throw new \LogicException("Register the session handler before any output, which began in $file:$line");
+        }
+        // Without strict mode, an attacker can choose a visitor's id. The table's TTL is the garbage collector.
+        ini_set('session.use_strict_mode', '1');
+        ini_set('session.gc_probability', '0');
+        if (\ini_get('session.use_strict_mode') !== '1') {
+            throw new \LogicException('session.use_strict_mode must be 1, and the configuration forbids to set it');
+        }
+        session_set_save_handler($this, true);
+        SessionApi::use($this);
+    }
+
+    public function open(string $path, string $name): bool
+    {
+        return true;
+    }
+
+    public function create_sid(): string
+    {
+        return $this->freshId = bin2hex(random_bytes(32));
+    }
+
+    public function validateId(string $id): bool
+    {
+        // session_regenerate_id() asks whether its new id is taken.
+        if ($id === $this->freshId || !self::isId($id)) {
+            return false;
+        }
+        try {
+            $isStored = $this->session->load($id);
+        } catch (Unavailable $failure) {
+            // PHP would replace an exception by another one. read() throws it.
+            $this->failure = $failure;
+
+            return true;
+        }
+        $this->loadedId = $isStored ? $id : null;
+
+        return $isStored;
+    }
+
+    public function read(string $id): string
+    {
+        [$failure, $this->failure] = [$this->failure, null];
+        if ($failure !== null) {
+            throw $failure;
+        }
+        [$freshId, $this->freshId] = [$this->freshId, null];
+        [$loadedId, $this->loadedId] = [$this->loadedId, null];
+        [$move, $this->move] = [$this->move, null];
+        if ($move !== null) {
+            [$data, $grace] = $move;
+            if ($this->session->move($id, $data, $grace, $this->nextUser)) {
+                $this->nextUser = null;
+            }
+        } elseif ($id === $freshId || !self::isId($id)) {
+            $this->session->begin();
+        } elseif ($id !== $loadedId) {
+            $this->session->load($id);
+        }
+
+        return $this->session->data();
+    }
+
+    public function write(string $id, string $data): bool
+    {
+        if (self::isRegenerating()) {
+            $this->move = [$data, $this->options->grace];
+
+            return true;
+        }
+        [$user, $this->nextUser] = [$this->nextUser, null];
+        try {
+            $this->session->save($id, $data, $user);
+        } catch (Unavailable $error) {
+            trigger_error("The session was not written: {$error->getMessage()}", E_USER_WARNING);
+
+            return false;
+        }
+
+        return true;
+    }
+
+    public function updateTimestamp(string $id, string $data): bool
+    {
+        return $this->write($id, $data);
+    }
+
+    public function destroy(string $id): bool
+    {
+        if (self::isRegenerating()) {
+            $this->move = [(string) session_encode(), 0];
+        } else {
+            $this->session->destroy();
+        }
+
+        return true;
+    }
+
+    public function close(): bool
+    {
+        if ($this->move === null) {
+            $this->session->abandon();
+        }
+
+        return true;
+    }
+
+    public function gc(int $max_lifetime): int|false
+    {
+        return 0;
+    }
+
+    /** @see SessionApi::login() */
+    public function login(string $user): void
+    {
+        $this->nextUser = $user;
+        if (!session_regenerate_id()) {
+            throw new Unavailable('The session was not moved to a new id');
+        }
+    }
+
+    /** @see SessionApi::logoutEverywhere() */
+    public function logoutEverywhere(): int
+    {
+        $destroyed = $this->client->destroyAll($this->owner());
+        $this->session->begin();
+        $_SESSION = [];
+        session_destroy();
+
+        return $destroyed;
+    }
+
+    /** @see SessionApi::logoutOtherDevices() */
+    public function logoutOtherDevices(): int
+    {
+        return $this->client->destroyAll($this->owner(), (string) session_id());
+    }
+
+    /** @see SessionApi::devices() */
+    public function devices(): array
+    {
+        return $this->client->sessions($this->owner(), (string) session_id());
+    }
+
+    /** @see SessionApi::logoutDevice() */
+    public function logoutDevice(string $handle): bool
+    {
+        return $this->client->destroyByHandle($this->owner(), $handle);
+    }
+
+    private function owner(): string
+    {
+        return $this->session->user() ?? throw new \LogicException('The session has no owner: see SessionApi::login()');
+    }
+
+    /** Whether the caller is session_regenerate_id(), which PHP does not tell a handler in another way. */
+    private static function isRegenerating(): bool
+    {
+        $frames = debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 6);
+
+        return \in_array('session_regenerate_id', array_column($frames, 'function'), true);
+    }
+
+    /** Whether the API takes this id. Anything else in a cookie is no session. */
+    private static function isId(string $id): bool
+    {
+        return preg_match('/^[A-Za-z0-9_,-]{22,128}$/D', $id) === 1;
+    }
+}

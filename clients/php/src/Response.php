@@ -1,0 +1,43 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi;
+
+/** Response of the API. */
+final class Response
+{
+    /** @param array<string, string> $headers with names in lower case */
+    public function __construct(
+        public readonly int $status,
+        public readonly array $headers,
+        public readonly string $body,
+    ) {
+    }
+
+    /** @param list<string> $lines header lines, without the status line */
+    public static function fromLines(int $status, array $lines, string $body): self
+    {
+        $headers = [];
+        foreach ($lines as $line) {
+            [$name, $value] = explode(':', $line, 2) + [1 => ''];
+            $headers[strtolower($name)] = trim($value);
+        }
+
+        return new self($status, $headers, $body);
+    }
+
+    public function header(string $name): ?string
+    {
+        return $this->headers[$name] ?? null;
+    }
+
+    /** Returns the code of a problem, as in `session-not-found`; null if another server than the API responded. */
+    public function problem(): ?string
+    {
+        $prefix = 'urn:session-api:';
+        $type = json_decode($this->body, true)['type'] ?? '';
+
+        return \is_string($type) && str_starts_with($type, $prefix) ? substr($type, \strlen($prefix)) : null;
+    }
+}

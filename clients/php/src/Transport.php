@@ -1,0 +1,18 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi;
+
+/** Sends HTTP requests to one server, over connections that outlive a page. */
+interface Transport
+{
+    /**
+     * Sends a request once.
+     *
+     * @param array<string, string> $headers
+     *
+     * @throws Unavailable if there is no complete response within the time limit
+     */
+    public function send(string $method, string $path, array $headers, string $body, float $timeout): Response;
+}

@@ -1,0 +1,87 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+/** A browser that visits pages of the app, and keeps its session cookie. */
+final class Browser
+{
+    public ?string $cookie = null;
+
+    /**
+     * @param array<string, mixed> $options of the handler
+     * @param array<string, string> $ini settings of PHP
+     */
+    public function __construct(
+        private readonly string $url,
+        private readonly string $calls,
+        public array $options = [],
+        public array $ini = [],
+        private readonly string $agent = 'Firefox',
+    ) {
+    }
+
+    /** @param list<list<mixed>> $steps */
+    public function visit(array ...$steps): Page
+    {
+        return $this->visitAtOnce([$steps])[0];
+    }
+
+    /**
+     * Visits several pages at the same time.
+     *
+     * @param list<list<list<mixed>>> $pages the steps of each
+     *
+     * @return list<Page>
+     */
+    public function visitAtOnce(array $pages): array
+    {
+        $multi = curl_multi_init();
+        $handles = [];
+        foreach ($pages as $steps) {
+            $calls = tempnam(\dirname($this->calls), 'calls');
+            if (is_file("$this->calls.lose")) {
+                rename("$this->calls.lose", "$calls.lose");
+            }
+            $headers = [
+                'X-Calls: ' . $calls,
+                'X-Options: ' . json_encode($this->options, JSON_FORCE_OBJECT),
+                'X-Ini: ' . json_encode($this->ini, JSON_FORCE_OBJECT),
+                "User-Agent: $this->agent",
+            ];
+            if ($this->cookie !== null) {
+                $headers[] = "Cookie: PHPSESSID=$this->cookie";
+            }
+            $handle = curl_init($this->url);
+            curl_setopt_array($handle, [
+                CURLOPT_POSTFIELDS => json_encode(array_map(fn ($step) => $step + [1 => null, 2 => null], $steps)),
+                CURLOPT_HTTPHEADER => $headers,
+                CURLOPT_RETURNTRANSFER => true,
+                CURLOPT_HEADER => true,
+            ]);
+            curl_multi_add_handle($multi, $handle);
+            $handles[] = [$handle, $calls];
+        }
+        do {
+            curl_multi_exec($multi, $running);
+            curl_multi_select($multi, 0.1);
+        } while ($running > 0);
+        $visited = [];
+        foreach ($handles as [$handle, $calls]) {
+            $page = Page::parse(curl_multi_getcontent($handle), file($calls, FILE_IGNORE_NEW_LINES));
+            $this->cookie = $page->cookie ?? $this->cookie;
+            $visited[] = $page;
+        }
+
+        return $visited;
+    }
+
+    /** Loses the response to the next call of this kind, as in `PUT /session`. */
+    public function loseResponse(string $call): self
+    {
+        file_put_contents("$this->calls.lose", $call);
+
+        return $this;
+    }
+}

@@ -1,0 +1,42 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+use SessionApi\Client;
+use SessionApi\Handler;
+use SessionApi\Options;
+use SessionApi\Response;
+use SessionApi\StreamTransport;
+use SessionApi\Transport;
+use SessionApi\Unavailable;
+
+/** Transport that records its calls in a file, and loses the responses that the file `lose` beside it asks for. */
+final class Calls implements Transport
+{
+    public function __construct(private readonly Transport $transport, private readonly string $file)
+    {
+    }
+
+    /** @param array<string, mixed> $options */
+    public static function handler(array $options, string $file): Handler
+    {
+        $options = new Options($options);
+        $transport = new StreamTransport($options->url);
+
+        return new Handler($options, new Client($options, new self($transport, $file)));
+    }
+
+    public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+    {
+        file_put_contents($this->file, "$method $path\n", FILE_APPEND | LOCK_EX);
+        $response = $this->transport->send($method, $path, $headers, $body, $timeout);
+        if (is_file("$this->file.lose") && str_contains(file_get_contents("$this->file.lose"), "$method $path")) {
+            unlink("$this->file.lose");
+            throw new Unavailable('the response was lost');
+        }
+
+        return $response;
+    }
+}

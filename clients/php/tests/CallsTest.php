@@ -1,0 +1,160 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+/** How many calls of the API each kind of page makes. */
+class CallsTest extends TestCase
+{
+    public function testNewVisitorWithoutSessionMakesNoCall(): void
+    {
+        $page = $this->browser()->visit();
+        self::assertSame([], $page->calls);
+        self::assertMatchesRegularExpression('/^[0-9a-f]{64}$/', $page->cookie);
+    }
+
+    public function testNewSessionIsCreatedInOneCall(): void
+    {
+        $browser = $this->browser();
+        self::assertSame(['PUT /session'], $browser->visit(['set', 'a', 1])->calls);
+        $page = $browser->visit();
+        self::assertSame(['a' => 1], $page->session);
+        self::assertNull($page->cookie, 'the cookie stays');
+    }
+
+    public function testUnchangedPageMakesOneCall(): void
+    {
+        foreach (['php', 'php_serialize'] as $serializer) {
+            $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
+            $browser->visit(['set', 'a', 1]);
+            self::assertSame(['GET /session'], $browser->visit(['set', 'a', 1])->calls);
+        }
+    }
+
+    public function testUnchangedSessionIsTouchedWhenEnoughTimeHasPassed(): void
+    {
+        $browser = $this->browser(['ttl' => 1000]);
+        $browser->visit(['set', 'a', 1]);
+        $browser->options = ['ttl' => 1060, 'touch_after' => 70];
+        self::assertSame(['GET /session'], $browser->visit()->calls);
+        $browser->options = ['ttl' => 1060, 'touch_after' => 60];
+        self::assertSame(['GET /session', 'POST /session/touch'], $browser->visit()->calls);
+        self::assertSame(['GET /session'], $browser->visit()->calls, 'the expiry has slid');
+    }
+
+    public function testChangedPageMakesTwoCalls(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        self::assertSame(['GET /session', 'PUT /session'], $browser->visit(['set', 'a', 2])->calls);
+        self::assertSame(['a' => 2], $browser->visit()->session);
+    }
+
+    public function testLockedPageMakesTwoCalls(): void
+    {
+        $browser = $this->browser(['lock' => 10]);
+        $browser->visit(['set', 'a', 1]);
+        self::assertSame(['POST /session/lock', 'PUT /session'], $browser->visit(['set', 'a', 2])->calls);
+        self::assertSame(['POST /session/lock', 'DELETE /session/lock'], $browser->visit()->calls);
+        self::assertSame(['POST /session/lock', 'DELETE /session/lock'], $browser->visit(['abort'])->calls);
+    }
+
+    public function testRegeneratedIdTakesOneCallMore(): void
+    {
+        foreach ([true, false] as $deletesOld) {
+            foreach ([[], ['lock' => 10]] as $options) {
+                $browser = $this->browser($options);
+                $browser->visit(['set', 'a', 1]);
+                $old = $browser->cookie;
+                $page = $browser->visit(['set', 'b', 2], ['regenerate', $deletesOld]);
+                self::assertSame([true], array_slice($page->results, 1));
+                $expected = $options === []
+                    ? ['GET /session', 'POST /session/rotate']
+                    : ['POST /session/lock', 'POST /session/rotate', 'DELETE /session/lock'];
+                self::assertSame($expected, $page->calls);
+                self::assertNotSame($old, $browser->cookie);
+                self::assertSame(['a' => 1, 'b' => 2], $browser->visit()->session);
+                $browser->options = [];
+                $browser->cookie = $old;
+                $expected = $deletesOld ? [] : ['a' => 1];
+                self::assertSame($expected, $browser->visit()->session, 'the old id is readable for a while');
+            }
+        }
+    }
+
+    public function testChangeAfterARegeneratedIdIsWritten(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        $page = $browser->visit(['regenerate', true], ['set', 'a', 2]);
+        self::assertSame(['GET /session', 'POST /session/rotate', 'PUT /session'], $page->calls);
+        self::assertSame(['a' => 2], $browser->visit()->session);
+    }
+
+    public function testNewSessionWithRegeneratedIdMakesOneCall(): void
+    {
+        $browser = $this->browser();
+        $page = $browser->visit(['set', 'a', 1], ['regenerate', true]);
+        self::assertSame(['PUT /session'], $page->calls);
+        self::assertSame(['a' => 1], $browser->visit()->session);
+    }
+
+    public function testEmptiedSessionDoesNotComeBackUnderARegeneratedId(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        $page = $browser->visit(['empty'], ['regenerate', true]);
+        self::assertSame(['GET /session', 'DELETE /session'], $page->calls);
+        self::assertSame([], $browser->visit()->session);
+    }
+
+    public function testDestroyedSessionTakesTwoCalls(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        self::assertSame(['GET /session', 'DELETE /session'], $browser->visit(['destroy'])->calls);
+        $page = $browser->visit();
+        self::assertSame(['GET /session'], $page->calls);
+        self::assertSame([], $page->session);
+        self::assertNotNull($page->cookie, 'an unknown id is replaced');
+        self::assertSame([], $this->browser()->visit(['destroy'])->calls, 'a new session is nowhere');
+    }
+
+    public function testLoginTakesOneCall(): void
+    {
+        $user = $this->user();
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        $page = $browser->visit(['set', 'user', 'ada'], ['login', $user]);
+        self::assertSame(['GET /session', 'POST /session/rotate'], $page->calls);
+        $page = $browser->visit(['devices']);
+        self::assertSame(['GET /session', 'GET /sessions'], $page->calls);
+        self::assertCount(1, $page->results[0]);
+        self::assertSame(['PUT /session'], $this->browser()->visit(['login', $user], ['set', 'a', 1])->calls);
+        self::assertCount(2, $browser->visit(['devices'])->results[0]);
+    }
+
+    public function testCookieThatIsNoIdMakesNoCall(): void
+    {
+        $browser = $this->browser();
+        foreach (['', 'short', str_repeat('a', 21), str_repeat('a', 129), 'ä' . str_repeat('a', 30)] as $cookie) {
+            $browser->cookie = rawurlencode($cookie);
+            $page = $browser->visit();
+            self::assertSame([], $page->calls, $cookie);
+            self::assertNotNull($page->cookie);
+        }
+        foreach (range(22, 128) as $length) {
+            $browser->cookie = substr(str_repeat('aZ9-', 32), 0, $length);
+            self::assertSame(['GET /session'], $browser->visit()->calls);
+        }
+    }
+
+    public function testEachStartOfASessionLoadsIt(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        $page = $browser->visit(['close'], ['start'], ['set', 'a', 2]);
+        self::assertSame(['GET /session', 'GET /session', 'PUT /session'], $page->calls);
+    }
+}

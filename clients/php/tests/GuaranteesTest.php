@@ -1,0 +1,170 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+/** What no page, and no failure, does to a session. */
+class GuaranteesTest extends TestCase
+{
+    public function testUnreachableApiIsNotAnEmptySession(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        $cookie = $browser->cookie;
+        $browser->options = ['url' => 'http://127.0.0.1:1', 'retries' => 0];
+        $page = $browser->visit(['set', 'a', 2]);
+        self::assertStringStartsWith('SessionApi\Unavailable: The session API at http://127.0.0.1:1', $page->error);
+        self::assertFalse($page->isActive);
+        self::assertNull($page->cookie);
+        $browser->options = [];
+        self::assertSame(['a' => 1], $browser->visit()->session);
+        self::assertSame($cookie, $browser->cookie);
+    }
+
+    public function testAnotherServerIsNotAnEmptySession(): void
+    {
+        $other = new Server(['-S', 'ADDRESS', '-t', __DIR__ . '/app']);
+        $browser = $this->browser(['url' => $other->url]);
+        $browser->cookie = str_repeat('a', 64);
+        $page = $browser->visit(['set', 'a', 2]);
+        self::assertStringContainsString('Unavailable', $page->error);
+        self::assertFalse($page->isActive);
+        $other->stop();
+    }
+
+    public function testSessionIsNotWrittenIfTheApiFailsMeanwhile(): void
+    {
+        $browser = $this->browser(['retries' => 0]);
+        $browser->visit(['set', 'a', 1]);
+        $page = $browser->loseResponse('PUT /session')->visit(['set', 'a', 2]);
+        self::assertStringContainsString('The session was not written: the response was lost', $page->warnings[0]);
+        self::assertNull($page->error, 'the page is not broken');
+    }
+
+    public function testLostResponsesAreRetriedWithTheSameEffect(): void
+    {
+        $browser = $this->browser();
+        $page = $browser->loseResponse('PUT /session')->visit(['set', 'a', 1]);
+        self::assertSame(['PUT /session', 'PUT /session'], $page->calls);
+        self::assertSame([], $page->warnings);
+        $page = $browser->loseResponse('PUT /session')->visit(['set', 'a', 2]);
+        self::assertSame(['GET /session', 'PUT /session', 'PUT /session'], $page->calls);
+        $page = $browser->loseResponse('POST /session/rotate')->visit(['regenerate', true]);
+        self::assertSame([true], $page->results);
+        self::assertSame(['a' => 2], $browser->visit()->session);
+        $browser->options = ['lock' => 1];
+        $page = $browser->loseResponse('POST /session/lock')->visit(['set', 'a', 3]);
+        self::assertSame(['POST /session/lock', 'POST /session/lock', 'PUT /session'], $page->calls);
+        $page = $browser->loseResponse('DELETE /session')->visit(['destroy']);
+        self::assertSame([true], $page->results);
+        self::assertSame([], $browser->visit()->session);
+    }
+
+    /** @dataProvider serializers */
+    public function testParallelPagesLoseNoKey(string $serializer): void
+    {
+        $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
+        $browser->visit(['set', 'start', 1], ['set', 'gone', 1]);
+        $pages = [[['unset', 'gone']]];
+        for ($n = 0; $n < 8; ++$n) {
+            $pages[] = [['sleep', 50], ['set', "key$n", ['n' => $n]]];
+        }
+        foreach ($browser->visitAtOnce($pages) as $page) {
+            self::assertSame([], $page->warnings);
+        }
+        $session = $browser->visit()->session;
+        self::assertCount(9, $session);
+        self::assertArrayNotHasKey('gone', $session);
+    }
+
+    /** @return list<array{string}> */
+    public static function serializers(): array
+    {
+        return [['php'], ['php_serialize']];
+    }
+
+    public function testParallelPagesWithTheLockCountRight(): void
+    {
+        $browser = $this->browser(['lock' => 10]);
+        $browser->visit(['set', 'n', 0]);
+        foreach ($browser->visitAtOnce(array_fill(0, 8, [['increment', 'n']])) as $page) {
+            self::assertNull($page->error);
+        }
+        self::assertSame(['n' => 8], $browser->visit()->session);
+    }
+
+    public function testPageThatWaitedInVainFailsAndChangesNothing(): void
+    {
+        $browser = $this->browser(['lock' => 0]);
+        $browser->visit(['set', 'n', 0]);
+        $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
+        $errors = array_filter(array_map(fn (Page $page) => $page->error, $pages));
+        self::assertCount(1, $errors);
+        self::assertStringStartsWith('SessionApi\Locked', reset($errors));
+        self::assertSame(['n' => 1], $browser->visit()->session);
+    }
+
+    public function testLogoutIsNotUndoneByASlowPage(): void
+    {
+        foreach ([['set', 'a', 2], ['regenerate', true], ['set', 'a', 1]] as $last) {
+            $browser = $this->browser(['touch_after' => 0]);
+            $browser->visit(['set', 'a', 1]);
+            $cookie = $browser->cookie;
+            [$slow, $logout] = $browser->visitAtOnce([[['sleep', 500], $last], [['destroy']]]);
+            self::assertNull($logout->error);
+            self::assertNull($slow->error);
+            foreach ([$cookie, $slow->cookie ?? $cookie] as $id) {
+                $browser->cookie = $id;
+                self::assertSame([], $browser->visit()->session);
+            }
+        }
+    }
+
+    public function testUserSeesAndEndsDevices(): void
+    {
+        $user = $this->user();
+        $phone = $this->browser(agent: 'Phone 1 / ü');
+        $laptop = $this->browser(agent: str_repeat('Läptop', 60));
+        $phone->visit(['login', $user], ['set', 'user', 'ada']);
+        $laptop->visit(['set', 'a', 1]);
+        $laptop->visit(['login', $user]);
+        $devices = $phone->visit(['devices'])->results[0];
+        self::assertCount(2, $devices);
+        $phones = array_filter($devices, fn ($device) => $device['label'] === 'Phone 1 / ü');
+        self::assertSame([true], array_column($phones, 'current'));
+        [$other] = array_values(array_filter($devices, fn ($device) => !$device['current']));
+        self::assertStringStartsWith('LäptopLäptop', $other['label']);
+
+        self::assertSame([true], $phone->visit(['logoutDevice', $other['handle']])->results);
+        self::assertSame([], $laptop->visit()->session);
+        self::assertSame([false], $phone->visit(['logoutDevice', $other['handle']])->results);
+        $laptop->visit(['login', $user], ['set', 'a', 1]);
+        self::assertSame([1], $phone->visit(['logoutOtherDevices'])->results);
+        self::assertSame([], $laptop->visit()->session);
+        self::assertSame(['user' => 'ada'], $phone->visit()->session);
+        $laptop->visit(['login', $user], ['set', 'a', 1]);
+        $page = $phone->visit(['logoutEverywhere']);
+        self::assertSame([2], $page->results);
+        self::assertSame(['GET /session', 'DELETE /sessions'], $page->calls);
+        self::assertSame([], $phone->visit()->session);
+        self::assertSame([], $laptop->visit()->session);
+    }
+
+    /** @dataProvider allSerializers */
+    public function testBinaryDataComesBackUnchanged(string $serializer): void
+    {
+        $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
+        $written = $browser->visit(['binary', 'a', 300_000], ['hash'])->results[1];
+        self::assertSame([$written], $browser->visit(['hash'])->results);
+        $page = $browser->visit(['binary', 'a', 600_000]);
+        self::assertStringContainsString('413', $page->warnings[0]);
+        self::assertSame([$written], $browser->visit(['hash'])->results);
+    }
+
+    /** @return list<array{string}> */
+    public static function allSerializers(): array
+    {
+        return [['php'], ['php_serialize'], ['php_binary']];
+    }
+}

@@ -1,0 +1,38 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+/** A page of the app, as a browser sees it, with the calls of the API that it made. */
+final class Page
+{
+    /**
+     * @param array<string, mixed>|null $session null if it is not text
+     * @param list<mixed> $results of the steps
+     * @param list<string> $warnings
+     * @param list<string> $calls
+     */
+    public function __construct(
+        public readonly string $id,
+        public readonly bool $isActive,
+        public readonly ?array $session,
+        public readonly array $results,
+        public readonly ?string $error,
+        public readonly array $warnings,
+        public readonly array $calls,
+        public readonly ?string $cookie,
+    ) {
+    }
+
+    /** @param list<string> $calls */
+    public static function parse(string $response, array $calls): self
+    {
+        [$head, $body] = explode("\r\n\r\n", $response, 2) + [1 => ''];
+        $page = json_decode($body, true) ?? throw new \RuntimeException("not a page of the app: $response");
+        preg_match_all('/^Set-Cookie: PHPSESSID=([^;\s]*)/mi', $head, $cookies);
+        $cookie = end($cookies[1]);
+
+        return new self(...$page, calls: $calls, cookie: $cookie === false ? null : rawurldecode($cookie));
+    }
+}

@@ -1,0 +1,85 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+use PHPUnit\Framework\TestCase;
+
+/** Connections that outlive a page. */
+final class StreamTransportTest extends TestCase
+{
+    private static Server $server;
+    private static Server $app;
+
+    public static function setUpBeforeClass(): void
+    {
+        self::$server = new Server([__DIR__ . '/app/server.php', 'ADDRESS']);
+        self::$app = new Server(['-d', 'memory_limit=16M', '-S', 'ADDRESS', __DIR__ . '/app/page.php']);
+    }
+
+    public static function tearDownAfterClass(): void
+    {
+        self::$app->stop();
+        self::$server->stop();
+    }
+
+    /** Has a page send this request. Returns what it received. */
+    private static function page(string $path): string
+    {
+        $context = stream_context_create(['http' => ['ignore_errors' => true]]);
+
+        return file_get_contents(self::$app->url . $path . '?' . self::$server->url, false, $context);
+    }
+
+    public function testConnectionIsKeptFromPageToPage(): void
+    {
+        self::assertSame(self::page('/connection'), self::page('/connection'));
+    }
+
+    public function testPageThatDiesLeavesNoResponseToTheNext(): void
+    {
+        $connection = self::page('/connection');
+        self::assertSame('', self::page('/huge'), 'the page ran out of memory');
+        self::assertSame('small', self::page('/small'));
+        self::assertNotSame($connection, self::page('/connection'));
+    }
+
+    public function testResponseThatComesTooLateIsNotTakenForTheNext(): void
+    {
+        self::assertStringContainsString('did not respond in time', self::page('/late'));
+        self::assertSame('small', self::page('/small'));
+    }
+
+    public function testConnectionThatTheServerClosedIsReplaced(): void
+    {
+        $connection = self::page('/connection');
+        self::assertSame('bye', self::page('/close'));
+        usleep(100_000);
+        self::assertNotSame($connection, self::page('/connection'));
+        $connection = self::page('/connection');
+        self::assertSame('bye', self::page('/announced-close'));
+        self::assertNotSame($connection, self::page('/connection'));
+    }
+
+    public function testBytesThatNobodyAskedForAreNotAResponse(): void
+    {
+        self::assertSame('first', self::page('/twice'));
+        usleep(100_000);
+        self::assertSame('small', self::page('/small'));
+    }
+
+    public function testChunkedAndInterimResponsesAreRead(): void
+    {
+        self::assertSame('one two', self::page('/chunked'));
+        self::assertSame('after 100', self::page('/continue'));
+    }
+
+    public function testMalformedResponsesAreFailures(): void
+    {
+        foreach (['/garbage', '/no-length', '/bad-chunk', '/short'] as $path) {
+            self::assertStringContainsString('Unavailable', self::page($path), $path);
+            self::assertSame('small', self::page('/small'));
+        }
+    }
+}

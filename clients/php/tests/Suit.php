@@ -1,0 +1,10 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+enum Suit
+{
+    case Hearts;
+}

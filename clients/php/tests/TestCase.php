@@ -1,0 +1,50 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+/** Tests of pages, served by PHP and with their sessions in the API at `SESSION_API_URL`. */
+abstract class TestCase extends \PHPUnit\Framework\TestCase
+{
+    private static Server|FpmServer $app;
+    private static string $folder;
+
+    public static function setUpBeforeClass(): void
+    {
+        if (getenv('SESSION_API_URL') === false) {
+            throw new \RuntimeException('SESSION_API_URL is not set. Run `make test-clients`.');
+        }
+        self::$app = static::start(__DIR__ . '/app/index.php');
+        self::$folder = sys_get_temp_dir() . '/session-api-' . bin2hex(random_bytes(8));
+        mkdir(self::$folder);
+    }
+
+    public static function tearDownAfterClass(): void
+    {
+        self::$app->stop();
+        array_map(unlink(...), glob(self::$folder . '/*'));
+        rmdir(self::$folder);
+    }
+
+    /** Starts a server that serves the app. */
+    protected static function start(string $script): Server|FpmServer
+    {
+        return new Server(['-S', 'ADDRESS', $script], workers: 16);
+    }
+
+    /**
+     * @param array<string, mixed> $options of the handler
+     * @param array<string, string> $ini settings of PHP
+     */
+    protected function browser(array $options = [], array $ini = [], string $agent = 'Firefox'): Browser
+    {
+        return new Browser(self::$app->url, self::$folder . '/calls', $options, $ini, $agent);
+    }
+
+    /** Returns the name of a user that no other test has. */
+    protected function user(): string
+    {
+        return 'user-' . bin2hex(random_bytes(8)) . ' ü';
+    }
+}

@@ -1,0 +1,72 @@
+<?php
+
+/**
+ * The app under test. A request has a list of steps in its body, and options of the handler in `X-Options`. The
+ * response shows the session after them. Each call of the API adds a line to the file in `X-Calls`.
+ */
+
+declare(strict_types=1);
+
+use SessionApi\SessionApi;
+use SessionApi\Tests\Calls;
+
+require __DIR__ . '/../autoload.php';
+
+error_reporting(E_ALL);
+ini_set('display_errors', '0');
+$warnings = [];
+set_error_handler(function (int $level, string $message) use (&$warnings): bool {
+    $warnings[] = $message;
+
+    return true;
+});
+foreach (json_decode($_SERVER['HTTP_X_INI'] ?? '{}', true) as $name => $value) {
+    ini_set($name, (string) $value);
+}
+$options = json_decode($_SERVER['HTTP_X_OPTIONS'] ?? '{}', true);
+Calls::handler($options, $_SERVER['HTTP_X_CALLS'])->install();
+
+$results = [];
+$error = null;
+try {
+    session_start();
+    foreach (json_decode(file_get_contents('php://input'), true) as [$step, $a, $b]) {
+        $results[] = match ($step) {
+            'set' => $_SESSION[$a] = $b,
+            'unset' => (function () use ($a): void {
+                unset($_SESSION[$a]);
+            })(),
+            'increment' => $_SESSION[$a] = ($_SESSION[$a] ?? 0) + 1,
+            'binary' => (function () use ($a, $b): void {
+                $_SESSION[$a] = random_bytes($b);
+            })(),
+            'hash' => hash('sha256', serialize($_SESSION)),
+            'empty' => $_SESSION = [],
+            'sleep' => usleep($a * 1000),
+            'regenerate' => session_regenerate_id($a),
+            'destroy' => session_destroy(),
+            'abort' => session_abort(),
+            'close' => session_write_close(),
+            'start' => session_start(),
+            'login' => SessionApi::login($a),
+            'devices' => SessionApi::devices(),
+            'logoutDevice' => SessionApi::logoutDevice($a),
+            'logoutEverywhere' => SessionApi::logoutEverywhere(),
+            'logoutOtherDevices' => SessionApi::logoutOtherDevices(),
+        };
+    }
+} catch (Throwable $thrown) {
+    $error = $thrown::class . ': ' . $thrown->getMessage();
+}
+$isActive = session_status() === PHP_SESSION_ACTIVE;
+$id = session_id();
+session_write_close();
+header('Content-Type: application/json');
+echo json_encode([
+    'id' => $id,
+    'isActive' => $isActive,
+    'session' => mb_check_encoding(serialize($_SESSION ?? []), 'UTF-8') ? $_SESSION ?? [] : null,
+    'results' => $results,
+    'error' => $error,
+    'warnings' => $warnings,
+]);
