@@ -29,7 +29,8 @@ final class ActiveSession
     public function load(string $id): bool
     {
         $this->begin();
-        $this->use($this->client->read($id));
+        $wait = $this->options->lock;
+        $this->use($wait === null ? $this->client->read($id) : $this->client->lock($id, $wait));
 
         return $this->stored !== null;
     }
@@ -67,8 +68,7 @@ final class ActiveSession
     }
 
     /**
-     * Writes data if it has changed, slides the expiry if it is time, and releases the lock. Another write needs
-     * another read.
+     * Writes data if it has changed, slides the expiry if it is time, and releases the lock.
      *
      * @param string|null $user new owner, or an empty string for none; null keeps the owner
      *
@@ -76,33 +76,40 @@ final class ActiveSession
      */
     public function save(string $id, string $data, ?string $user = null): void
     {
-        [$stored, $this->stored] = [$this->stored, null];
-        if ($stored === null) {
-            if ($this->hasEnded || self::isEmpty($data) || $this->client->create($id, $data, $user)) {
+        if ($this->stored === null) {
+            if ($this->hasEnded || self::isEmpty($data)) {
+                return;
+            }
+            $this->stored = $this->client->create($id, $data, $user);
+            if ($this->stored !== null) {
+                $this->base = $data;
+
                 return;
             }
             // Another page of this visitor was faster.
-            $stored = $this->client->read($id);
-            if ($stored === null) {
-                return;
-            }
+            $this->stored = $this->client->read($id);
+        } elseif ($data === $this->base && $user === null) {
+            $this->keepAlive();
+
+            return;
         }
-        if ($data === $this->base && $user === null) {
-            $this->keepAlive($stored);
-        } else {
-            $this->merge($data, $stored, fn (Session $read, string $merged)
-                => $this->client->replace($read, $merged, $user));
+        if ($this->stored !== null) {
+            $this->stored = $this->merge($data, fn (Session $stored, string $merged)
+                => $this->client->replace($stored, $merged, $user));
         }
+        $this->base = $data;
+        $this->hasEnded = $this->stored === null;
     }
 
     /** Slides the expiry if enough time has passed, and releases the lock. */
-    private function keepAlive(Session $stored): void
+    private function keepAlive(): void
     {
-        if ($stored->lock !== null) {
+        if ($this->stored->lock !== null) {
             // To take the lock has slid the expiry.
-            $this->client->release($stored);
-        } elseif ($this->options->ttl - $stored->ttl >= $this->options->touchAfter) {
-            $this->client->touch($stored->id);
+            $this->client->release($this->stored);
+            $this->stored = $this->stored->withLock(null);
+        } elseif ($this->options->ttl - $this->stored->ttl >= $this->options->touchAfter) {
+            $this->client->touch($this->stored->id);
         }
     }
 
@@ -120,8 +127,7 @@ final class ActiveSession
      */
     public function move(string $newId, string $data, int $grace, ?string $user = null): bool
     {
-        $stored = $this->stored;
-        if ($stored === null) {
+        if ($this->stored === null) {
             return false;
         }
         if (self::isEmpty($data)) {
@@ -129,9 +135,8 @@ final class ActiveSession
 
             return false;
         }
-        $this->stored = null;
-        $this->stored = $this->merge($data, $stored, fn (Session $read, string $merged)
-            => $this->client->rotate($read, $newId, $merged, $grace, $user));
+        $this->stored = $this->merge($data, fn (Session $stored, string $merged)
+            => $this->client->rotate($stored, $newId, $merged, $grace, $user));
         $this->hasEnded = $this->stored === null && ($user ?? '') === '';
         $this->base = $this->stored === null ? '' : $data;
 
@@ -152,6 +157,13 @@ final class ActiveSession
         }
     }
 
+    /** Forgets a session that has ended. Nothing is written any more. */
+    public function end(): void
+    {
+        $this->begin();
+        $this->hasEnded = true;
+    }
+
     /** Ends the use of the session without a write. The lease ends the lock if it cannot be released. */
     public function abandon(): void
     {
@@ -167,23 +179,23 @@ final class ActiveSession
     /**
      * Writes data, merged with what other requests wrote since the page read it.
      *
-     * @template T
+     * @param \Closure(Session, string): ?Session $write
      *
-     * @param \Closure(Session, string): T $write
+     * @return Session|null the session after the write; null if it has ended
      *
-     * @return T
+     * @throws Unavailable
      */
-    private function merge(string $data, Session $stored, \Closure $write): mixed
+    private function merge(string $data, \Closure $write): ?Session
     {
         for ($merges = 0; $merges < self::MAX_MERGES; ++$merges) {
             // Data that cannot be merged replaces that of other requests.
-            $merged = $stored->data === $this->base
+            $merged = $this->stored->data === $this->base
                 ? $data
-                : Merge::merge($this->base, $data, $stored->data) ?? $data;
+                : Merge::merge($this->base, $data, $this->stored->data) ?? $data;
             try {
-                return $write($stored, $merged);
+                return $write($this->stored, $merged);
             } catch (Conflict $conflict) {
-                $stored = $conflict->current;
+                $this->stored = $conflict->current;
             }
         }
         throw new Unavailable('Other requests kept changing the session');

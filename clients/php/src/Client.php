@@ -13,8 +13,10 @@ namespace SessionApi;
 final class Client
 {
     private const RETRIED = [429, 500, 502, 503, 504];
-    /** Seconds until the lock of a crashed page expires: the longest that the API allows. */
-    private const LEASE = 60;
+    /** Seconds that a lock lasts at most. */
+    public const MAX_LEASE = 60;
+    /** Seconds that the API waits for a lock at most. */
+    public const MAX_WAIT = 10;
 
     private readonly Transport $transport;
     private readonly Signer $signer;
@@ -48,7 +50,7 @@ final class Client
     }
 
     /**
-     * Reads a session. With the option `lock`, also takes its lock.
+     * Reads a session.
      *
      * @return Session|null null if there is none
      *
@@ -56,38 +58,55 @@ final class Client
      */
     public function read(string $id): ?Session
     {
-        if ($this->options->lock === null) {
-            $response = $this->call('GET', '/session', ['session-id' => $id], accept: [200, 'session-not-found']);
-        } else {
-            $response = $this->call('POST', '/session/lock', [
-                'session-id' => $id,
-                'session-lease' => (string) self::LEASE,
-                'session-wait' => (string) $this->options->lock,
-                'session-ttl' => (string) $this->options->ttl,
-                'idempotency-key' => self::key(),
-            ], accept: [200, 'session-not-found', 'session-locked'], wait: $this->options->lock);
-            if ($response->problem() === 'session-locked') {
-                throw new Locked("Another request held the session's lock for {$this->options->lock} s");
-            }
+        $response = $this->call('GET', '/session', ['session-id' => $id], accept: [200, 'session-not-found']);
+
+        return $response->status === 200 ? Session::fromResponse($id, $response) : null;
+    }
+
+    /**
+     * Takes the lock of a session, and reads it. This also slides its expiry.
+     *
+     * @param int $wait seconds to wait for the lock, 0 to 10
+     * @param int $lease seconds until the lock of a crashed page expires, 1 to 60
+     *
+     * @return Session|null null if there is none
+     *
+     * @throws Locked if another request held the lock for that long
+     * @throws Unavailable
+     */
+    public function lock(string $id, int $wait, int $lease = self::MAX_LEASE): ?Session
+    {
+        $response = $this->call('POST', '/session/lock', [
+            'session-id' => $id,
+            'session-lease' => (string) $lease,
+            'session-wait' => (string) $wait,
+            'session-ttl' => (string) $this->options->ttl,
+            'idempotency-key' => self::key(),
+        ], accept: [200, 'session-not-found', 'session-locked'], wait: $wait);
+        if ($response->problem() === 'session-locked') {
+            throw new Locked("Another request held the session's lock for $wait s");
         }
 
         return $response->status === 200 ? Session::fromResponse($id, $response) : null;
     }
 
     /**
-     * Creates a session under an id. Returns whether there was none with it.
+     * Creates a session under an id.
+     *
+     * @return Session|null null if there is one already
      *
      * @throws Unavailable
      */
-    public function create(string $id, string $data, ?string $user = null): bool
+    public function create(string $id, string $data, ?string $user = null): ?Session
     {
+        $user ??= $this->options->user;
         $response = $this->call('PUT', '/session', [
             'session-id' => $id,
             'if-none-match' => '*',
             'idempotency-key' => self::key(),
-        ] + $this->attributes($user ?? $this->options->user), $data, accept: [201, 'session-exists']);
+        ] + $this->attributes($user), $data, accept: [201, 'session-exists']);
 
-        return $response->status === 201;
+        return $response->status === 201 ? $this->written($id, $data, $response, null, $user) : null;
     }
 
     /**
@@ -95,12 +114,12 @@ final class Client
      *
      * @param string|null $user new owner, or an empty string for none; null keeps the owner
      *
-     * @return bool false if the session has ended
+     * @return Session|null the session with its new data; null if it has ended
      *
      * @throws Conflict if another request changed the data since
      * @throws Unavailable
      */
-    public function replace(Session $read, string $data, ?string $user = null): bool
+    public function replace(Session $read, string $data, ?string $user = null): ?Session
     {
         $response = $this->call('PUT', '/session', [
             'session-id' => $read->id,
@@ -111,7 +130,17 @@ final class Client
         ] + self::unlock($read) + self::owner($user), $data, accept: [204, 'session-not-found', 'session-locked', 412]);
         self::refuseConflict($read, $response);
 
-        return $response->status === 204;
+        return $response->status === 204
+            ? $this->written($read->id, $data, $response, null, $user ?? $read->user)
+            : null;
+    }
+
+    /** Returns a session after a write. */
+    private function written(string $id, string $data, Response $response, ?string $lock, ?string $user): Session
+    {
+        $etag = $response->header('etag') ?? throw new Unavailable('A write of the session API returned no ETag');
+
+        return new Session($id, $data, $etag, $this->options->ttl, $lock, $user === '' ? null : $user);
     }
 
     /**
@@ -150,12 +179,10 @@ final class Client
             'prefer' => 'return=representation',
         ] + $lock + $this->attributes($user), $data, accept: [200, 'session-not-found', 'session-locked', 412]);
         self::refuseConflict($read, $response);
-        if ($response->status !== 200) {
-            return null;
-        }
-        $rotated = Session::fromResponse($newId, $response);
 
-        return new Session($newId, $data, $rotated->etag, $rotated->ttl, $read->lock, $user ?? $read->user);
+        return $response->status === 200
+            ? $this->written($newId, $data, $response, $read->lock, $user ?? $read->user)
+            : null;
     }
 
     /**
@@ -256,7 +283,7 @@ final class Client
     /** @return array<string, string> */
     private function attributes(?string $user): array
     {
-        $label = self::encode($this->options->label ?? '');
+        $label = self::encode($this->options->label() ?? '');
         // A cut that leaves half an escape sequence would not be valid.
         $label = preg_replace('/%[0-9A-F]?$/D', '', substr($label, 0, 256));
 

@@ -129,6 +129,8 @@ final class Handler implements
         try {
             $this->session->save($id, $data, $user);
         } catch (Unavailable $error) {
+            // Do not ask for the lock's release too: the lease ends it.
+            $this->session->begin();
             trigger_error("The session was not written: {$error->getMessage()}", E_USER_WARNING);
 
             return false;

@@ -19,8 +19,8 @@ final class Options
     public readonly ?int $lock;
     /** Owner of new sessions, or null. See {@see SessionApi::login()} for owners of existing ones. */
     public readonly ?string $user;
-    /** What a user recognizes the session by in a list of devices. Default: the browser's `User-Agent`. */
-    public readonly ?string $label;
+    /** @var (\Closure(): ?string)|string|null See {@see label()}. */
+    private readonly \Closure|string|null $label;
     /** Seconds for each attempt of a call. Waits for a lock come on top of it. */
     public readonly float $timeout;
     /** Number of retries of a call that failed. */
@@ -55,7 +55,7 @@ final class Options
         $this->ttl = self::number('ttl', $options['ttl'] ?? (int) \ini_get('session.gc_maxlifetime'), 1, PHP_INT_MAX);
         $this->touchAfter = self::number('touch_after', $options['touch_after'] ?? 60, 0, PHP_INT_MAX);
         $lock = $options['lock'] ?? null;
-        $this->lock = $lock === null || $lock === false ? null : self::number('lock', $lock, 0, 10);
+        $this->lock = $lock === null || $lock === false ? null : self::number('lock', $lock, 0, Client::MAX_WAIT);
         $this->user = isset($options['user']) ? (string) $options['user'] : null;
         $this->label = $options['label'] ?? $_SERVER['HTTP_USER_AGENT'] ?? null;
         $this->timeout = (float) self::number('timeout', $options['timeout'] ?? 5, 0.1, 60);
@@ -63,6 +63,12 @@ final class Options
         $this->grace = self::number('grace', $options['grace'] ?? 60, 0, 300);
         $credentials = $options['credentials'] ?? null;
         $this->credentials = $credentials === null ? null : \Closure::fromCallable($credentials);
+    }
+
+    /** Returns what a user recognizes the session by in a list of devices. Default: the browser's `User-Agent`. */
+    public function label(): ?string
+    {
+        return $this->label instanceof \Closure ? ($this->label)() : $this->label;
     }
 
     private static function variable(string $name): ?string

@@ -19,6 +19,7 @@ final class Browser
         public array $options = [],
         public array $ini = [],
         private readonly string $agent = 'Firefox',
+        public string $path = '/',
     ) {
     }
 
@@ -53,7 +54,7 @@ final class Browser
             if ($this->cookie !== null) {
                 $headers[] = "Cookie: PHPSESSID=$this->cookie";
             }
-            $handle = curl_init($this->url);
+            $handle = curl_init($this->url . $this->path);
             curl_setopt_array($handle, [
                 CURLOPT_POSTFIELDS => json_encode(array_map(fn ($step) => $step + [1 => null, 2 => null], $steps)),
                 CURLOPT_HTTPHEADER => $headers,

@@ -1,0 +1,20 @@
+<?php
+
+// Options of the session driver `session-api`. The lifetime of sessions is `lifetime` in config/session.php.
+return [
+    // URL of the API: the output ApiUrl of the stack, or http://localhost:9000 for `make run`.
+    'url' => env('SESSION_API_URL'),
+
+    // AWS region that signatures are for.
+    'region' => env('AWS_REGION', env('AWS_DEFAULT_REGION')),
+
+    // Seconds after which the use of an unchanged session slides its expiry.
+    'touch_after' => 60,
+
+    // Seconds for each attempt of a call, and retries of a call that failed.
+    'timeout' => 5,
+    'retries' => 2,
+
+    // Seconds that the old id stays readable after a login and after Session::regenerate(), for requests in flight.
+    'grace' => 60,
+];

@@ -1,0 +1,187 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Laravel;
+
+use Illuminate\Session\ExistenceAwareInterface;
+use Illuminate\Session\Middleware\StartSession;
+use SessionApi\ActiveSession;
+use SessionApi\Client;
+use SessionApi\Options;
+use SessionApi\Session;
+
+/**
+ * Session handler of Laravel that keeps sessions in the session API.
+ *
+ * Laravel tells a handler in several calls that a session gets another id: perhaps `destroy()` of the old one,
+ * `setExists(false)`, and `write()` under the new one. This handler moves the session with the last of them, in one
+ * call of the API.
+ */
+final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
+{
+    private readonly ActiveSession $session;
+    /** Id that the session was read under. */
+    private ?string $id = null;
+    /** The session that the lock's owner has read with the lock. */
+    private ?Session $locked = null;
+    /** Whether the active session is to be destroyed: it is, unless a write moves it to another id. */
+    private bool $isDestroyed = false;
+    /** New owner: a name, or an empty string for none; null keeps the owner. */
+    private ?string $nextUser = null;
+
+    /** @param \Closure(): ?string $cookie returns the session cookie of the request */
+    public function __construct(
+        private readonly Options $options,
+        private readonly Client $client,
+        private readonly \Closure $cookie,
+    ) {
+        $this->session = new ActiveSession($client, $options);
+    }
+
+    public function open(string $path, string $name): bool
+    {
+        return true;
+    }
+
+    public function close(): bool
+    {
+        return true;
+    }
+
+    /** @throws \SessionApi\Unavailable */
+    public function read(string $id): string
+    {
+        $this->id = $id;
+        $this->isDestroyed = false;
+        $this->nextUser = null;
+        [$locked, $this->locked] = [$this->locked, null];
+        if ($locked?->id === $id) {
+            $this->session->use($locked);
+        } elseif ($this->isNew($id)) {
+            $this->session->begin();
+        } else {
+            $this->session->load($id);
+        }
+
+        return $this->session->data();
+    }
+
+    /** @throws \SessionApi\Unavailable */
+    public function write(string $id, string $data): bool
+    {
+        [$isDestroyed, $this->isDestroyed] = [$this->isDestroyed, false];
+        [$user, $this->nextUser] = [$this->nextUser, null];
+        if ($isDestroyed && $id === $this->id) {
+            // The app destroyed its own session by its id, and Laravel writes it back.
+            $this->session->destroy();
+        } elseif (
+            $id === $this->id
+            || !$this->session->move($id, $data, $isDestroyed ? 0 : $this->options->grace, $user)
+        ) {
+            $this->session->save($id, $data, $user);
+        }
+        $this->id = $id;
+
+        return true;
+    }
+
+    /** @throws \SessionApi\Unavailable */
+    public function destroy(string $id): bool
+    {
+        if ($id === $this->id) {
+            $this->isDestroyed = true;
+        } else {
+            $this->client->destroy($id);
+        }
+
+        return true;
+    }
+
+    /** A session that is destroyed without another write ends with the request. */
+    public function __destruct()
+    {
+        if ($this->isDestroyed) {
+            $this->session->destroy();
+        }
+    }
+
+    public function gc(int $lifetime): int
+    {
+        return 0;
+    }
+
+    /** @param bool $value */
+    public function setExists($value): self
+    {
+        return $this;
+    }
+
+    /** Sets the owner of the session, or removes it with an empty name. The next write tells the API. */
+    public function setUser(string $user): void
+    {
+        $this->nextUser = $user;
+    }
+
+    /** Returns the owner of the session, or null. */
+    public function user(): ?string
+    {
+        $user = $this->nextUser ?? $this->session->user();
+
+        return $user === '' ? null : $user;
+    }
+
+    /**
+     * Ends all sessions of a user except the active one. Returns how many there were.
+     *
+     * @throws \SessionApi\Unavailable
+     */
+    public function destroyOthers(string $user): int
+    {
+        return $this->client->destroyAll($user, $this->session->id());
+    }
+
+    /** Forgets the session: all of the user's sessions were ended, and this one is not to come back. */
+    public function forget(): void
+    {
+        $this->session->end();
+    }
+
+    /** Returns the id of the session in the API, or null if it is not there. */
+    public function id(): ?string
+    {
+        return $this->session->id();
+    }
+
+    /**
+     * Takes the lock of a session before it is read.
+     *
+     * @throws \SessionApi\Unavailable
+     */
+    public function lock(string $id, int $wait, int $lease): void
+    {
+        $this->locked = $this->isNew($id) ? null : $this->client->lock($id, $wait, $lease);
+    }
+
+    /**
+     * Whether Laravel has just made this id, so that no session has it. Its middleware makes one if it does not take
+     * that of the cookie. Others may set an id that comes from elsewhere.
+     */
+    private function isNew(string $id): bool
+    {
+        $callers = array_column(debug_backtrace(DEBUG_BACKTRACE_PROVIDE_OBJECT, 12), 'object');
+        $isMiddleware = fn (object $caller): bool => $caller::class === StartSession::class;
+
+        return array_filter($callers, $isMiddleware) !== [] && ($this->cookie)() !== $id;
+    }
+
+    /** Releases the lock, unless a write has done so. */
+    public function release(): void
+    {
+        $this->session->abandon();
+        if ($this->locked !== null) {
+            $this->client->release($this->locked);
+            $this->locked = null;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Laravel;
+
+use Illuminate\Auth\Events\CurrentDeviceLogout;
+use Illuminate\Auth\Events\Login;
+use Illuminate\Auth\Events\Logout;
+use Illuminate\Auth\Events\OtherDeviceLogout;
+use Illuminate\Contracts\Events\Dispatcher;
+use SessionApi\Client;
+use SessionApi\Options;
+
+/** Adds the session driver `session-api`, and the cache store of the same name for its locks. */
+final class ServiceProvider extends \Illuminate\Support\ServiceProvider
+{
+    private const NAME = 'session-api';
+    private const CONFIG = __DIR__ . '/../config/session-api.php';
+
+    public function register(): void
+    {
+        $this->mergeConfigFrom(self::CONFIG, self::NAME);
+        $this->app->singleton(Client::class, fn () => new Client($this->app->make(Options::class)));
+        $this->app->singleton(Options::class, function (): Options {
+            $options = array_filter($this->app['config'][self::NAME], fn ($value) => $value !== null);
+
+            return new Options($options + [
+                'ttl' => $this->app['config']['session.lifetime'] * 60,
+                'label' => fn () => $this->app['request']->userAgent(),
+            ]);
+        });
+        $this->app->singleton(Handler::class, fn () => new Handler(
+            $this->app->make(Options::class),
+            $this->app->make(Client::class),
+            fn () => $this->app['request']->cookies->get($this->app['config']['session.cookie']),
+        ));
+    }
+
+    public function boot(): void
+    {
+        $this->publishes([self::CONFIG => $this->app->configPath('session-api.php')], self::NAME);
+        $this->app->make('session')->extend(self::NAME, fn ($app) => $app->make(Handler::class));
+        $this->app->make('cache')->extend(
+            self::NAME,
+            fn ($app) => $app->make('cache')->repository(new LockStore($app->make(Handler::class))),
+        );
+        $config = $this->app['config'];
+        if ($config['session.driver'] === self::NAME) {
+            $config->set('cache.stores.' . self::NAME, ['driver' => self::NAME]);
+            $config->set('session.block_store', $config['session.block_store'] ?? self::NAME);
+            $this->followLogins($this->app->make('events'));
+        }
+    }
+
+    /** Makes the user who logs in the owner of the session, and removes the owner at the logout. */
+    private function followLogins(Dispatcher $events): void
+    {
+        $handler = fn (): Handler => $this->app->make(Handler::class);
+        $events->listen(Login::class, fn (Login $event) => $handler()->setUser($this->name($event)));
+        $events->listen([Logout::class, CurrentDeviceLogout::class], fn () => $handler()->setUser(''));
+        $events->listen(
+            OtherDeviceLogout::class,
+            fn (OtherDeviceLogout $event) => $handler()->destroyOthers($this->name($event)),
+        );
+    }
+
+    /** Returns the name of a user in the API: the identifier, with the guard unless it is the default one. */
+    private function name(Login|OtherDeviceLogout $event): string
+    {
+        $prefix = $event->guard === $this->app['config']['auth.defaults.guard'] ? '' : "$event->guard:";
+
+        return $prefix . $event->user->getAuthIdentifier();
+    }
+}

@@ -1,0 +1,23 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Laravel\Tests;
+
+use Illuminate\Auth\GenericUser;
+
+/** A user who is not stored. */
+final class User extends GenericUser
+{
+    public function forceFill(array $attributes): self
+    {
+        $this->attributes = $attributes + $this->attributes;
+
+        return $this;
+    }
+
+    public function save(): bool
+    {
+        return true;
+    }
+}

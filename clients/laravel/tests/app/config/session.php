@@ -1,0 +1,20 @@
+<?php
+
+// As the framework's skeleton has it. The driver is the only change.
+return [
+    'driver' => env('SESSION_DRIVER', 'file'),
+    'lifetime' => 120,
+    'expire_on_close' => false,
+    'encrypt' => isset(json_decode($_SERVER['HTTP_X_INI'], true)['encrypt']),
+    'files' => sys_get_temp_dir(),
+    'connection' => null,
+    'table' => 'sessions',
+    'store' => null,
+    'lottery' => [2, 100],
+    'cookie' => 'PHPSESSID',
+    'path' => '/',
+    'domain' => null,
+    'secure' => null,
+    'http_only' => true,
+    'same_site' => 'lax',
+];
