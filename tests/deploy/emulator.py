@@ -305,14 +305,15 @@ class Stack:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
-    def caller_role(self, policy):
-        """The temporary credentials of a role with this policy of the stack."""
-        iam, name = self.emulator.client("iam"), f"role-with-{policy}"
+    def caller_role(self, *policies):
+        """The temporary credentials of a role with these policies of the stack."""
+        iam, name = self.emulator.client("iam"), f"role-with-{'-'.join(policies)}"
         trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
-        iam.attach_role_policy(RoleName=name, PolicyArn=self.outputs[f"{policy}Arn"])
+        for policy in policies:
+            iam.attach_role_policy(RoleName=name, PolicyArn=self.outputs[f"{policy}Arn"])
         return self.assume(name)
 
     def as_role(self, logical):

@@ -1,0 +1,43 @@
+"""The clients' own signatures and credentials, at the deployed API."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import template as tpl
+from emulator import REGION
+
+
+def php(script, stack, credentials):
+    if not shutil.which("php"):
+        pytest.skip("php is not on this machine: `make test-clients` installs it")
+    return subprocess.run(
+        ["php", "-d", "zend.assertions=1", tpl.ROOT / "clients" / "php" / "tests" / script],
+        env={
+            "PATH": os.environ["PATH"],
+            "SESSION_API_URL": f"{stack.emulator.url}/_aws/execute-api/{stack.api_id}",
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        }
+        | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["key", "role"])
+def test_php_client_serves_the_life_of_a_session(stack, app, kind):
+    """With the access key of a user, and with temporary credentials of a role."""
+    policies = ("UseSessionsPolicy", "UserSessionsPolicy")
+    credentials = app if kind == "key" else stack.caller_role(*policies)
+    done = php("life.php", stack, credentials)
+    assert (done.returncode, done.stdout) == (0, "lived"), done.stdout + done.stderr
+
+
+def test_php_client_reports_missing_permissions(stack):
+    done = php("life.php", stack, stack.caller_role("ReadSessionsPolicy"))
+    assert done.returncode != 0
+    assert "The session API refused PUT /session with status 403" in done.stdout + done.stderr
