@@ -17,4 +17,9 @@ return [
 
     // Seconds that the old id stays readable after a login and after Session::regenerate(), for requests in flight.
     'grace' => 60,
+
+    // For a move from another session driver, or back: its name, and the date when it is no longer looked at.
+    // See docs/migrate.md of the session API.
+    'fallback' => env('SESSION_API_FALLBACK'),
+    'fallback_until' => env('SESSION_API_FALLBACK_UNTIL'),
 ];

@@ -86,6 +86,28 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         return true;
     }
 
+    /**
+     * Begins a session with data from another store. The first write creates it.
+     *
+     * @internal
+     */
+    public function adopt(string $data): void
+    {
+        $this->session->begin($data);
+    }
+
+    /**
+     * Ends the session with this id immediately.
+     *
+     * @internal
+     *
+     * @throws \SessionApi\Unavailable
+     */
+    public function end(string $id): void
+    {
+        $this->client->destroy($id);
+    }
+
     /** @throws \SessionApi\Unavailable */
     public function destroy(string $id): bool
     {

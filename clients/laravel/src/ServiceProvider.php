@@ -16,6 +16,8 @@ use SessionApi\Options;
 final class ServiceProvider extends \Illuminate\Support\ServiceProvider
 {
     private const NAME = 'session-api';
+    /** Driver for the first step of a move, and for the way back: sessions are in the fallback store. */
+    private const STANDBY = 'session-api-standby';
     private const CONFIG = __DIR__ . '/../config/session-api.php';
 
     public function register(): void
@@ -24,6 +26,7 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
         $this->app->singleton(Client::class, fn () => new Client($this->app->make(Options::class)));
         $this->app->singleton(Options::class, function (): Options {
             $options = array_filter($this->app['config'][self::NAME], fn ($value) => $value !== null);
+            unset($options['fallback'], $options['fallback_until']);
 
             return new Options($options + [
                 'ttl' => $this->app['config']['session.lifetime'] * 60,
@@ -40,17 +43,39 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
     public function boot(): void
     {
         $this->publishes([self::CONFIG => $this->app->configPath('session-api.php')], self::NAME);
-        $this->app->make('session')->extend(self::NAME, fn ($app) => $app->make(Handler::class));
+        $this->app->make('session')->extend(self::NAME, fn () => $this->handler(isPrimary: true));
+        $this->app->make('session')->extend(self::STANDBY, fn () => $this->handler(isPrimary: false));
         $this->app->make('cache')->extend(
             self::NAME,
             fn ($app) => $app->make('cache')->repository(new LockStore($app->make(Handler::class))),
         );
         $config = $this->app['config'];
+        $this->followLogins($this->app->make('events'));
         if ($config['session.driver'] === self::NAME) {
             $config->set('cache.stores.' . self::NAME, ['driver' => self::NAME]);
             $config->set('session.block_store', $config['session.block_store'] ?? self::NAME);
-            $this->followLogins($this->app->make('events'));
         }
+    }
+
+    /** Returns the handler of the API, with the store of the option `fallback` beside it. */
+    private function handler(bool $isPrimary): \SessionHandlerInterface
+    {
+        $api = $this->app->make(Handler::class);
+        ['fallback' => $name, 'fallback_until' => $until] = $this->app['config'][self::NAME];
+        if ($name === null) {
+            return $isPrimary ? $api : throw new \InvalidArgumentException(
+                'The session driver "session-api-standby" keeps sessions in the store that the option "fallback" in'
+                . ' config/session-api.php names. Set it.',
+            );
+        }
+        $fallback = $this->app->make('session')->driver($name)->getHandler();
+        $until = new \DateTimeImmutable($until ?? throw new \InvalidArgumentException(
+            'Set the option "fallback_until" in config/session-api.php to the date when the fallback ends.',
+        ));
+
+        return $isPrimary
+            ? new MigratingHandler($api, $fallback, $until)
+            : new MigratingHandler($fallback, $api, $until);
     }
 
     /** Makes the user who logs in the owner of the session, and removes the owner at the logout. */
@@ -59,10 +84,11 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
         $handler = fn (): Handler => $this->app->make(Handler::class);
         $events->listen(Login::class, fn (Login $event) => $handler()->setUser($this->name($event)));
         $events->listen([Logout::class, CurrentDeviceLogout::class], fn () => $handler()->setUser(''));
-        $events->listen(
-            OtherDeviceLogout::class,
-            fn (OtherDeviceLogout $event) => $handler()->destroyOthers($this->name($event)),
-        );
+        $events->listen(OtherDeviceLogout::class, function (OtherDeviceLogout $event) use ($handler): void {
+            if ($this->app['config']['session.driver'] === self::NAME) {
+                $handler()->destroyOthers($this->name($event));
+            }
+        });
     }
 
     /** Returns the name of a user in the API: the identifier, with the guard unless it is the default one. */

@@ -43,10 +43,11 @@ final class ActiveSession
         $this->hasEnded = false;
     }
 
-    /** Begins a new session, which the store gets with the first write. */
-    public function begin(): void
+    /** Begins a new session, which the store gets with the first write. Its data may come from another store. */
+    public function begin(string $data = ''): void
     {
         $this->use(null);
+        $this->base = $data;
     }
 
     /** Returns the data that was read; an empty string for a new session. */

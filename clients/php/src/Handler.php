@@ -50,6 +50,18 @@ final class Handler implements
     /** Makes this handler the one of PHP's sessions. */
     public function install(): void
     {
+        self::prepare();
+        session_set_save_handler($this, true);
+        SessionApi::use($this);
+    }
+
+    /**
+     * Sets what PHP's sessions need to be safe in a shared store.
+     *
+     * @internal
+     */
+    public static function prepare(): void
+    {
         if (session_status() === PHP_SESSION_ACTIVE) {
             throw new \LogicException('Register the session handler before the session starts');
         }
@@ -62,8 +74,31 @@ final class Handler implements
         if (\ini_get('session.use_strict_mode') !== '1') {
             throw new \LogicException('session.use_strict_mode must be 1, and the configuration forbids to set it');
         }
-        session_set_save_handler($this, true);
-        SessionApi::use($this);
+    }
+
+    /**
+     * Begins a session with data from another store. The first write creates it.
+     *
+     * @internal
+     */
+    public function adopt(string $data): void
+    {
+        $this->session->begin($data);
+    }
+
+    /**
+     * Ends the session with this id, which need not be the active one.
+     *
+     * @internal
+     */
+    public function end(string $id): bool
+    {
+        $this->session->begin();
+        if (self::isId($id)) {
+            $this->client->destroy($id);
+        }
+
+        return true;
     }
 
     public function open(string $path, string $name): bool

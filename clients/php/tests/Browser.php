@@ -8,6 +8,8 @@ namespace SessionApi\Tests;
 final class Browser
 {
     public ?string $cookie = null;
+    /** The page that it visited last. */
+    public ?Page $last = null;
 
     /**
      * @param array<string, mixed> $options of the handler
@@ -38,44 +40,66 @@ final class Browser
      */
     public function visitAtOnce(array $pages): array
     {
+        return self::visitAll(array_map(fn (array $steps) => [$this, $steps], $pages));
+    }
+
+    /**
+     * Has several browsers visit a page at the same time.
+     *
+     * @param list<array{self, list<list<mixed>>}> $visits
+     *
+     * @return list<Page>
+     */
+    public static function visitAll(array $visits): array
+    {
         $multi = curl_multi_init();
-        $handles = [];
-        foreach ($pages as $steps) {
-            $calls = tempnam(\dirname($this->calls), 'calls');
-            if (is_file("$this->calls.lose")) {
-                rename("$this->calls.lose", "$calls.lose");
-            }
-            $headers = [
-                'X-Calls: ' . $calls,
-                'X-Options: ' . json_encode($this->options, JSON_FORCE_OBJECT),
-                'X-Ini: ' . json_encode($this->ini, JSON_FORCE_OBJECT),
-                "User-Agent: $this->agent",
-            ];
-            if ($this->cookie !== null) {
-                $headers[] = "Cookie: PHPSESSID=$this->cookie";
-            }
-            $handle = curl_init($this->url . $this->path);
-            curl_setopt_array($handle, [
-                CURLOPT_POSTFIELDS => json_encode(array_map(fn ($step) => $step + [1 => null, 2 => null], $steps)),
-                CURLOPT_HTTPHEADER => $headers,
-                CURLOPT_RETURNTRANSFER => true,
-                CURLOPT_HEADER => true,
-            ]);
-            curl_multi_add_handle($multi, $handle);
-            $handles[] = [$handle, $calls];
+        $started = [];
+        foreach ($visits as [$browser, $steps]) {
+            $calls = tempnam(\dirname($browser->calls), 'calls');
+            $curl = $browser->prepare($steps, $calls);
+            curl_multi_add_handle($multi, $curl);
+            $started[] = [$browser, $curl, $calls];
         }
         do {
             curl_multi_exec($multi, $running);
             curl_multi_select($multi, 0.1);
         } while ($running > 0);
-        $visited = [];
-        foreach ($handles as [$handle, $calls]) {
-            $page = Page::parse(curl_multi_getcontent($handle), file($calls, FILE_IGNORE_NEW_LINES));
-            $this->cookie = $page->cookie ?? $this->cookie;
-            $visited[] = $page;
+        $pages = [];
+        foreach ($started as [$browser, $curl, $calls]) {
+            $page = Page::parse(curl_multi_getcontent($curl), file($calls, FILE_IGNORE_NEW_LINES));
+            unlink($calls);
+            $browser->cookie = $page->cookie ?? $browser->cookie;
+            $browser->last = $page;
+            $pages[] = $page;
         }
 
-        return $visited;
+        return $pages;
+    }
+
+    /** @param list<list<mixed>> $steps */
+    private function prepare(array $steps, string $calls): \CurlHandle
+    {
+        if (is_file("$this->calls.lose")) {
+            rename("$this->calls.lose", "$calls.lose");
+        }
+        $headers = [
+            'X-Calls: ' . $calls,
+            'X-Options: ' . json_encode($this->options, JSON_FORCE_OBJECT),
+            'X-Ini: ' . json_encode($this->ini, JSON_FORCE_OBJECT),
+            "User-Agent: $this->agent",
+        ];
+        if ($this->cookie !== null) {
+            $headers[] = "Cookie: PHPSESSID=$this->cookie";
+        }
+        $curl = curl_init($this->url . $this->path);
+        curl_setopt_array($curl, [
+            CURLOPT_POSTFIELDS => json_encode(array_map(fn ($step) => $step + [1 => null, 2 => null], $steps)),
+            CURLOPT_HTTPHEADER => $headers,
+            CURLOPT_RETURNTRANSFER => true,
+            CURLOPT_HEADER => true,
+        ]);
+
+        return $curl;
     }
 
     /** Loses the response to the next call of this kind, as in `PUT /session`. */

@@ -12,7 +12,7 @@ use SessionApi\Laravel\Tests\Exceptions;
 use SessionApi\Laravel\Tests\HttpKernel;
 
 error_reporting(E_ALL & ~E_DEPRECATED);
-putenv('SESSION_DRIVER=session-api');
+putenv('SESSION_DRIVER=' . (json_decode($_SERVER['HTTP_X_INI'], true)['driver'] ?? 'session-api'));
 require getenv('TEST_AUTOLOAD');
 
 $app = new Application(__DIR__);

@@ -7,6 +7,7 @@
 
 declare(strict_types=1);
 
+use SessionApi\MigratingHandler;
 use SessionApi\SessionApi;
 use SessionApi\Tests\Calls;
 
@@ -24,7 +25,16 @@ foreach (json_decode($_SERVER['HTTP_X_INI'] ?? '{}', true) as $name => $value) {
     ini_set($name, (string) $value);
 }
 $options = json_decode($_SERVER['HTTP_X_OPTIONS'] ?? '{}', true);
-Calls::handler($options, $_SERVER['HTTP_X_CALLS'])->install();
+[$store, $options] = [$options['store'] ?? 'api', array_diff_key($options, ['store' => 1])];
+$api = Calls::handler($options, $_SERVER['HTTP_X_CALLS']);
+[$past, $until] = [new DateTimeImmutable('-1 second'), new DateTimeImmutable('+1 hour')];
+match ($store) {
+    'api' => $api->install(),
+    'files' => ini_set('session.use_strict_mode', '1'),
+    'files, then api' => (new MigratingHandler(new SessionHandler(), $api, $until))->install(),
+    'api, then files' => (new MigratingHandler($api, new SessionHandler(), $until))->install(),
+    'api, files over' => (new MigratingHandler($api, new SessionHandler(), $past))->install(),
+};
 
 $results = [];
 $error = null;

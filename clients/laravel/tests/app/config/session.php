@@ -6,7 +6,7 @@ return [
     'lifetime' => 120,
     'expire_on_close' => false,
     'encrypt' => isset(json_decode($_SERVER['HTTP_X_INI'], true)['encrypt']),
-    'files' => sys_get_temp_dir(),
+    'files' => json_decode($_SERVER['HTTP_X_INI'], true)['files'] ?? null,
     'connection' => null,
     'table' => 'sessions',
     'store' => null,

@@ -1,0 +1,108 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Laravel;
+
+use Illuminate\Session\ExistenceAwareInterface;
+
+/**
+ * Moves live sessions from one store to another while the app runs, in either direction.
+ *
+ * A session that the primary store does not have is read from the other one. The first write puts it into the primary
+ * store, and removes it from the other: an id that has ended there must not come back from here.
+ */
+final class MigratingHandler implements \SessionHandlerInterface, ExistenceAwareInterface
+{
+    /** Id of the active session if it comes from the other store, until it is written to the primary one. */
+    private ?string $adoptedId = null;
+
+    /** @param \DateTimeInterface $until when the other store is no longer looked at */
+    public function __construct(
+        private readonly \SessionHandlerInterface $primary,
+        private readonly \SessionHandlerInterface $other,
+        private readonly \DateTimeInterface $until,
+    ) {
+    }
+
+    public function open(string $path, string $name): bool
+    {
+        return true;
+    }
+
+    public function close(): bool
+    {
+        return true;
+    }
+
+    public function read(string $id): string
+    {
+        $this->adoptedId = null;
+        $data = (string) $this->primary->read($id);
+        if ($data !== '' || !$this->isMigrating()) {
+            return $data;
+        }
+        $data = (string) $this->other->read($id);
+        if ($data !== '') {
+            $this->adoptedId = $id;
+            if ($this->primary instanceof Handler) {
+                $this->primary->adopt($data);
+            }
+        }
+
+        return $data;
+    }
+
+    public function write(string $id, string $data): bool
+    {
+        if (!$this->primary->write($id, $data)) {
+            return false;
+        }
+        [$adoptedId, $this->adoptedId] = [$this->adoptedId, null];
+        if ($adoptedId !== null) {
+            $this->end($adoptedId);
+        }
+
+        return true;
+    }
+
+    public function destroy(string $id): bool
+    {
+        $this->primary->destroy($id);
+        if ($this->isMigrating()) {
+            $this->end($id);
+        }
+
+        return true;
+    }
+
+    public function gc(int $lifetime): int
+    {
+        return (int) $this->primary->gc($lifetime);
+    }
+
+    /** @param bool $value */
+    public function setExists($value): self
+    {
+        if ($this->primary instanceof ExistenceAwareInterface) {
+            $this->primary->setExists($value && $this->adoptedId === null);
+        }
+
+        return $this;
+    }
+
+    private function isMigrating(): bool
+    {
+        return $this->until->getTimestamp() > time();
+    }
+
+    /** Removes a session from the other store. */
+    private function end(string $id): void
+    {
+        if ($this->other instanceof Handler) {
+            $this->other->end($id);
+        } else {
+            $this->other->destroy($id);
+        }
+    }
+}

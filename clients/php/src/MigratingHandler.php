@@ -1,0 +1,153 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi;
+
+/**
+ * Moves live sessions from one store to another while the app runs, in either direction.
+ *
+ * A session that the primary store does not have is read from the other one. The first write puts it into the primary
+ * store under the same id, and removes it from the other: an id that has ended there must not come back from here.
+ */
+final class MigratingHandler implements
+    \SessionHandlerInterface,
+    \SessionIdInterface,
+    \SessionUpdateTimestampHandlerInterface
+{
+    /** Data of the session that comes from the other store, until it is written to the primary one. */
+    private ?string $adopted = null;
+    /** Why the other store could not be asked. */
+    private ?\Throwable $failure = null;
+
+    /**
+     * @param \SessionHandlerInterface $primary where sessions are to be: a {@see Handler}, or the old store for the
+     *     first step and for the way back
+     * @param \SessionHandlerInterface $other where sessions may still be
+     * @param \DateTimeInterface $until when the other store is no longer looked at
+     */
+    public function __construct(
+        private readonly \SessionHandlerInterface $primary,
+        private readonly \SessionHandlerInterface $other,
+        private readonly \DateTimeInterface $until,
+    ) {
+    }
+
+    /** Makes this handler the one of PHP's sessions. */
+    public function install(): void
+    {
+        Handler::prepare();
+        session_set_save_handler($this, true);
+        if ($this->primary instanceof Handler) {
+            SessionApi::use($this->primary);
+        }
+    }
+
+    public function open(string $path, string $name): bool
+    {
+        return $this->primary->open($path, $name) && (!$this->isMigrating() || $this->other->open($path, $name));
+    }
+
+    public function create_sid(): string
+    {
+        return $this->primary instanceof Handler ? $this->primary->create_sid() : bin2hex(random_bytes(32));
+    }
+
+    public function validateId(string $id): bool
+    {
+        $this->adopted = null;
+        $isInPrimary = $this->primary instanceof \SessionUpdateTimestampHandlerInterface
+            ? $this->primary->validateId($id)
+            : self::find($this->primary, $id) !== null;
+        if ($isInPrimary || !$this->isMigrating()) {
+            return $isInPrimary;
+        }
+        try {
+            $this->adopted = self::find($this->other, $id);
+        } catch (\Throwable $failure) {
+            // PHP would replace an exception by another one. read() throws it.
+            $this->failure = $failure;
+
+            return true;
+        }
+
+        return $this->adopted !== null;
+    }
+
+    public function read(string $id): string|false
+    {
+        [$failure, $this->failure] = [$this->failure, null];
+        if ($failure !== null) {
+            throw $failure;
+        }
+        if ($this->adopted !== null && $this->primary instanceof Handler) {
+            $this->primary->adopt($this->adopted);
+
+            return $this->adopted;
+        }
+        $data = $this->primary->read($id);
+
+        return $this->adopted ?? $data;
+    }
+
+    public function write(string $id, string $data): bool
+    {
+        if (!$this->primary->write($id, $data)) {
+            return false;
+        }
+        if ($this->adopted !== null) {
+            $this->adopted = null;
+            self::end($this->other, $id);
+        }
+
+        return true;
+    }
+
+    public function updateTimestamp(string $id, string $data): bool
+    {
+        return $this->adopted === null && $this->primary instanceof \SessionUpdateTimestampHandlerInterface
+            ? $this->primary->updateTimestamp($id, $data)
+            : $this->write($id, $data);
+    }
+
+    public function destroy(string $id): bool
+    {
+        $this->adopted = null;
+
+        return $this->primary->destroy($id) && (!$this->isMigrating() || self::end($this->other, $id));
+    }
+
+    public function close(): bool
+    {
+        return $this->primary->close() && (!$this->isMigrating() || $this->other->close());
+    }
+
+    public function gc(int $max_lifetime): int|false
+    {
+        return $this->primary->gc($max_lifetime);
+    }
+
+    private function isMigrating(): bool
+    {
+        return $this->until->getTimestamp() > time();
+    }
+
+    /** Returns the data that a store has under an id, or null. Some make an empty session if they have none. */
+    private static function find(\SessionHandlerInterface $store, string $id): ?string
+    {
+        $data = (string) $store->read($id);
+        if ($data !== '') {
+            return $data;
+        }
+        if (!$store instanceof Handler) {
+            $store->destroy($id);
+        }
+
+        return null;
+    }
+
+    private static function end(\SessionHandlerInterface $store, string $id): bool
+    {
+        return $store instanceof Handler ? $store->end($id) : $store->destroy($id);
+    }
+}
