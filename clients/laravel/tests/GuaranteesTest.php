@@ -64,11 +64,14 @@ final class GuaranteesTest extends TestCase
 
     public function testPageThatWaitedInVainFails(): void
     {
-        $browser = $this->browser();
-        $browser->path = '/impatient';
-        $browser->visit(['set', 'n', 0]);
-        $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
-        $errors = array_filter(array_map(fn (Page $page) => $page->error, $pages));
+        do {
+            // A worker of PHP's server may queue one page behind the other.
+            $browser = $this->browser();
+            $browser->path = '/impatient';
+            $browser->visit(['set', 'n', 0]);
+            $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
+            $errors = array_filter(array_map(fn (Page $page) => $page->error, $pages));
+        } while ($errors === [] && $browser->visit()->session === ['n' => 2]);
         self::assertCount(1, $errors);
         self::assertStringStartsWith('Illuminate\Contracts\Cache\LockTimeoutException', reset($errors));
         self::assertSame(['n' => 1], $browser->visit()->session);
@@ -77,13 +80,11 @@ final class GuaranteesTest extends TestCase
     public function testLogoutIsNotUndoneByASlowPage(): void
     {
         foreach ([['set', 'a', 2], ['regenerate', true], ['set', 'a', 1]] as $last) {
-            $browser = $this->browser(['touch_after' => 0]);
-            $browser->visit(['set', 'a', 1]);
-            $cookie = $browser->cookie;
-            [$slow, $logout] = $browser->visitAtOnce([[['sleep', 500], $last], [['invalidate']]]);
+            [$slow, $logout, $cookie] = $this->race(['touch_after' => 0], $last, ['invalidate']);
             self::assertNull($logout->error);
             self::assertNull($slow->error);
-            foreach ([$cookie, $slow->cookie ?? $cookie, $logout->cookie] as $id) {
+            foreach ([$cookie, $slow->cookie, $logout->cookie] as $id) {
+                $browser = $this->browser();
                 $browser->cookie = $id;
                 self::assertSame([], $browser->visit()->session);
             }

@@ -23,6 +23,7 @@ final class Steps
                 'increment' => $session->increment($a),
                 'flash' => $session->flash($a, $b),
                 'sleep' => usleep($a * 1000),
+                'now' => microtime(true),
                 'migrate' => $session->migrate($a),
                 'regenerate' => $session->regenerate($a),
                 'invalidate' => $session->invalidate(),

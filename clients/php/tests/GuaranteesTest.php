@@ -96,10 +96,13 @@ class GuaranteesTest extends TestCase
 
     public function testPageThatWaitedInVainFailsAndChangesNothing(): void
     {
-        $browser = $this->browser(['lock' => 0]);
-        $browser->visit(['set', 'n', 0]);
-        $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
-        $errors = array_filter(array_map(fn (Page $page) => $page->error, $pages));
+        do {
+            // A worker of PHP's server may queue one page behind the other.
+            $browser = $this->browser(['lock' => 0]);
+            $browser->visit(['set', 'n', 0]);
+            $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
+            $errors = array_filter(array_map(fn (Page $page) => $page->error, $pages));
+        } while ($errors === [] && $browser->visit()->session === ['n' => 2]);
         self::assertCount(1, $errors);
         self::assertStringStartsWith('SessionApi\Locked', reset($errors));
         self::assertSame(['n' => 1], $browser->visit()->session);
@@ -108,13 +111,11 @@ class GuaranteesTest extends TestCase
     public function testLogoutIsNotUndoneByASlowPage(): void
     {
         foreach ([['set', 'a', 2], ['regenerate', true], ['set', 'a', 1]] as $last) {
-            $browser = $this->browser(['touch_after' => 0]);
-            $browser->visit(['set', 'a', 1]);
-            $cookie = $browser->cookie;
-            [$slow, $logout] = $browser->visitAtOnce([[['sleep', 500], $last], [['destroy']]]);
+            [$slow, $logout, $cookie] = $this->race(['touch_after' => 0], $last, ['destroy']);
             self::assertNull($logout->error);
             self::assertNull($slow->error);
             foreach ([$cookie, $slow->cookie ?? $cookie] as $id) {
+                $browser = $this->browser();
                 $browser->cookie = $id;
                 self::assertSame([], $browser->visit()->session);
             }

@@ -42,6 +42,29 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         return new Browser(self::$app->url, self::$folder . '/calls', $options, $ini, $agent);
     }
 
+    /**
+     * Has a new browser do a step at the end of a slow page, during which a fast page does another.
+     *
+     * @param array<string, mixed> $options of the handler
+     * @param list<mixed> $slow
+     * @param list<mixed> $fast
+     *
+     * @return array{Page, Page, string} both pages, and the cookie before them
+     */
+    protected function race(array $options, array $slow, array $fast): array
+    {
+        do {
+            // A worker of PHP's server may queue the fast page behind the slow one.
+            $browser = $this->browser($options);
+            $browser->visit(['set', 'a', 1]);
+            $cookie = $browser->cookie;
+            $pages = $browser->visitAtOnce([[['now'], ['sleep', 500], ['now'], $slow], [['now'], $fast, ['now']]]);
+            [$slowTimes, $fastTimes] = [$pages[0]->results, $pages[1]->results];
+        } while ($fastTimes[0] < $slowTimes[0] || $fastTimes[2] > $slowTimes[2]);
+
+        return [...$pages, $cookie];
+    }
+
     /** Returns the name of a user that no other test has. */
     protected function user(): string
     {

@@ -53,6 +53,7 @@ try {
             'hash' => hash('sha256', serialize($_SESSION)),
             'empty' => $_SESSION = [],
             'sleep' => usleep($a * 1000),
+            'now' => microtime(true),
             'regenerate' => session_regenerate_id($a),
             'destroy' => session_destroy(),
             'abort' => session_abort(),
