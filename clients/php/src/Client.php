@@ -15,6 +15,8 @@ final class Client
     private const RETRIED = [429, 500, 502, 503, 504];
     /** Seconds that a lock lasts at most. */
     public const MAX_LEASE = 60;
+    /** Length of a label in its encoded form. */
+    private const MAX_LABEL = 256;
     /** Seconds that the API waits for a lock at most. */
     public const MAX_WAIT = 10;
 
@@ -283,9 +285,7 @@ final class Client
     /** @return array<string, string> */
     private function attributes(?string $user): array
     {
-        $label = self::encode($this->options->label() ?? '');
-        // A cut that leaves half an escape sequence would not be valid.
-        $label = preg_replace('/%[0-9A-F]?$/D', '', substr($label, 0, 256));
+        $label = self::shorten($this->options->label() ?? '');
 
         return ['session-ttl' => (string) $this->options->ttl]
             + ($label === '' ? [] : ['session-label' => $label])
@@ -296,6 +296,17 @@ final class Client
     private static function owner(?string $user): array
     {
         return $user === null ? [] : ['session-user' => self::encode($user)];
+    }
+
+    /** Percent-encodes a label, up to the last character that fits. */
+    private static function shorten(string $label): string
+    {
+        $label = substr($label, 0, self::MAX_LABEL);
+        while (\strlen($encoded = self::encode($label)) > self::MAX_LABEL) {
+            $label = preg_replace('/.$/Dsu', '', $label) ?? substr($label, 0, -1);
+        }
+
+        return $encoded;
     }
 
     /** Percent-encodes a name as all clients of the API do. */

@@ -103,6 +103,10 @@ final class StreamTransport implements Transport
             default => throw new Unavailable("The server at $this->origin sent a response without a length"),
         };
 
+        if ($buffer !== '') {
+            throw new Unavailable("The server at $this->origin sent more than a response");
+        }
+
         return new Response($status, $head->headers, $body);
     }
 

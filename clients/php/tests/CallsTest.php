@@ -152,6 +152,9 @@ class CallsTest extends TestCase
 
     public function testEachStartOfASessionLoadsIt(): void
     {
+        $page = $this->browser()->visit(['set', 'a', 1], ['close'], ['start']);
+        self::assertSame(['PUT /session', 'GET /session'], $page->calls, 'an id is new once');
+        self::assertSame(['a' => 1], $page->session);
         $browser = $this->browser();
         $browser->visit(['set', 'a', 1]);
         $page = $browser->visit(['close'], ['start'], ['set', 'a', 2]);

@@ -36,6 +36,7 @@ while (true) {
             '/late' => [$response('late'), false],
             '/close' => [$response('bye'), true],
             '/announced-close' => [$response('bye', "Connection: Close\r\n"), false],
+            '/later' => [$response('first'), false],
             '/twice' => [$response('first') . $response('second'), false],
             '/chunked' => ["$chunked\r\n4;x=y\r\none \r\n3\r\ntwo\r\n0\r\n\r\n", false],
             '/continue' => ["HTTP/1.1 100 Continue\r\n\r\n" . $response('after 100'), false],
@@ -48,6 +49,10 @@ while (true) {
             usleep(1_500_000);
         }
         @fwrite($stream, $text);
+        if ($path === '/later') {
+            usleep(50_000);
+            @fwrite($stream, $response('second'));
+        }
         if ($closes) {
             unset($connections[(int) $stream]);
             fclose($stream);

@@ -1,0 +1,43 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+use PHPUnit\Framework\TestCase;
+use SessionApi\Client;
+use SessionApi\Handler;
+use SessionApi\Options;
+use SessionApi\Response;
+use SessionApi\Transport;
+use SessionApi\Unavailable;
+
+/** What PHP cannot be made to do in a page. */
+final class HandlerTest extends TestCase
+{
+    public function testFailedLoadIsNotRemembered(): void
+    {
+        $transport = new class () implements Transport {
+            public bool $isDown = true;
+
+            public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+            {
+                return $this->isDown
+                    ? throw new Unavailable('down')
+                    : new Response(200, ['etag' => '"a"', 'session-ttl' => '60'], 'the data');
+            }
+        };
+        $options = new Options(['url' => 'http://localhost', 'retries' => 0]);
+        $handler = new Handler($options, new Client($options, $transport));
+        $id = str_repeat('a', 64);
+        self::assertTrue($handler->validateId($id), 'PHP would replace an exception by another one');
+        try {
+            $handler->read($id);
+            self::fail('an outage is not an empty session');
+        } catch (Unavailable) {
+        }
+        $transport->isDown = false;
+        self::assertTrue($handler->validateId($id));
+        self::assertSame('the data', $handler->read($id));
+    }
+}
