@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-api test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+.PHONY: help run demo test test-api test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
 	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
@@ -48,6 +48,11 @@ test-history: rust tools ## look for histories that are not linearizable, with f
 test-clients: rust tools ## test the client libraries against the API (CLIENTS=php …)
 	cargo build --locked --example local --bins
 	clients/test $(CLIENTS)
+
+demo: rust tools ## show what the session API does for a shop, in your browser (PORT=8081)
+	cargo build --locked --example local --bins
+	clients/demo/run --install
+	clients/with-api clients/demo/run
 
 # The functions are built for this machine, in another folder than that of `make deploy`.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there

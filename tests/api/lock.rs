@@ -114,13 +114,18 @@ async fn lease_expires_by_itself() {
 #[tokio::test]
 async fn leases_end_at_the_exact_millisecond() {
     let app = App::new().await;
-    for (millis_left, outcome) in [(1, "423 session-locked"), (0, "204")] {
+    let other = "AAAAAAAAAAAAAAAAAAAAAA";
+    for (millis_left, outcome, outcome_of_other) in
+        [(1, "423 session-locked", "423 session-locked"), (0, "204", "412 not-lock-holder")]
+    {
         let id = app.create_session().await;
         lock(&app, &id, "60").await;
         let mut item = app.item(&id).await.unwrap();
         let until = app.start() + Duration::from_millis(10_000 + millis_left);
         item["lock_until"] = json!({ "N": until.as_millis().to_string() });
         app.put_item(item).await;
+        let write = app.send(REPLACE).id(&id).header("session-lock", other).at(10).await;
+        assert_eq!(write.outcome(), outcome_of_other, "{millis_left} ms before its end");
         let write = app.send(REPLACE).id(&id).at(10).await;
         assert_eq!(write.outcome(), outcome, "{millis_left} ms before its end");
     }
