@@ -1,7 +1,7 @@
 // Plays the scenes of the demo in a real browser, and prints what each shop does. Usage: scenes.mjs FOLDER
 // A shop with its sessions in the API must do right in all of them; those with files show what happens otherwise.
 
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import puppeteer from "puppeteer-core";
 
@@ -190,4 +190,4 @@ for (const [title, play] of Object.entries(scenes)) {
 }
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 && existsSync(folder) ? 0 : 1;
+process.exitCode = failed === 0 ? 0 : 1;

@@ -108,7 +108,7 @@ fn endpoint_url(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String
 }
 
 fn is_endpoint_url(url: &str) -> bool {
-    // The parser accepts a port that is none.
+    // The parser of `Uri` also accepts an invalid port.
     let is_host = |authority: &Authority| {
         let host = authority.host();
         !host.is_empty() && (authority.as_str() == host || authority.port_u16().is_some())

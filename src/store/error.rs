@@ -236,6 +236,8 @@ fn find_source<T: Error + 'static>(error: &dyn Error) -> Option<&T> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+
     use super::*;
 
     fn reasons(codes: &[&str]) -> Vec<CancellationReason> {
@@ -259,5 +261,24 @@ mod tests {
             assert_eq!(matches!(error, StoreError::Throttled(_)), is_temporary, "{codes:?}");
             assert!(logging::chain(&error).ends_with(&codes.join(", ")), "{error:?}");
         }
+    }
+
+    #[test]
+    fn texts_that_are_no_error_codes_are_not_logged() {
+        for code in ["ThrottlingException", "InternalServerError"] {
+            assert!(is_error_code(code), "{code}");
+        }
+        for text in ["{\"user\":\"ada\"}", "ada lovelace", "user-5", &"a".repeat(65)] {
+            assert!(!is_error_code(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn missing_credentials_are_logged_without_their_cause() {
+        let cause = CredentialsError::provider_error("the secret is Zecret");
+        let error: SdkError<GetItemError, HttpResponse> = SdkError::construction_failure(cause);
+        let logged = logging::chain(&StoreError::from(error));
+        assert!(logged.contains("the request was not signed"), "{logged}");
+        assert!(!logged.contains("Zecret"), "{logged}");
     }
 }

@@ -74,21 +74,16 @@ impl SessionStore {
         // Data that is too large is refused without a call.
         let sealed = rotation.data.map(|data| seal::seal(new, data.media_type, data.bytes));
         let sealed = sealed.transpose()?;
-        let item = match self.item_for_update(old, now).await {
-            Err(StoreError::NotFound) if rotation.is_repeatable => {
-                let rotated = self.find_rotated(old, new, rotation, now).await?;
-                return rotated.ok_or(StoreError::NotFound);
+        let item = match self.required_item(old, required, now).await {
+            // An earlier attempt may have rotated it, and a session may have been created under the old id
+            // since.
+            Err(refusal @ (StoreError::NotFound | StoreError::ETagMismatch(_)))
+                if rotation.is_repeatable =>
+            {
+                return self.find_rotated(old, new, rotation, now).await?.ok_or(refusal);
             }
             item => item?,
         };
-        if !required.matches(&item::etag(&item)?) {
-            // After an earlier attempt, another session may have been created under the old id.
-            let rotated = match rotation.is_repeatable {
-                true => self.find_rotated(old, new, rotation, now).await?,
-                false => None,
-            };
-            return rotated.ok_or_else(|| StoreError::ETagMismatch(Box::new(SealedSession(item))));
-        }
         let revision = item::recent_writes(&item)?.revision().clone();
         let rotated = rotated_item(old, new, rotation, sealed, item, now)?;
         let metadata = item::metadata(&rotated)?;
@@ -112,6 +107,21 @@ impl SessionStore {
                 self.find_rotated(old, new, rotation, now).await?.ok_or(StoreError::OutcomeUnknown)
             }
             TransactionOutcome::Refused { first, .. } => Err(requirements.refusal_reason(first)),
+        }
+    }
+
+    /// Reads the item of a session whose data has the required version (one `GetItem`).
+    async fn required_item(
+        &self,
+        id: &SessionId,
+        required: &ETagCondition,
+        now: Timestamp,
+    ) -> Result<Item, StoreError> {
+        let item = self.item_for_update(id, now).await?;
+        if required.matches(&item::etag(&item)?) {
+            Ok(item)
+        } else {
+            Err(StoreError::ETagMismatch(Box::new(SealedSession(item))))
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE_ALL,
-    ROTATE, Response, TOUCH, UNLOCK, send_concurrently,
+    ROTATE, Response, TOUCH, UNLOCK, new_id as fresh_id, send_concurrently,
 };
 
 fn new_id(rotated: &Response) -> String {
@@ -41,6 +41,27 @@ async fn rotation_keeps_data_and_metadata() {
     let last = app.send(READ).id(&newest).at(999).await;
     assert_eq!(last.header("Session-TTL"), "1", "the absolute lifetime is kept");
     assert_eq!(app.send(READ).id(&newest).at(1000).await.status, 404);
+}
+
+#[tokio::test]
+async fn refused_rotation_looks_for_an_earlier_attempt_only_if_it_can_be_repeated() {
+    let app = App::new().await;
+    for (event, if_match) in [(CREATE, Some("\"other\"")), (ROTATE, None)] {
+        let id = app.create_session().await;
+        if event == ROTATE {
+            app.send(DESTROY).id(&id).await;
+        }
+        let rotate = || match if_match {
+            Some(etag) => app.send(ROTATE).id(&id).header("if-match", etag),
+            None => app.send(ROTATE).id(&id),
+        };
+        app.take_calls();
+        let refused = rotate().await.outcome();
+        assert_eq!(app.take_calls(), ["GetItem"], "{refused}");
+        let repeatable = rotate().header("session-new-id", &fresh_id());
+        assert_eq!(repeatable.await.outcome(), refused);
+        assert_eq!(app.take_calls(), ["GetItem", "GetItem"], "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -244,6 +265,6 @@ async fn rotation_of_data_that_is_too_large_makes_no_call() {
     let app = App::new().await;
     let mut noise = vec![0; 400_000];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut noise).unwrap();
-    assert_eq!(app.send(ROTATE).id(&crate::harness::new_id()).body(&noise).await.status, 413);
+    assert_eq!(app.send(ROTATE).id(&fresh_id()).body(&noise).await.status, 413);
     assert!(app.take_calls().is_empty());
 }

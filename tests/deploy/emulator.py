@@ -305,6 +305,21 @@ class Stack:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
+    @property
+    def url(self):
+        """The URL of the API, with a host name that resolves here."""
+        return f"{self.emulator.url}/_aws/execute-api/{self.api_id}"
+
+    @staticmethod
+    def environment(credentials):
+        """The environment of a program that calls the API with these credentials."""
+        return {
+            "PATH": os.environ["PATH"],
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        } | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {})
+
     def caller_role(self, *policies):
         """The temporary credentials of a role with these policies of the stack."""
         iam, name = self.emulator.client("iam"), f"role-with-{'-'.join(policies)}"

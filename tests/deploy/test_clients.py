@@ -1,13 +1,11 @@
 """The clients' own signatures and credentials, at the deployed API."""
 
-import os
 import shutil
 import subprocess
 
 import pytest
 
 import template as tpl
-from emulator import REGION
 
 
 def php(script, stack, credentials):
@@ -15,14 +13,7 @@ def php(script, stack, credentials):
         pytest.skip("php is not on this machine: `make test-clients` installs it")
     return subprocess.run(
         ["php", "-d", "zend.assertions=1", tpl.ROOT / "clients" / "php" / "tests" / script],
-        env={
-            "PATH": os.environ["PATH"],
-            "SESSION_API_URL": f"{stack.emulator.url}/_aws/execute-api/{stack.api_id}",
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": credentials.access_key,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-        }
-        | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+        env=stack.environment(credentials) | {"SESSION_API_URL": stack.url},
         capture_output=True,
         text=True,
     )

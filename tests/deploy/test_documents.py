@@ -1,6 +1,5 @@
 """The examples of signed requests in the documents work as they are."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ import pytest
 
 import template as tpl
 from contract import ROUTE
-from emulator import REGION
 
 DOCUMENTS = "".join((tpl.ROOT / name).read_text() for name in ("README.md", "docs/api.md"))
 NODE = tpl.HERE / "requirements" / "node"
@@ -55,14 +53,7 @@ def test_example_creates_a_session(stack, app, tmp_path, example, kind):
     before = stack.runs("write")
     done = subprocess.run(
         example(tmp_path),
-        env={
-            "PATH": os.environ["PATH"],
-            "API_URL": f"{stack.emulator.url}/_aws/execute-api/{stack.api_id}",
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": credentials.access_key,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-        }
-        | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+        env=stack.environment(credentials) | {"API_URL": stack.url},
         cwd=tmp_path,
         capture_output=True,
         text=True,

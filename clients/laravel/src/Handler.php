@@ -14,9 +14,9 @@ use SessionApi\Session;
 /**
  * Session handler of Laravel that keeps sessions in the session API.
  *
- * Laravel tells a handler in several calls that a session gets another id: perhaps `destroy()` of the old one,
- * `setExists(false)`, and `write()` under the new one. This handler moves the session with the last of them, in one
- * call of the API.
+ * When a session gets another id, Laravel calls a handler several times: perhaps `destroy()` with the old id,
+ * `setExists(false)`, and `write()` with the new one. This handler moves the session in the last of these calls, with
+ * one call of the API.
  */
 final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
 {
@@ -186,12 +186,13 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Whether Laravel has just made this id, so that no session has it. Its middleware makes one if it does not take
-     * that of the cookie. Others may set an id that comes from elsewhere.
+     * Whether Laravel has just generated this id, so that no session has it. The middleware generates an id if it does
+     * not use the one of the cookie. Code outside of the middleware may set an id from another source.
      */
     private function isNew(string $id): bool
     {
-        $callers = array_column(debug_backtrace(DEBUG_BACKTRACE_PROVIDE_OBJECT, 12), 'object');
+        $frames = debug_backtrace(DEBUG_BACKTRACE_PROVIDE_OBJECT | DEBUG_BACKTRACE_IGNORE_ARGS, 12);
+        $callers = array_column($frames, 'object');
         $isMiddleware = fn (object $caller): bool => $caller::class === StartSession::class;
 
         return array_filter($callers, $isMiddleware) !== [] && ($this->cookie)() !== $id;

@@ -47,13 +47,11 @@ final class SessionLock extends Lock
      */
     public function block($seconds, $callback = null)
     {
-        $end = microtime(true) + $seconds;
-        do {
-            $left = (int) ceil($end - microtime(true));
-            if ($left < 0 || (!$this->wait(min($left, Client::MAX_WAIT)) && $left <= Client::MAX_WAIT)) {
+        for ($left = $seconds; !$this->wait(min($left, Client::MAX_WAIT)); $left -= Client::MAX_WAIT) {
+            if ($left <= Client::MAX_WAIT) {
                 throw new LockTimeoutException();
             }
-        } while (!$this->isHeld);
+        }
         if ($callback === null) {
             return true;
         }
@@ -64,8 +62,6 @@ final class SessionLock extends Lock
         }
     }
 
-    private bool $isHeld = false;
-
     private function wait(int $seconds): bool
     {
         try {
@@ -74,13 +70,12 @@ final class SessionLock extends Lock
             return false;
         }
 
-        return $this->isHeld = true;
+        return true;
     }
 
     public function release(): bool
     {
         $this->handler->release();
-        $this->isHeld = false;
 
         return true;
     }

@@ -35,12 +35,12 @@ final class DefaultCredentials
     /** Returns the credentials that the environment variables hold, or null. */
     public function fromVariables(): ?Credentials
     {
-        $accessKeyId = $this->variable('AWS_ACCESS_KEY_ID');
-        $secretKey = $this->variable('AWS_SECRET_ACCESS_KEY');
+        $accessKeyId = Environment::get('AWS_ACCESS_KEY_ID');
+        $secretKey = Environment::get('AWS_SECRET_ACCESS_KEY');
 
         return $accessKeyId === null || $secretKey === null
             ? null
-            : new Credentials($accessKeyId, $secretKey, $this->variable('AWS_SESSION_TOKEN'));
+            : new Credentials($accessKeyId, $secretKey, Environment::get('AWS_SESSION_TOKEN'));
     }
 
     private function cached(): ?Credentials
@@ -67,14 +67,14 @@ final class DefaultCredentials
 
     private function fromContainer(): ?Credentials
     {
-        $path = $this->variable('AWS_CONTAINER_CREDENTIALS_RELATIVE_URI');
-        $url = $path !== null ? self::CONTAINER_HOST . $path : $this->variable('AWS_CONTAINER_CREDENTIALS_FULL_URI');
+        $path = Environment::get('AWS_CONTAINER_CREDENTIALS_RELATIVE_URI');
+        $url = $path !== null ? self::CONTAINER_HOST . $path : Environment::get('AWS_CONTAINER_CREDENTIALS_FULL_URI');
         if ($url === null) {
             return null;
         }
         // EKS renews the token in the file.
-        $file = $this->variable('AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE');
-        $token = $file !== null ? @file_get_contents($file) : $this->variable('AWS_CONTAINER_AUTHORIZATION_TOKEN');
+        $file = Environment::get('AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE');
+        $token = $file !== null ? @file_get_contents($file) : Environment::get('AWS_CONTAINER_AUTHORIZATION_TOKEN');
         if ($token === false) {
             throw new Unavailable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is \"$file\"; it must be a readable file");
         }
@@ -85,10 +85,10 @@ final class DefaultCredentials
 
     private function fromInstance(): ?Credentials
     {
-        if (strtolower($this->variable('AWS_EC2_METADATA_DISABLED') ?? '') === 'true') {
+        if (strtolower(Environment::get('AWS_EC2_METADATA_DISABLED') ?? '') === 'true') {
             return null;
         }
-        $host = rtrim($this->variable('AWS_EC2_METADATA_SERVICE_ENDPOINT') ?? self::INSTANCE_HOST, '/');
+        $host = rtrim(Environment::get('AWS_EC2_METADATA_SERVICE_ENDPOINT') ?? self::INSTANCE_HOST, '/');
         $token = self::get("$host/latest/api/token", ['X-aws-ec2-metadata-token-ttl-seconds: 300'], 'PUT');
         if ($token === null) {
             return null;
@@ -133,12 +133,5 @@ final class DefaultCredentials
         $body = curl_exec($curl);
 
         return $body !== false && curl_getinfo($curl, CURLINFO_RESPONSE_CODE) === 200 ? $body : null;
-    }
-
-    private function variable(string $name): ?string
-    {
-        $value = getenv($name);
-
-        return $value === false || $value === '' ? null : $value;
     }
 }

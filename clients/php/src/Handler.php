@@ -247,7 +247,7 @@ final class Handler implements
         return $this->session->user() ?? throw new \LogicException('The session has no owner: see SessionApi::login()');
     }
 
-    /** Whether the caller is session_regenerate_id(), which PHP does not tell a handler in another way. */
+    /** Whether session_regenerate_id() is the caller. PHP gives a handler no other sign of it. */
     private static function isRegenerating(): bool
     {
         $frames = debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 6);
@@ -255,7 +255,7 @@ final class Handler implements
         return \in_array('session_regenerate_id', array_column($frames, 'function'), true);
     }
 
-    /** Whether the API takes this id. Anything else in a cookie is no session. */
+    /** Whether the API accepts this id. Any other cookie counts as no session. */
     private static function isId(string $id): bool
     {
         return preg_match('/^[A-Za-z0-9_,-]{22,128}$/D', $id) === 1;

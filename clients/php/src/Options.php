@@ -49,8 +49,8 @@ final class Options
                 implode(', ', self::NAMES),
             ));
         }
-        $this->url = self::url($options['url'] ?? self::variable('SESSION_API_URL'));
-        $region = $options['region'] ?? self::variable('AWS_REGION') ?? self::variable('AWS_DEFAULT_REGION');
+        $this->url = self::url($options['url'] ?? Environment::get('SESSION_API_URL'));
+        $region = $options['region'] ?? Environment::get('AWS_REGION') ?? Environment::get('AWS_DEFAULT_REGION');
         $this->region = self::text('region', $region ?? 'us-east-1', '/^[a-z0-9-]{1,63}$/D', 'an AWS region');
         $this->ttl = self::number('ttl', $options['ttl'] ?? (int) \ini_get('session.gc_maxlifetime'), 1, PHP_INT_MAX);
         $this->touchAfter = self::number('touch_after', $options['touch_after'] ?? 60, 0, PHP_INT_MAX);
@@ -69,13 +69,6 @@ final class Options
     public function label(): ?string
     {
         return $this->label instanceof \Closure ? ($this->label)() : $this->label;
-    }
-
-    private static function variable(string $name): ?string
-    {
-        $value = getenv($name);
-
-        return $value === false || $value === '' ? null : $value;
     }
 
     private static function url(?string $url): string

@@ -7,8 +7,5 @@ namespace SessionApi\Tests;
 /** The guarantees in nginx and php-fpm. */
 final class FpmGuaranteesTest extends GuaranteesTest
 {
-    protected static function start(string $script): FpmServer
-    {
-        return new FpmServer($script);
-    }
+    use InFpm;
 }

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** What no page, and no failure, does to a session. */
+/** The guarantees of the client, under parallel pages and failures. */
 class GuaranteesTest extends TestCase
 {
     public function testUnreachableApiIsNotAnEmptySession(): void
@@ -96,15 +96,9 @@ class GuaranteesTest extends TestCase
 
     public function testPageThatWaitedInVainFailsAndChangesNothing(): void
     {
-        do {
-            // A worker of PHP's server may queue one page behind the other.
-            $browser = $this->browser(['lock' => 0]);
-            $browser->visit(['set', 'n', 0]);
-            $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
-            $errors = array_filter(array_map(fn (Page $page) => $page->error, $pages));
-        } while ($errors === [] && $browser->visit()->session === ['n' => 2]);
+        [$browser, $errors] = $this->collide(fn () => $this->browser(['lock' => 0]));
         self::assertCount(1, $errors);
-        self::assertStringStartsWith('SessionApi\Locked', reset($errors));
+        self::assertStringStartsWith('SessionApi\Locked', $errors[0]);
         self::assertSame(['n' => 1], $browser->visit()->session);
     }
 

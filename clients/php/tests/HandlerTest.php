@@ -12,7 +12,7 @@ use SessionApi\Response;
 use SessionApi\Transport;
 use SessionApi\Unavailable;
 
-/** What PHP cannot be made to do in a page. */
+/** Sequences of calls that no page can cause. */
 final class HandlerTest extends TestCase
 {
     public function testFailedLoadIsNotRemembered(): void

@@ -65,6 +65,26 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         return [...$pages, $cookie];
     }
 
+    /**
+     * Has two slow pages increment `n` at the same time. One of them is to fail.
+     *
+     * @param \Closure(): Browser $open opens the browser that visits both
+     *
+     * @return array{Browser, list<string>} the browser, and the errors of the pages
+     */
+    protected function collide(\Closure $open): array
+    {
+        do {
+            // A worker of PHP's server may queue one page behind the other.
+            $browser = $open();
+            $browser->visit(['set', 'n', 0]);
+            $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
+            $errors = array_values(array_filter(array_map(fn (Page $page) => $page->error, $pages)));
+        } while ($errors === [] && $browser->visit()->session === ['n' => 2]);
+
+        return [$browser, $errors];
+    }
+
     /** Returns the name of a user that no other test has. */
     protected function user(): string
     {

@@ -1,0 +1,14 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+/** Runs the tests of a class in nginx and php-fpm. */
+trait InFpm
+{
+    protected static function start(string $script): FpmServer
+    {
+        return new FpmServer($script);
+    }
+}
