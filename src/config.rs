@@ -6,6 +6,8 @@
 
 mod aws;
 mod error;
+#[cfg(test)]
+mod test_environment;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -163,7 +165,7 @@ fn is_table_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::aws::tests::lookup_in;
+    use super::test_environment::lookup_in;
     use super::*;
 
     /// 2026-11-24T10:00:00Z

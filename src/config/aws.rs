@@ -198,18 +198,9 @@ fn missing_credentials(lookup: impl Fn(&str) -> Option<String>) -> ConfigError {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::test_environment::lookup_in;
     use super::*;
-
-    /// Returns a stand-in for the environment.
-    pub(in crate::config) fn lookup_in<'v>(
-        variables: &'v [(&'v str, &'v str)],
-    ) -> impl Fn(&str) -> Option<String> + 'v {
-        |name| {
-            let found = variables.iter().find(|(variable, _)| *variable == name);
-            found.map(|(_, value)| (*value).to_owned())
-        }
-    }
 
     #[test]
     fn missing_credentials_are_named_without_a_secret() {
