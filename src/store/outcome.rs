@@ -26,11 +26,11 @@ fn is_reported(
     const REQUEST_TIMEOUT: u16 = 408;
     match result {
         Some(Ok(_)) => true,
-        Some(Err(error)) if error.as_operation_error().is_some() => {
+        Some(Err(_)) => {
             let status = response.map(|response| response.status().as_u16());
             status.is_some_and(|s| (400..500).contains(&s) && s != REQUEST_TIMEOUT)
         }
-        Some(Err(_)) | None => false,
+        None => false,
     }
 }
 

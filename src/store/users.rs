@@ -97,12 +97,12 @@ impl SessionStore {
         keep: Option<&Handle>,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let mut kept: Vec<Handle> = keep.cloned().into_iter().collect();
+        let mut spared: Vec<Handle> = keep.cloned().into_iter().collect();
         let mut destroyed = 0_usize;
         let mut is_first = true;
         loop {
             let mut handles = self.handles(user, Some(now)).await?;
-            handles.retain(|handle| !kept.contains(handle));
+            handles.retain(|handle| !spared.contains(handle));
             if handles.is_empty() && !is_first {
                 return Ok(destroyed);
             }
@@ -116,7 +116,7 @@ impl SessionStore {
                 match revocation {
                     Revocation::Session => destroyed = destroyed.saturating_add(1),
                     Revocation::NoSession => {}
-                    Revocation::Kept(handle) => kept.push(handle),
+                    Revocation::Spared(handle) => spared.push(handle),
                 }
             }
             tokio::time::sleep(INDEX_LAG).await;
@@ -138,14 +138,10 @@ impl SessionStore {
                 (Ok(true), Ok(None)) => Revocation::Session,
                 _ => Revocation::NoSession,
             },
-            Err(Refusal { item: Some(item), .. })
-                if keep.is_some() && item::predecessor(&item)?.as_ref() == keep =>
-            {
-                Revocation::Kept(handle)
-            }
+            Err(Refusal { item: Some(_), .. }) => Revocation::Spared(handle),
             // An earlier attempt whose response was lost has deleted it.
             Err(Refusal { item: None, is_in_doubt: true }) => Revocation::Session,
-            Err(_) => Revocation::NoSession,
+            Err(Refusal { item: None, is_in_doubt: false }) => Revocation::NoSession,
         })
     }
 
@@ -246,8 +242,8 @@ enum Revocation {
     Session,
     /// It was gone, or was no live session and was deleted.
     NoSession,
-    /// It is the session to keep.
-    Kept(Handle),
+    /// It is the session to keep, or no longer belongs to the user.
+    Spared(Handle),
 }
 
 /// Logs an item that this code did not write.

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::Fault::{
-    Bare, Cancel, Disconnect, Fail, Garbage, Hang, LoseResponse, Pass, Respond,
+    Bare, Cancel, Disconnect, Fail, Garbage, Hang, Hold, LoseResponse, Pass, Respond,
 };
 use crate::harness::{
     ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, Fault, FaultProxy, HEAD, LOCK, Log,
-    READ, REPLACE, REVOKE_ALL, ROTATE, TOUCH, Timeouts, count,
+    READ, REPLACE, REVOKE_ALL, ROTATE, TOUCH, Timeouts, count, new_id,
 };
 
 const THROTTLE: Fault = Fail(400, "ProvisionedThroughputExceededException");
@@ -165,6 +165,20 @@ async fn canceled_rotations_are_retried_if_their_reason_is_temporary() {
     }
     proxy.inject(&[]);
     assert_only_session(app, EXAMPLE_ID).await;
+}
+
+#[tokio::test]
+async fn rotations_that_meet_neither_condition_are_refused() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.direct;
+    let (old, new) = (app.create_session().await, new_id());
+    let rotate = proxy.app.send(ROTATE).id(&old).header("session-new-id", &new);
+    let meanwhile = async {
+        assert_eq!(app.send(DESTROY).id(&old).await.status, 204);
+        assert_eq!(app.send(CREATE_WITH_ID).id(&new).await.status, 201);
+    };
+    let response = proxy.send_around(rotate, &[Pass, Hold], meanwhile).await;
+    assert_eq!(response.outcome(), "412 session-exists");
 }
 
 #[tokio::test]

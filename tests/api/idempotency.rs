@@ -161,6 +161,21 @@ async fn repeated_rotations_respond_as_the_first_did_when_the_old_id_has_another
 }
 
 #[tokio::test]
+async fn repeated_rotations_find_no_session_once_it_has_left_the_new_id() {
+    let app = App::new().await;
+    let (old, new) = (app.create_session().await, new_id());
+    let repeat = app.send(ROTATE).id(&old).header("session-new-id", &new);
+    let first = repeat.copy().header("session-ttl", "60").await;
+    assert_eq!(first.status, 200);
+    assert_eq!(repeat.copy().at(59).await.status, 200);
+    assert_eq!(repeat.copy().at(60).await.outcome(), "404 session-not-found");
+    let rotated_again = app.send(ROTATE).id(&new).header("session-grace", "60").await;
+    assert_eq!(rotated_again.status, 200);
+    assert_eq!(app.send(READ).id(&new).await.status, 200, "it is in its grace period");
+    assert_eq!(repeat.await.outcome(), "404 session-not-found");
+}
+
+#[tokio::test]
 async fn rotations_do_not_mistake_another_session_for_their_own() {
     let app = App::new().await;
     let (old, new) = (app.create_session().await, new_id());
@@ -283,4 +298,30 @@ async fn late_destructions_do_not_end_a_session_that_was_created_again() {
         assert!(deliver_again(proxy.take_parameters().pop().unwrap()).await.is_err());
         assert_eq!(app.send(READ).id(&id).at(1).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn destructions_spare_sessions_created_after_they_arrived() {
+    let app = App::new().await;
+    let target = Target::new(&app, &UPDATES[0]).await;
+    let item = target.item().await;
+    let arrival: u64 = item["created"]["N"].as_str().unwrap().parse().unwrap();
+    // Up to 500 ms may also be the difference between two clocks, so the outcome is unknown.
+    for (lead, if_match, outcome) in [
+        (1, "*", "503 store-unavailable"),
+        (500, "*", "503 store-unavailable"),
+        (501, "*", "204"),
+        (501, target.etag.as_str(), "503 store-unavailable"),
+        (501, "\"other\"", "412 etag-mismatch"),
+    ] {
+        let mut newer = item.clone();
+        newer["created"]["N"] = (arrival + lead).to_string().into();
+        app.put_item(newer).await;
+        let destroy = app.send(DESTROY).id(&target.id).header("if-match", if_match);
+        assert_eq!(destroy.await.outcome(), outcome, "{lead} ms later, {if_match}");
+        assert_eq!(app.send(READ).id(&target.id).await.status, 200);
+    }
+    app.put_item(item).await;
+    assert_eq!(app.send(DESTROY).id(&target.id).await.status, 204);
+    assert!(app.item(&target.id).await.is_none(), "a session of the same millisecond is destroyed");
 }

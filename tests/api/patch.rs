@@ -106,6 +106,20 @@ async fn patch_respects_if_match() {
 }
 
 #[tokio::test]
+async fn patches_of_sessions_that_have_ended_report_nothing_of_their_data() {
+    let app = App::new().await;
+    let text = || app.send(CREATE).header("content-type", "text/plain").body(b"no JSON");
+    let expired = text().header("session-ttl", "60").await;
+    let rotated = text().await;
+    let rotate = app.send(ROTATE).id(rotated.header("Session-Id")).header("session-grace", "300");
+    assert_eq!(rotate.await.status, 200);
+    for session in [expired, rotated] {
+        let patched = app.send(PATCH).id(session.header("Session-Id")).at(60).await;
+        assert_eq!(patched.outcome(), "404 session-not-found");
+    }
+}
+
+#[tokio::test]
 async fn failed_patches_change_nothing() {
     let app = App::new().await;
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(1024 * 1024));
