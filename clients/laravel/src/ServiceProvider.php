@@ -78,24 +78,46 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
             : new MigratingHandler($fallback, $api, $until);
     }
 
-    /** Makes the user who logs in the owner of the session, and removes the owner at the logout. */
+    /**
+     * Makes the user who logs in the owner of the session. A logout makes it the session of the user who is still
+     * logged in with another guard, or of nobody.
+     */
     private function followLogins(Dispatcher $events): void
     {
         $handler = fn (): Handler => $this->app->make(Handler::class);
-        $events->listen(Login::class, fn (Login $event) => $handler()->setUser($this->name($event)));
-        $events->listen([Logout::class, CurrentDeviceLogout::class], fn () => $handler()->setUser(''));
-        $events->listen(OtherDeviceLogout::class, function (OtherDeviceLogout $event) use ($handler): void {
+        $name = fn (Login|OtherDeviceLogout $event): string
+            => $this->name($event->guard, $event->user->getAuthIdentifier());
+        $events->listen(Login::class, fn (Login $event) => $handler()->setUser($name($event)));
+        $events->listen(
+            [Logout::class, CurrentDeviceLogout::class],
+            fn (Logout|CurrentDeviceLogout $event) => $handler()->setUser($this->ownerWithout($event->guard)),
+        );
+        $events->listen(OtherDeviceLogout::class, function (OtherDeviceLogout $event) use ($handler, $name): void {
             if ($this->app['config']['session.driver'] === self::NAME) {
-                $handler()->destroyOthers($this->name($event));
+                $handler()->destroyOthers($name($event));
             }
         });
     }
 
-    /** Returns the name of a user in the API: the identifier, with the guard unless it is the default one. */
-    private function name(Login|OtherDeviceLogout $event): string
+    /** Returns the name of a user who is logged in with another guard than this one, or an empty string. */
+    private function ownerWithout(string $excluded): string
     {
-        $prefix = $event->guard === $this->app['config']['auth.defaults.guard'] ? '' : "$event->guard:";
+        foreach ($this->app['config']['auth.guards'] as $guard => ['driver' => $driver]) {
+            if ($guard === $excluded || $driver !== 'session') {
+                continue;
+            }
+            $identifier = $this->app['session']->get($this->app['auth']->guard($guard)->getName());
+            if ($identifier !== null) {
+                return $this->name($guard, $identifier);
+            }
+        }
 
-        return $prefix . $event->user->getAuthIdentifier();
+        return '';
+    }
+
+    /** Returns the name of a user in the API: the identifier, with the guard unless it is the default one. */
+    private function name(string $guard, int|string $identifier): string
+    {
+        return $guard === $this->app['config']['auth.defaults.guard'] ? (string) $identifier : "$guard:$identifier";
     }
 }

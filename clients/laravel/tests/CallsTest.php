@@ -106,4 +106,18 @@ final class CallsTest extends TestCase
         $other->visit(['login', $user]);
         self::assertCount(1, $other->visit(['devices'])->results[0], 'the admin of that name is another user');
     }
+
+    public function testLogoutLeavesTheSessionToAUserOfAnotherGuard(): void
+    {
+        $user = $this->user();
+        $browser = $this->browser();
+        $browser->visit(['login', $user], ['login', 'root', 'admin']);
+        self::assertNull($browser->visit(['logout', null, 'admin'])->error);
+        self::assertCount(1, $browser->visit(['devices'])->results[0]);
+        $browser->visit(['logout']);
+        $browser->visit(['login', $user], ['login', 'root', 'admin'], ['logout']);
+        self::assertSame([true], array_column($browser->visit(['devices'])->results[0], 'current'));
+        $browser->visit(['logout', null, 'admin']);
+        self::assertStringContainsString('no owner', $browser->visit(['devices'])->error);
+    }
 }

@@ -30,7 +30,7 @@ final class Steps
                 'save' => $session->save(),
                 'destroyOwn' => $session->getHandler()->destroy($session->getId()),
                 'login' => Auth::guard($b)->login((new Users())->retrieveById($a)),
-                'logout' => Auth::logout(),
+                'logout' => Auth::guard($b)->logout(),
                 'user' => Auth::id(),
                 'authLogoutOtherDevices' => Auth::logoutOtherDevices('secret') !== null,
                 'devices' => SessionApi::devices(),

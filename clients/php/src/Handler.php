@@ -101,6 +101,16 @@ final class Handler implements
         return true;
     }
 
+    /**
+     * Whether the active session gets another id, which the next write brings to the API.
+     *
+     * @internal
+     */
+    public function isMoving(): bool
+    {
+        return $this->move !== null;
+    }
+
     public function open(string $path, string $name): bool
     {
         return true;

@@ -19,6 +19,13 @@ final class MigratingHandler implements
     private ?string $adopted = null;
     /** Why the other store could not be asked. */
     private ?\Throwable $failure = null;
+    /**
+     * Ids that end in the other store with the next write. The API's handler writes a session that gets another id at
+     * the end of the page, and the page may die before.
+     *
+     * @var list<string>
+     */
+    private array $ending = [];
 
     /**
      * @param \SessionHandlerInterface $primary where sessions are to be: a {@see Handler}, or the old store for the
@@ -97,16 +104,16 @@ final class MigratingHandler implements
         }
         if ($this->adopted !== null) {
             $this->adopted = null;
-            self::end($this->other, $id);
+            $this->ending[] = $id;
         }
 
-        return true;
+        return $this->endOthers();
     }
 
     public function updateTimestamp(string $id, string $data): bool
     {
         return $this->adopted === null && $this->primary instanceof \SessionUpdateTimestampHandlerInterface
-            ? $this->primary->updateTimestamp($id, $data)
+            ? $this->primary->updateTimestamp($id, $data) && $this->endOthers()
             : $this->write($id, $data);
     }
 
@@ -114,7 +121,14 @@ final class MigratingHandler implements
     {
         $this->adopted = null;
 
-        return $this->primary->destroy($id) && (!$this->isMigrating() || self::end($this->other, $id));
+        if (!$this->primary->destroy($id)) {
+            return false;
+        }
+        if ($this->isMigrating()) {
+            $this->ending[] = $id;
+        }
+
+        return $this->endOthers();
     }
 
     public function close(): bool
@@ -146,8 +160,24 @@ final class MigratingHandler implements
         return null;
     }
 
-    private static function end(\SessionHandlerInterface $store, string $id): bool
+    /** Ends in the other store what has ended, or is now in the primary one. */
+    private function endOthers(): bool
     {
-        return $store instanceof Handler ? $store->end($id) : $store->destroy($id);
+        if ($this->primary instanceof Handler && $this->primary->isMoving()) {
+            return true;
+        }
+        [$ending, $this->ending] = [$this->ending, []];
+        $areEnded = true;
+        foreach ($ending as $id) {
+            if ($this->other instanceof Handler) {
+                $areEnded = $this->other->end($id) && $areEnded;
+            } else {
+                // PHP's own handler for files destroys only the session that it has read.
+                $this->other->read($id);
+                $areEnded = $this->other->destroy($id) && $areEnded;
+            }
+        }
+
+        return $areEnded;
     }
 }

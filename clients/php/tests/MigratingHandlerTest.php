@@ -76,6 +76,29 @@ final class MigratingHandlerTest extends TestCase
         }
     }
 
+    /** To the stores, a page that aborts its session is one that died. */
+    public function testPageThatDiesLosesNoSession(): void
+    {
+        foreach (['api, then files' => 'files', 'files, then api' => 'api'] as $store => $old) {
+            foreach ([[], [['regenerate', false]], [['set', 'b', 1], ['regenerate', false]]] as $steps) {
+                $browser = $this->visitor($old);
+                $browser->visit(['set', 'a', 1]);
+                $browser->options['store'] = $store;
+                $cookie = $browser->cookie;
+                self::assertFalse($browser->visit(...[...$steps, ['abort']])->isActive);
+                $browser->cookie = $cookie;
+                self::assertSame(1, $browser->visit()->session['a'] ?? null, $store);
+            }
+        }
+        $browser = $this->visitor('files');
+        $browser->visit(['set', 'a', 1]);
+        $browser->options['store'] = 'api, then files';
+        $cookie = $browser->cookie;
+        $browser->visit(['regenerate', true], ['abort']);
+        $browser->cookie = $cookie;
+        self::assertSame(['a' => 1], $browser->visit()->session, 'nothing has happened yet');
+    }
+
     public function testChangesOfParallelFirstVisitsAreKept(): void
     {
         $browser = $this->visitor('files');

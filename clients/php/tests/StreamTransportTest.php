@@ -7,15 +7,34 @@ namespace SessionApi\Tests;
 use PHPUnit\Framework\TestCase;
 
 /** Connections that outlive a page. */
-final class StreamTransportTest extends TestCase
+class StreamTransportTest extends TestCase
 {
     private static Server $server;
     private static Server $app;
 
     public static function setUpBeforeClass(): void
     {
-        self::$server = new Server([__DIR__ . '/app/server.php', 'ADDRESS']);
-        self::$app = new Server(['-d', 'memory_limit=16M', '-S', 'ADDRESS', __DIR__ . '/app/page.php']);
+        self::start();
+    }
+
+    /**
+     * Starts a server, and an app whose pages call it.
+     *
+     * @param list<string> $certificate with its file, if the server speaks TLS
+     * @param list<string> $settings of PHP in the app
+     */
+    protected static function start(array $certificate = [], array $settings = []): void
+    {
+        self::$server = new Server([__DIR__ . '/app/server.php', 'ADDRESS', ...$certificate]);
+        self::$app = new Server(
+            ['-d', 'memory_limit=16M', ...$settings, '-S', 'ADDRESS', __DIR__ . '/app/page.php'],
+        );
+    }
+
+    /** Returns where the pages call the server. */
+    protected static function origin(string $url): string
+    {
+        return $url;
     }
 
     public static function tearDownAfterClass(): void
@@ -25,13 +44,14 @@ final class StreamTransportTest extends TestCase
     }
 
     /** Has a page send this request. Returns what it received. */
-    private static function page(string $path): string
+    protected static function page(string $path): string
     {
         $context = stream_context_create(['http' => ['ignore_errors' => true]]);
 
         $separator = str_contains($path, '?') ? '&' : '?';
+        $origin = static::origin(self::$server->url);
 
-        return file_get_contents(self::$app->url . $path . $separator . 'url=' . self::$server->url, false, $context);
+        return file_get_contents(self::$app->url . "$path{$separator}url=$origin", false, $context);
     }
 
     public function testConnectionIsKeptFromPageToPage(): void

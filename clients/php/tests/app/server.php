@@ -1,10 +1,12 @@
 <?php
 
-/** A server with the responses of the tests of connections. Usage: server.php ADDRESS */
+/** A server with the responses of the tests of connections. Usage: server.php ADDRESS [certificate, for TLS] */
 
 declare(strict_types=1);
 
-$server = stream_socket_server("tcp://$argv[1]");
+$tls = stream_context_create(['ssl' => ['local_cert' => $argv[2] ?? null]]);
+$scheme = isset($argv[2]) ? 'tls' : 'tcp';
+$server = stream_socket_server("$scheme://$argv[1]", context: $tls);
 $connections = [];
 $count = 0;
 $chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
@@ -17,8 +19,10 @@ while (true) {
     stream_select($readable, $none, $none, null);
     foreach ($readable as $stream) {
         if ($stream === $server) {
-            $connection = stream_socket_accept($server);
-            $connections[(int) $connection] = [$connection, ++$count];
+            $connection = @stream_socket_accept($server);
+            if ($connection !== false) {
+                $connections[(int) $connection] = [$connection, ++$count];
+            }
             continue;
         }
         $line = fgets($stream);
