@@ -78,7 +78,8 @@ final class ActiveSession
     public function save(string $id, string $data, ?string $user = null): void
     {
         if ($this->stored === null) {
-            if ($this->hasEnded || self::isEmpty($data)) {
+            $isWorthless = self::isEmpty($data) && ($user ?? '') === '';
+            if ($this->hasEnded || $isWorthless) {
                 return;
             }
             $this->stored = $this->client->create($id, $data, $user);

@@ -244,7 +244,8 @@ final class Client
     }
 
     /**
-     * Ends one session of a user, by its handle in the list. Returns whether it was there.
+     * Ends one session of a user, by its handle in the list. Returns whether it was there. If a retry does not find
+     * it, an attempt whose response was lost has ended it.
      *
      * @throws Unavailable
      */
@@ -253,7 +254,9 @@ final class Client
         $path = '/sessions/' . rawurlencode($handle);
         $accept = [204, 'session-not-found'];
 
-        return $this->call('DELETE', $path, self::userHeaders($user), accept: $accept)->status === 204;
+        $response = $this->call('DELETE', $path, self::userHeaders($user), accept: $accept);
+
+        return $response->status === 204 || $response->isToRetry;
     }
 
     /** Throws if a write was refused because of what another request did. */
@@ -349,7 +352,7 @@ final class Client
             }
             $problem = $response->problem();
             if (\in_array($response->status, $accept, true) || \in_array($problem, $accept, true)) {
-                return $response;
+                return $attempt === 0 ? $response : $response->toRetry();
             }
             if ($isLast || !\in_array($response->status, self::RETRIED, true)) {
                 throw $this->unexpected($method, $path, $response);

@@ -7,11 +7,15 @@ namespace SessionApi;
 /** Response of the API. */
 final class Response
 {
-    /** @param array<string, string> $headers with names in lower case */
+    /**
+     * @param array<string, string> $headers with names in lower case
+     * @param bool $isToRetry whether an earlier attempt of the call failed, and may have been carried out
+     */
     public function __construct(
         public readonly int $status,
         public readonly array $headers,
         public readonly string $body,
+        public readonly bool $isToRetry = false,
     ) {
     }
 
@@ -25,6 +29,12 @@ final class Response
         }
 
         return new self($status, $headers, $body);
+    }
+
+    /** Returns it as the response to a retry. */
+    public function toRetry(): self
+    {
+        return new self($this->status, $this->headers, $this->body, isToRetry: true);
     }
 
     public function header(string $name): ?string

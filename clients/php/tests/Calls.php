@@ -32,7 +32,7 @@ final class Calls implements Transport
     {
         file_put_contents($this->file, "$method $path\n", FILE_APPEND | LOCK_EX);
         $response = $this->transport->send($method, $path, $headers, $body, $timeout);
-        if (is_file("$this->file.lose") && str_contains(file_get_contents("$this->file.lose"), "$method $path")) {
+        if (is_file("$this->file.lose") && file_get_contents("$this->file.lose") === "$method $path") {
             unlink("$this->file.lose");
             throw new Unavailable('the response was lost');
         }

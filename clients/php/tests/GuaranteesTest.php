@@ -56,8 +56,33 @@ class GuaranteesTest extends TestCase
         $browser->options = ['lock' => 1];
         $page = $browser->loseResponse('POST /session/lock')->visit(['set', 'a', 3]);
         self::assertSame(['POST /session/lock', 'POST /session/lock', 'PUT /session'], $page->calls);
+        $page = $browser->loseResponse('DELETE /session/lock')->visit(['abort']);
+        self::assertSame(['POST /session/lock', 'DELETE /session/lock', 'DELETE /session/lock'], $page->calls);
+        $browser->options = ['touch_after' => 0];
+        $page = $browser->loseResponse('POST /session/touch')->visit();
+        self::assertSame(['GET /session', 'POST /session/touch', 'POST /session/touch'], $page->calls);
         $page = $browser->loseResponse('DELETE /session')->visit(['destroy']);
         self::assertSame([true], $page->results);
+        self::assertSame([], $browser->visit()->session);
+    }
+
+    public function testLostResponsesOfTheUserRoutesAreRetried(): void
+    {
+        $user = $this->user();
+        [$browser, $other] = [$this->browser(), $this->browser()];
+        foreach ([$browser, $other] as $device) {
+            $device->visit(['set', 'a', 1], ['login', $user]);
+        }
+        [$devices] = $browser->loseResponse('GET /sessions')->visit(['devices'])->results;
+        self::assertSame([false, true], array_column($devices, 'current'));
+        $path = "/sessions/{$devices[0]['handle']}";
+        $page = $browser->loseResponse("DELETE $path")->visit(['logoutDevice', $devices[0]['handle']]);
+        self::assertSame(['GET /session', "DELETE $path", "DELETE $path"], $page->calls);
+        self::assertSame([true], $page->results);
+        self::assertSame([], $other->visit()->session);
+        $page = $browser->loseResponse('DELETE /sessions')->visit(['logoutOtherDevices']);
+        self::assertSame(['GET /session', 'DELETE /sessions', 'DELETE /sessions'], $page->calls);
+        $browser->loseResponse('DELETE /sessions')->visit(['logoutEverywhere']);
         self::assertSame([], $browser->visit()->session);
     }
 
