@@ -5,41 +5,90 @@ declare(strict_types=1);
 namespace SessionApi\Laravel\Tests;
 
 use SessionApi\Tests\Browser;
+use SessionApi\Tests\Server;
 
-/** Moves from files to the API and back, while the app runs. */
+/** Moves from another store to the API and back, while the app runs. */
 final class MigratingHandlerTest extends TestCase
 {
+    /** @var resource */
+    private static $redisServer;
+    private static int $redisPort;
+    private static \Redis $redis;
     private string $files;
+    private \PDO $database;
+
+    public static function setUpBeforeClass(): void
+    {
+        parent::setUpBeforeClass();
+        $address = Server::freeAddress();
+        self::$redisPort = (int) explode(':', $address)[1];
+        $command = ['redis-server', '--bind', '127.0.0.1', '--port', (string) self::$redisPort, '--save', ''];
+        self::$redisServer = proc_open($command, [1 => ['file', '/dev/null', 'w']], $pipes);
+        Server::waitFor("tcp://$address");
+        self::$redis = new \Redis();
+        self::$redis->connect('127.0.0.1', self::$redisPort);
+    }
+
+    public static function tearDownAfterClass(): void
+    {
+        proc_terminate(self::$redisServer);
+        proc_close(self::$redisServer);
+        parent::tearDownAfterClass();
+    }
 
     protected function setUp(): void
     {
         $this->files = sys_get_temp_dir() . '/session-files-' . bin2hex(random_bytes(8));
         mkdir($this->files);
+        self::$redis->flushAll();
+        $this->database = new \PDO("sqlite:$this->files.sqlite");
+        $this->database->exec(
+            'CREATE TABLE sessions (id TEXT PRIMARY KEY, user_id INTEGER, ip_address TEXT, user_agent TEXT,'
+            . ' payload TEXT NOT NULL, last_activity INTEGER NOT NULL)',
+        );
     }
 
     protected function tearDown(): void
     {
-        exec('rm -rf ' . escapeshellarg($this->files));
+        exec('rm -rf ' . escapeshellarg($this->files) . '*');
     }
 
-    private function visitor(string $driver): Browser
+    private function visitor(string $driver, string $fallback = 'file'): Browser
     {
-        $options = ['fallback' => 'file', 'fallback_until' => '+1 hour'];
+        $options = ['fallback' => $fallback, 'fallback_until' => '+1 hour'];
+        $stores = ['files' => $this->files, 'redis' => self::$redisPort];
 
-        return $this->browser($options, ['files' => $this->files, 'driver' => $driver]);
+        return $this->browser($options, ['driver' => $driver] + $stores);
     }
 
-    public function testSessionMovesWithTheFirstVisitAndBack(): void
+    /** Returns how many sessions a store has. */
+    private function countSessions(string $store): int
     {
-        $browser = $this->visitor('file');
+        return match ($store) {
+            'file' => \count(glob("$this->files/*")),
+            'database' => $this->database->query('SELECT count(*) FROM sessions')->fetchColumn(),
+            'redis' => self::$redis->dbSize(),
+        };
+    }
+
+    /** @return list<array{string}> */
+    public static function stores(): array
+    {
+        return [['file'], ['database'], ['redis']];
+    }
+
+    /** @dataProvider stores */
+    public function testSessionMovesWithTheFirstVisitAndBack(string $store): void
+    {
+        $browser = $this->visitor($store, $store);
         $browser->visit(['set', 'a', 1]);
         $cookie = $browser->cookie;
-        foreach (['session-api-standby', 'session-api', 'session-api', 'session-api-standby', 'file'] as $driver) {
+        foreach (['session-api-standby', 'session-api', 'session-api', 'session-api-standby', $store] as $driver) {
             $browser->ini['driver'] = $driver;
             $page = $browser->visit();
             self::assertNull($page->error);
             self::assertSame(['a' => 1], $page->session, $driver);
-            self::assertCount($driver === 'session-api' ? 0 : 1, glob("$this->files/*"), 'it is in one store');
+            self::assertSame($driver === 'session-api' ? 0 : 1, $this->countSessions($store), 'it is in one store');
         }
         self::assertSame($cookie, $browser->cookie);
         $browser->ini['driver'] = 'session-api';
@@ -47,11 +96,12 @@ final class MigratingHandlerTest extends TestCase
         self::assertSame([], $browser->visit()->session);
     }
 
-    public function testLoggedOutSessionDoesNotComeBackFromTheOtherStore(): void
+    /** @dataProvider stores */
+    public function testLoggedOutSessionDoesNotComeBackFromTheOtherStore(string $store): void
     {
-        foreach (['session-api' => 'file', 'session-api-standby' => 'session-api'] as $driver => $old) {
+        foreach (['session-api' => $store, 'session-api-standby' => 'session-api'] as $driver => $old) {
             foreach ([['invalidate'], ['regenerate', true]] as $step) {
-                $browser = $this->visitor($old);
+                $browser = $this->visitor($old, $store);
                 $browser->visit(['set', 'a', 1]);
                 $cookie = $browser->cookie;
                 $browser->ini['driver'] = $driver;

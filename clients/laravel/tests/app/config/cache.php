@@ -1,3 +1,7 @@
 <?php
 
-return ['default' => 'array', 'stores' => ['array' => ['driver' => 'array']], 'prefix' => ''];
+return [
+    'default' => 'array',
+    'stores' => ['array' => ['driver' => 'array'], 'redis' => ['driver' => 'redis', 'connection' => 'default']],
+    'prefix' => '',
+];

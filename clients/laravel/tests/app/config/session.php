@@ -7,7 +7,7 @@ return [
     'expire_on_close' => false,
     'encrypt' => isset(json_decode($_SERVER['HTTP_X_INI'], true)['encrypt']),
     'files' => json_decode($_SERVER['HTTP_X_INI'], true)['files'] ?? null,
-    'connection' => null,
+    'connection' => getenv('SESSION_DRIVER') === 'redis' ? 'default' : null,
     'table' => 'sessions',
     'store' => null,
     'lottery' => [2, 100],
