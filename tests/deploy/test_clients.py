@@ -7,28 +7,42 @@ import pytest
 
 import template as tpl
 
+CLIENTS = tpl.ROOT / "clients"
+# Each client has a program that does what a session goes through in its life.
+LIVES = {
+    "express": ["node", CLIENTS / "express/tests/life.js"],
+    "php": ["php", "-d", "zend.assertions=1", CLIENTS / "php/tests/life.php"],
+}
+# Folder that the installation of a client's tests makes.
+INSTALLED = {"express": CLIENTS / "express/node_modules"}
 
-def php(script, stack, credentials):
-    if not shutil.which("php"):
-        pytest.skip("php is not on this machine: `make test-clients` installs it")
+clients = pytest.mark.parametrize("client", LIVES)
+
+
+def live(client, stack, credentials):
+    command = LIVES[client]
+    if not shutil.which(command[0]) or not INSTALLED.get(client, CLIENTS).exists():
+        pytest.skip(f"what clients/{client} needs is not installed: `make test-clients` does it")
     return subprocess.run(
-        ["php", "-d", "zend.assertions=1", tpl.ROOT / "clients" / "php" / "tests" / script],
+        command,
         env=stack.environment(credentials) | {"SESSION_API_URL": stack.url},
         capture_output=True,
         text=True,
     )
 
 
+@clients
 @pytest.mark.parametrize("kind", ["key", "role"])
-def test_php_client_serves_the_life_of_a_session(stack, app, kind):
+def test_client_serves_the_life_of_a_session(stack, app, client, kind):
     """With the access key of a user, and with temporary credentials of a role."""
     policies = ("UseSessionsPolicy", "UserSessionsPolicy")
     credentials = app if kind == "key" else stack.caller_role(*policies)
-    done = php("life.php", stack, credentials)
+    done = live(client, stack, credentials)
     assert (done.returncode, done.stdout) == (0, "lived"), done.stdout + done.stderr
 
 
-def test_php_client_reports_missing_permissions(stack):
-    done = php("life.php", stack, stack.caller_role("ReadSessionsPolicy"))
+@clients
+def test_client_reports_missing_permissions(stack, client):
+    done = live(client, stack, stack.caller_role("ReadSessionsPolicy"))
     assert done.returncode != 0
     assert "The session API refused PUT /session with status 403" in done.stdout + done.stderr

@@ -1,0 +1,1 @@
+export { Locked, SessionApiStore, Unavailable } from './index.js';

@@ -1,0 +1,54 @@
+'use strict';
+
+const http = require('node:http');
+const https = require('node:https');
+const { Unavailable } = require('./errors.js');
+
+/** HTTP over connections that are kept from request to request. */
+class Transport {
+  #url;
+  #http;
+  #agent;
+
+  /** @param {URL} url */
+  constructor(url) {
+    this.#url = url;
+    this.#http = url.protocol === 'https:' ? https : http;
+    this.#agent = new this.#http.Agent({ keepAlive: true });
+  }
+
+  /**
+   * Sends a request. Returns `{ status, headers, body }`, the body as a `Buffer`.
+   *
+   * @throws {Unavailable} if there is no complete response within the time, in seconds
+   */
+  async send(method, path, headers, body, timeout) {
+    const signal = AbortSignal.timeout(timeout * 1000);
+    try {
+      return await this.#exchange(method, path, headers, body, signal);
+    } catch (cause) {
+      const reason = signal.aborted ? 'did not respond in time' : `cannot be reached: ${cause.message}`;
+      throw new Unavailable(`The session API at ${this.#url.origin} ${reason}`, { cause });
+    }
+  }
+
+  #exchange(method, path, headers, body, signal) {
+    return new Promise((resolve, reject) => {
+      const options = { method, path, headers, signal, agent: this.#agent };
+      const request = this.#http.request(this.#url.origin, options, (response) => {
+        const chunks = [];
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => resolve({
+          status: response.statusCode,
+          headers: response.headers,
+          body: Buffer.concat(chunks),
+        }));
+      });
+      request.on('error', reject);
+      request.end(body);
+    });
+  }
+}
+
+module.exports = { Transport };

@@ -1,0 +1,201 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const { test } = require('node:test');
+const { SessionApiStore } = require('../src/index.js');
+const { withApp } = require('./support/app.js');
+
+test('an API that cannot be reached is not an empty session', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'a', 1]);
+  const { cookie } = browser;
+  app.proxy.stop();
+  const page = await browser.visit(['set', 'a', 2]);
+  assert.equal(page.status, 503);
+  assert.match(page.error, /^Unavailable: The session API at http:\S+ cannot be reached/);
+  assert.equal(browser.cookie, cookie);
+}, { retries: 0 }));
+
+test('another server than the API is not an empty session', withApp(async (app) => {
+  const store = new SessionApiStore({ url: `http://127.0.0.1:${app.server.address().port}` });
+  await assert.rejects(store.get('a'.repeat(32)), { name: 'Unavailable', message: /refused GET \/session with status 404/ });
+}));
+
+test('lost responses are retried with the same effect', withApp(async (app) => {
+  const browser = app.browser();
+  const visitLosing = async (call, ...steps) => {
+    app.proxy.loseResponse(call);
+    const page = await browser.visit(...steps);
+    assert.equal(page.status, 200, page.error);
+    assert.equal(page.calls.filter((made) => made === call).length, 2, call);
+  };
+  await visitLosing('PUT /session', ['set', 'a', 1]);
+  await visitLosing('PUT /session', ['set', 'a', 2]);
+  await visitLosing('GET /session', ['increment', 'a']);
+  await visitLosing('POST /session/touch');
+  assert.deepEqual((await browser.visit()).session, { a: 3 });
+  await visitLosing('POST /session/rotate', ['regenerate'], ['set', 'b', 1]);
+  assert.deepEqual((await browser.visit()).session, { b: 1 });
+  const { cookie } = browser;
+  await visitLosing('DELETE /session', ['destroy']);
+  browser.cookie = cookie;
+  assert.deepEqual((await browser.visit()).session, {});
+}, { touchAfter: 0 }));
+
+test('lost responses of a lock are retried', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'a', 1]);
+  for (const [call, ...steps] of [['POST /session/lock', ['set', 'a', 2]], ['DELETE /session/lock']]) {
+    app.proxy.loseResponse(call);
+    assert.equal((await browser.visit(...steps)).calls.length, 3);
+  }
+  assert.deepEqual((await browser.visit()).session, { a: 2 });
+}, { lock: 0 }));
+
+test('parallel requests lose no key', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'start', 1], ['set', 'gone', 1]);
+  const pages = Array.from({ length: 8 }, (_, n) => browser.visit(['sleep', 50], ['set', `key${n}`, { n }]));
+  await Promise.all([...pages, browser.visit(['sleep', 50], ['unset', 'gone'])]);
+  const { session } = await browser.visit();
+  assert.equal(Object.keys(session).length, 9);
+  assert.equal(session.gone, undefined);
+}));
+
+test('a request that saves twice keeps what others wrote in between', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'a', 1]);
+  await Promise.all([
+    browser.visit(['set', 'b', 1], ['sleep', 200], ['save'], ['set', 'c', 1]),
+    browser.visit(['set', 'd', 1]),
+  ]);
+  assert.deepEqual((await browser.visit()).session, { a: 1, b: 1, c: 1, d: 1 });
+}));
+
+test('parallel requests with the lock count right', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'n', 0]);
+  const pages = await Promise.all(Array.from({ length: 8 }, () => browser.visit(['increment', 'n'])));
+  assert.deepEqual(pages.map((page) => page.status), Array(8).fill(200));
+  assert.deepEqual((await browser.visit()).session, { n: 8 });
+}, { lock: 10 }));
+
+test('a request that waited in vain for the lock fails and changes nothing', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'n', 0]);
+  const pages = await Promise.all([1, 2].map(() => browser.visit(['sleep', 300], ['increment', 'n'])));
+  assert.deepEqual(pages.map((page) => page.status).sort(), [200, 503]);
+  assert.deepEqual((await browser.visit()).session, { n: 1 });
+}, { lock: 0 }));
+
+test('a locked session can be read again', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'a', 1]);
+  const page = await browser.visit(['set', 'a', 2], ['reload'], ['set', 'b', 1]);
+  assert.deepEqual(page.calls, ['POST /session/lock', 'GET /session', 'PUT /session']);
+  assert.deepEqual((await browser.visit()).session, { a: 1, b: 1 });
+}, { lock: 0 }));
+
+test('a slow request does not undo a logout', withApp(async (app) => {
+  for (const last of [['set', 'a', 2], ['set', 'a', 1], ['save']]) {
+    const browser = app.browser();
+    const { id } = await browser.visit(['set', 'a', 1]);
+    const slow = browser.visit(['sleep', 300], last);
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+    const logout = app.browser();
+    logout.use(id);
+    await logout.visit(['destroy']);
+    assert.equal((await slow).status, 200);
+    browser.use(id);
+    assert.deepEqual((await browser.visit()).session, {}, last[0]);
+  }
+}, { touchAfter: 0 }));
+
+test('a slow request that gets a new id begins an empty session after a logout', withApp(async (app) => {
+  const browser = app.browser();
+  const { id } = await browser.visit(['set', 'a', 1]);
+  const slow = browser.visit(['sleep', 300], ['regenerate'], ['set', 'user', 'ada']);
+  await new Promise((resolve) => { setTimeout(resolve, 100); });
+  await app.store.destroy(id);
+  assert.equal((await slow).status, 200);
+  assert.deepEqual((await browser.visit()).session, { user: 'ada' });
+}));
+
+test('the cookie of a session that is only touched does not expire', withApp(async (app) => {
+  const browser = app.browser();
+  const created = await browser.visit(['set', 'a', 1]);
+  await new Promise((resolve) => { setTimeout(resolve, 1_100); });
+  await browser.visit();
+  const data = await app.store.get(created.id);
+  assert(Date.parse(data.cookie.expires) > Date.parse(created.expires));
+}, { touchAfter: 0 }, { cookie: { maxAge: 60_000 } }));
+
+test('a user ends their devices', withApp(async (app) => {
+  const user = `ada ü (${Math.random()})`;
+  const [phone, laptop] = [app.browser('Téléphone '.repeat(30)), app.browser('Laptop')];
+  await phone.visit(['set', 'user', user]);
+  const { id } = await laptop.visit(['set', 'user', user]);
+  const devices = await app.store.devices(user, id);
+  assert.deepEqual(devices.map(({ current }) => current), [true, false]);
+  assert.equal(devices[0].label, 'Laptop');
+  assert(devices[1].label.startsWith('Téléphone Téléphone'));
+  app.proxy.loseResponse(`DELETE /sessions/${devices[1].handle}`);
+  assert(await app.store.logoutDevice(user, devices[1].handle));
+  assert(!await app.store.logoutDevice(user, devices[1].handle));
+  assert.deepEqual((await phone.visit()).session, {});
+  await phone.visit(['set', 'user', user]);
+  assert.equal(await app.store.logoutOtherDevices(user, id), 1);
+  assert.deepEqual((await laptop.visit()).session, { user });
+  await laptop.visit(['set', 'user', '']);
+  assert.deepEqual(await app.store.devices(user), [], 'a logout removes the owner');
+  await laptop.visit(['set', 'user', user]);
+  assert.equal(await app.store.logoutEverywhere(user), 1);
+  assert.deepEqual((await laptop.visit()).session, {});
+}, { user: (session) => session.user }));
+
+test('a session whose lifetime is over is ended', withApp(async (app) => {
+  const browser = app.browser();
+  const { id } = await browser.visit(['set', 'ttl', 60]);
+  assert.notEqual(await app.store.get(id), null);
+  assert.deepEqual((await browser.visit(['set', 'ttl', 0])).calls, ['GET /session', 'DELETE /session']);
+  assert.equal(await app.store.get(id), null);
+}, { ttl: (session) => session.ttl }));
+
+test('a serializer decides how sessions become text', withApp(async (app) => {
+  const browser = app.browser();
+  await browser.visit(['set', 'a', 1]);
+  await Promise.all(['b', 'c'].map((key) => browser.visit(['sleep', 50], ['set', key, 1])));
+  assert.deepEqual((await browser.visit()).session, { a: 1, b: 1, c: 1 });
+}, {
+  serializer: {
+    parse: (text) => JSON.parse(Buffer.from(text, 'hex').toString()),
+    stringify: (session) => Buffer.from(JSON.stringify(session)).toString('hex'),
+  },
+}));
+
+test('sessions that the app reads and writes itself are updated', withApp(async (app) => {
+  const { id } = await app.browser().visit(['set', 'a', 1]);
+  const data = await app.store.get(id);
+  data.b = 2;
+  await app.store.set(id, data);
+  await app.store.set(id, { cookie: {}, c: 3 });
+  assert.equal((await app.store.get(id)).c, 3);
+  await app.store.touch(id, { cookie: {} });
+  await app.store.destroy(id);
+  await app.store.touch(id, { cookie: {} });
+  assert.equal(await app.store.get(id), null);
+}));
+
+test('an exception in a callback is not taken for a failure of the store', () => {
+  const script = `
+    const { SessionApiStore } = require('@session-api/express');
+    new SessionApiStore().get('a'.repeat(32), (error, session) => {
+      console.log(error, session);
+      throw new Error('of the app');
+    });`;
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--eval', script], { cwd: __dirname, encoding: 'utf8' });
+  assert.equal(stdout, 'null null\n', 'it is called once');
+  assert.match(stderr, /of the app/);
+  assert.equal(status, 1);
+});

@@ -1,0 +1,121 @@
+'use strict';
+
+const { sign } = require('cookie-signature');
+const express = require('express');
+const session = require('express-session');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { SessionApiStore } = require('../../src/index.js');
+const { Proxy } = require('./proxy.js');
+
+const SECRET = 'of the tests';
+
+/** What a page can do. A request has a list of steps, each a name and its arguments. */
+const STEPS = {
+  set: (request, key, value) => { request.session[key] = value; },
+  unset: (request, key) => { delete request.session[key]; },
+  increment: (request, key) => { request.session[key] = (request.session[key] ?? 0) + 1; },
+  sleep: (request, milliseconds) => sleep(milliseconds),
+  maxAge: (request, milliseconds) => { request.session.cookie.maxAge = milliseconds; },
+  save: (request) => promised(request, 'save'),
+  reload: (request) => promised(request, 'reload'),
+  regenerate: (request) => promised(request, 'regenerate'),
+  destroy: (request) => promised(request, 'destroy'),
+};
+
+function promised(request, method) {
+  return new Promise((resolve, reject) => {
+    request.session[method]((error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** An Express app whose sessions are in the API, behind a proxy. */
+class App {
+  static async start(options = {}, sessionOptions = {}) {
+    const proxy = await Proxy.start(process.env.SESSION_API_URL);
+    const store = new SessionApiStore({ url: proxy.url, ...options });
+    const app = express();
+    app.use(session({ secret: SECRET, store, resave: false, saveUninitialized: false, ...sessionOptions }));
+    app.post('/', express.json(), async (request, response) => {
+      for (const [step, ...parameters] of request.body) {
+        await STEPS[step](request, ...parameters);
+      }
+      const { cookie, ...data } = request.session?.toJSON?.() ?? request.session ?? {};
+      response.json({ id: request.sessionID, expires: cookie?.expires ?? null, session: data });
+    });
+    app.use((error, request, response, next) => {
+      if (response.headersSent) {
+        next(error);
+        return;
+      }
+      response.status(error.status ?? 500).json({ error: `${error.name}: ${error.message}` });
+    });
+    const server = await new Promise((resolve) => {
+      const listening = app.listen(0, '127.0.0.1', () => resolve(listening));
+    });
+    return new App(proxy, store, server);
+  }
+
+  constructor(proxy, store, server) {
+    this.proxy = proxy;
+    this.store = store;
+    this.server = server;
+  }
+
+  browser(agent = 'Firefox') {
+    return new Browser(this, agent);
+  }
+
+  stop() {
+    this.proxy.stop();
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
+
+/** A browser that visits pages of the app, and keeps its session cookie. */
+class Browser {
+  cookie;
+
+  constructor(app, agent) {
+    this.app = app;
+    this.agent = agent;
+  }
+
+  /** Returns `{ status, calls, session, id, expires, error }` of a page that does these steps. */
+  async visit(...steps) {
+    this.app.proxy.takeCalls();
+    const response = await fetch(`http://127.0.0.1:${this.app.server.address().port}/`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'user-agent': this.agent,
+        ...(this.cookie === undefined ? {} : { cookie: this.cookie }),
+      },
+      body: JSON.stringify(steps),
+    });
+    const [cookie] = response.headers.getSetCookie();
+    this.cookie = cookie?.split(';')[0] ?? this.cookie;
+    const { status } = response;
+    const page = await response.json();
+    return { status, isNew: cookie !== undefined, ...page, calls: this.app.proxy.takeCalls() };
+  }
+
+  /** Sends the cookie of a session with this id. */
+  use(id) {
+    this.cookie = `connect.sid=${encodeURIComponent(`s:${sign(id, SECRET)}`)}`;
+  }
+}
+
+/** Runs a test with an app. */
+function withApp(run, ...options) {
+  return async () => {
+    const app = await App.start(...options);
+    try {
+      await run(app);
+    } finally {
+      app.stop();
+    }
+  };
+}
+
+module.exports = { withApp };

@@ -1,0 +1,61 @@
+'use strict';
+
+const http = require('node:http');
+
+/** A proxy in front of the API that records the calls, and loses the responses that a test asks for. */
+class Proxy {
+  /** Calls since they were taken last, as in `GET /session`. */
+  #calls = [];
+  #lost = null;
+  #server;
+
+  static async start(target) {
+    const proxy = new Proxy(target);
+    await new Promise((resolve) => { proxy.#server.listen(0, '127.0.0.1', resolve); });
+    return proxy;
+  }
+
+  constructor(target) {
+    const agent = new http.Agent({ keepAlive: true });
+    this.#server = http.createServer((request, response) => {
+      const call = `${request.method} ${request.url}`;
+      this.#calls.push(call);
+      const isLost = this.#lost === call;
+      this.#lost = isLost ? null : this.#lost;
+      const { method, headers } = request;
+      const forwarded = http.request(new URL(request.url, target), { method, headers, agent }, (received) => {
+        if (isLost) {
+          received.resume();
+          received.on('end', () => request.socket.destroy());
+          return;
+        }
+        response.writeHead(received.statusCode, received.headers);
+        received.pipe(response);
+      });
+      forwarded.on('error', () => request.socket.destroy());
+      request.pipe(forwarded);
+    });
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  takeCalls() {
+    const calls = this.#calls;
+    this.#calls = [];
+    return calls;
+  }
+
+  /** Loses the response to the next call of this kind. */
+  loseResponse(call) {
+    this.#lost = call;
+  }
+
+  stop() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+module.exports = { Proxy };
