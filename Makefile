@@ -95,7 +95,7 @@ lint-dependencies: rust .tools/lint/installed
 lint-scripts: .tools/lint/installed
 	ruff check --no-cache
 	ruff format --no-cache --check
-	shellcheck $$(grep -rlE --exclude-dir=node_modules '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers clients deploy examples tests)
+	shellcheck $$(grep -rlE --exclude-dir=node_modules --exclude-dir=.venv '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers clients deploy examples tests)
 
 format: rust .tools/lint/installed ## format the Rust and Python code
 	cargo fmt

@@ -12,6 +12,7 @@ CLIENTS = tpl.ROOT / "clients"
 LIVES = {
     "express": ["node", CLIENTS / "express/tests/life.js"],
     "php": ["php", "-d", "zend.assertions=1", CLIENTS / "php/tests/life.php"],
+    "python": [CLIENTS / "python/.venv/bin/python", CLIENTS / "python/tests/life.py"],
 }
 # Folder that the installation of a client's tests makes.
 INSTALLED = {"express": CLIENTS / "express/node_modules"}

@@ -1,0 +1,200 @@
+"""Sessions of Django: `SESSION_ENGINE = "session_api.django"`, and options in the setting `SESSION_API`."""
+
+import functools
+
+from django.conf import settings
+from django.contrib.sessions import middleware
+from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.core.signals import setting_changed
+from django.utils.crypto import get_random_string
+
+from . import calls
+from .active import ActiveSession
+from .calls import Attributes
+from .client import Client
+from .options import Options
+
+
+@functools.cache
+def client() -> Client:
+    """Returns the client of this process."""
+    options = {"user": lambda session: session.get("_auth_user_id")} | getattr(settings, "SESSION_API", {})
+    return Client(Options.read(**options))
+
+
+setting_changed.connect(lambda setting, **_: setting == "SESSION_API" and client.cache_clear(), weak=False)
+
+
+class SessionStore(SessionBase):
+    """A session in the session API. Its asynchronous methods are natively so."""
+
+    # What the user recognizes the session by.
+    label: str | None = None
+
+    def __init__(self, session_key=None):
+        super().__init__(session_key)
+        serializer = self.serializer()
+        self._active = ActiveSession(client().options, serializer.dumps, serializer.loads)
+
+    @classmethod
+    def clear_expired(cls):
+        """Does nothing: the table deletes expired sessions by itself."""
+
+    @classmethod
+    async def aclear_expired(cls):
+        """Does nothing: the table deletes expired sessions by itself."""
+
+    def load(self):
+        return client().run(self._load())
+
+    async def aload(self):
+        return await client().arun(self._load())
+
+    def _load(self):
+        data = yield from self._active.load(self.session_key)
+        if data is None:
+            self._session_key = None
+        return data or {}
+
+    def exists(self, session_key):
+        return calls.is_id(session_key) and client().send(calls.exists(session_key))
+
+    async def aexists(self, session_key):
+        return calls.is_id(session_key) and await client().asend(calls.exists(session_key))
+
+    def create(self):
+        client().run(self._create())
+
+    async def acreate(self):
+        await client().arun(self._create())
+
+    def _create(self):
+        while True:
+            # Nobody else has drawn this key, so nothing looks whether it is free.
+            self._session_key = get_random_string(32)
+            try:
+                yield from self._save(must_create=True)
+            except CreateError:
+                continue
+            self.modified = True
+            return
+
+    def save(self, must_create=False):
+        client().run(self._loaded(must_create))
+        client().run(self._save(must_create))
+
+    async def asave(self, must_create=False):
+        await client().arun(self._loaded(must_create))
+        await client().arun(self._save(must_create))
+
+    def _loaded(self, must_create):
+        """Loads the session unless that was done, or it is new."""
+        if not hasattr(self, "_session_cache"):
+            is_new = self.session_key is None or must_create
+            self._session_cache = {} if is_new else (yield from self._load())
+
+    def _save(self, must_create):
+        if self.session_key is None:
+            yield from self._create()
+            return
+        data = self._get_session(no_load=True)
+        attributes = self._attributes(data)
+        if attributes.ttl <= 0:
+            yield from self._delete(self.session_key)
+        elif must_create:
+            if not (yield from self._active.create(self.session_key, data, attributes)):
+                raise CreateError
+        else:
+            yield from self._active.save(data, attributes)
+            if self._active.has_ended or self._active.stored is None:
+                raise UpdateError
+
+    def delete(self, session_key=None):
+        client().run(self._delete(session_key or self.session_key))
+
+    async def adelete(self, session_key=None):
+        await client().arun(self._delete(session_key or self.session_key))
+
+    def _delete(self, session_key):
+        if self._active.stored is not None and self._active.stored.id == session_key:
+            yield from self._active.destroy()
+        elif calls.is_id(session_key):
+            yield calls.destroy(session_key)
+
+    def cycle_key(self):
+        client().run(self._cycle_key())
+
+    async def acycle_key(self):
+        await client().arun(self._cycle_key())
+
+    def _cycle_key(self):
+        yield from self._loaded(must_create=False)
+        data = self._get_session(no_load=True)
+        if self._active.stored is None:
+            yield from self._create()
+            return
+        key = get_random_string(32)
+        if (yield from self._active.move(key, data, self._attributes(data))):
+            self._session_key = key
+        else:
+            # The session ended meanwhile. It does not come back under another key: a new one begins.
+            self._session_key = None
+            self._session_cache = {}
+        self.modified = True
+
+    def release(self):
+        """Releases the lock, unless a write has done so."""
+        client().run(self._active.abandon())
+
+    async def arelease(self):
+        """Releases the lock, unless a write has done so."""
+        await client().arun(self._active.abandon())
+
+    def _attributes(self, data):
+        # The expiry is in the session's own data, which is loaded.
+        ttl = int(self.get_expiry_age(expiry=data.get("_session_expiry")))
+        return Attributes(ttl, client().options.user(data), self.label)
+
+
+class SessionMiddleware(middleware.SessionMiddleware):
+    """In place of Django's middleware: labels sessions with the browser's `User-Agent`, and releases locks."""
+
+    def process_request(self, request):
+        super().process_request(request)
+        label = client().options.label or (lambda request: request.headers.get("User-Agent"))
+        request.session.label = label(request)
+
+    def process_response(self, request, response):
+        response = super().process_response(request, response)
+        if client().options.lock is not None:
+            request.session.release()
+        return response
+
+
+def devices(request) -> list[dict]:
+    """Lists the sessions of the user who is logged in: `handle`, `label`, `created`, `used`, `expires`, `current`."""
+    return client().send(calls.sessions(_owner(request), request.session.session_key))
+
+
+def logout_device(request, handle: str) -> bool:
+    """Ends one session of the user, by its handle. Returns whether it was there."""
+    return client().send(calls.destroy_by_handle(_owner(request), handle))
+
+
+def logout_other_devices(request) -> int:
+    """Ends all sessions of the user except this one. Returns how many there were."""
+    return client().send(calls.destroy_all(_owner(request), request.session.session_key))
+
+
+def logout_everywhere(request) -> int:
+    """Ends all sessions of the user, this one too. Returns how many there were."""
+    destroyed = client().send(calls.destroy_all(_owner(request)))
+    request.session.flush()
+    return destroyed
+
+
+def _owner(request) -> str:
+    owner = client().options.user(request.session)
+    if not owner:
+        raise ValueError("the session has no owner: nobody is logged in")
+    return owner

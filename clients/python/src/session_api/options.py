@@ -1,0 +1,71 @@
+"""Options of the clients. Times are in seconds."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
+
+# Maximum time that the API waits for a lock.
+MAX_WAIT = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options that all frameworks have. Raises `ValueError` that names an invalid option and its valid values."""
+
+    # URL of the API, as in https://abc.execute-api.eu-central-1.amazonaws.com.
+    url: str
+    # AWS region that signatures are for.
+    region: str
+    # Time after which the use of an unchanged session slides its expiry.
+    touch_after: float = 60
+    # Time to wait for the session's lock, or None to use no lock.
+    lock: int | None = None
+    # Returns the owner of a session, given its data: None keeps the owner, and an empty name removes it.
+    user: Callable | None = None
+    # Returns what a person recognizes the session by, given the request.
+    label: Callable | None = None
+    # Time for each attempt of a call. Waits for a lock come on top of it.
+    timeout: float = 5
+    # Number of retries of a call that failed.
+    retries: int = 2
+    # Returns credentials of botocore, in place of those that botocore finds.
+    credentials: Callable | None = None
+
+    @classmethod
+    def read(cls, **options):
+        """Reads options, with the environment for those that are missing."""
+        names = [field.name for field in fields(cls)]
+        unknown = sorted(set(options) - set(names))
+        if unknown:
+            raise ValueError(f'unknown option "{unknown[0]}": the options are {", ".join(names)}')
+        options.setdefault("url", os.environ.get("SESSION_API_URL", ""))
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        options.setdefault("region", region)
+        return cls(**options)
+
+    def __post_init__(self):
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
+            raise ValueError(
+                'set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
+                " as in https://abc.execute-api.eu-central-1.amazonaws.com"
+            )
+        limits = {
+            "touch_after": (0, None),
+            "lock": (0, MAX_WAIT),
+            "timeout": (0.1, 60),
+            "retries": (0, 10),
+        }
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if value is None and name == "lock":
+                continue
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or value < least or (most is not None and value > most):
+                limit = f"{least} or more" if most is None else f"from {least} to {most}"
+                raise ValueError(f'the option "{name}" must be a number, {limit}; it is {value!r}')
+        for name in ("user", "label", "credentials"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise ValueError(f'the option "{name}" must be a function; it is {value!r}')

@@ -1,0 +1,140 @@
+"""Sessions of Starlette and FastAPI: `app.add_middleware(SessionMiddleware)`, and `request.session`."""
+
+import json
+import secrets
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+
+from . import calls
+from .active import ActiveSession
+from .calls import Attributes
+from .client import Client
+from .options import Options
+
+try:
+    from starlette.middleware.sessions import Session
+except ImportError:
+    # Before version 1, the session is a plain dictionary, and nothing says whether the app looked at it.
+    Session = dict
+
+
+class SessionMiddleware:
+    """Keeps sessions in the session API. It takes the attributes of the cookie as Starlette's own middleware does, and
+    the options of `Options`. The lifetime of sessions is `max_age`, or 14 days if the cookie has none.
+
+    A session is read-only in a WebSocket: its changes are not written.
+    """
+
+    def __init__(
+        self,
+        app,
+        *,
+        session_cookie="session",
+        max_age=14 * 24 * 60 * 60,
+        path="/",
+        same_site="lax",
+        https_only=False,
+        domain=None,
+        partitioned=False,
+        client=None,
+        **options,
+    ):
+        if max_age is not None and max_age < 1:
+            raise ValueError("max_age must be 1 second or more, or None for a cookie that ends with the browser")
+        self.app = app
+        self.client = client or Client(Options.read(**options))
+        self._cookie = session_cookie
+        self._ttl = 14 * 24 * 60 * 60 if max_age is None else max_age
+        self._path = path
+        self._max_age = "" if max_age is None else f"Max-Age={max_age}; "
+        flags = ["httponly", f"samesite={same_site}"]
+        flags += ["secure"] * https_only + [f"domain={domain}"] * (domain is not None) + ["partitioned"] * partitioned
+        self._flags = "; ".join(flags)
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        sid = connection.cookies.get(self._cookie)
+        active = ActiveSession(self.client.options, _dumps, _loads)
+        data = await self.client.arun(active.load(sid))
+        scope["session"] = Session(data or {})
+        state = scope["session_api"] = State(self.client, active.stored and sid)
+
+        async def send_with_cookie(message):
+            if message["type"] == "http.response.start":
+                old_sid = state.sid
+                state.sid = await self.client.arun(self._finish(connection, active, state))
+                message.setdefault("headers", [])
+                headers = MutableHeaders(scope=message)
+                if getattr(scope["session"], "accessed", True):
+                    headers.add_vary_header("Cookie")
+                if state.sid is not None and (state.sid != old_sid or active.has_slid):
+                    self._set_cookie(headers, state.sid, self._max_age)
+                elif state.sid is None and old_sid is not None:
+                    self._set_cookie(headers, "null", "expires=Thu, 01 Jan 1970 00:00:00 GMT; ")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_cookie)
+        finally:
+            # The app failed before a response, or there is none: a WebSocket.
+            await self.client.arun(active.abandon())
+
+    def _finish(self, connection, active, state):
+        options, data = self.client.options, dict(connection.scope["session"])
+        label = options.label or (lambda connection: connection.headers.get("user-agent"))
+        user = options.user and options.user(data)
+        attributes = Attributes(self._ttl, user, label(connection))
+        return active.finish(data, attributes, state.moves, lambda: secrets.token_urlsafe(32))
+
+    def _set_cookie(self, headers, value, expiry):
+        headers.append("Set-Cookie", f"{self._cookie}={value}; path={self._path}; {expiry}{self._flags}")
+
+
+class State:
+    """What the middleware keeps of a session beside its data."""
+
+    def __init__(self, client: Client, sid: str | None):
+        self.client = client
+        # Id in the cookie; None for a new session.
+        self.sid = sid
+        # Whether the session gets another id with the response.
+        self.moves = False
+
+
+def regenerate(connection):
+    """Gives the session another id with the response. Call it at a login."""
+    connection.scope["session_api"].moves = True
+
+
+async def devices(connection, user: str) -> list[dict]:
+    """Lists the sessions of a user: `handle`, `label`, `created`, `used`, `expires`, `current`."""
+    state = connection.scope["session_api"]
+    return await state.client.asend(calls.sessions(user, state.sid))
+
+
+async def logout_device(connection, user: str, handle: str) -> bool:
+    """Ends one session of a user, by its handle. Returns whether it was there."""
+    return await connection.scope["session_api"].client.asend(calls.destroy_by_handle(user, handle))
+
+
+async def logout_other_devices(connection, user: str) -> int:
+    """Ends all sessions of a user except this one. Returns how many there were."""
+    state = connection.scope["session_api"]
+    return await state.client.asend(calls.destroy_all(user, state.sid))
+
+
+async def logout_everywhere(connection, user: str) -> int:
+    """Ends all sessions of a user. Returns how many there were."""
+    return await connection.scope["session_api"].client.asend(calls.destroy_all(user))
+
+
+def _dumps(data: dict) -> bytes:
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _loads(data: bytes) -> dict:
+    return json.loads(data)

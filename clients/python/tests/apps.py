@@ -1,0 +1,251 @@
+"""The same app in each framework. Its pages do the steps in the body of a request, and show the session after them."""
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import django
+import flask
+import httpx
+import session_api.django
+import session_api.flask
+import session_api.starlette
+from calls_seen import AsyncTransport, Seen, Transport
+from django.conf import settings
+from session_api import Unavailable
+from session_api.client import Client
+from session_api.options import Options
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+
+def user_of(session):
+    return session.get("user")
+
+
+def change(session, step, *parameters):
+    """Does the steps that all frameworks have."""
+    match step, *parameters:
+        case "set", key, value:
+            session[key] = value
+        case "unset", key:
+            session.pop(key, None)
+        case "increment", key:
+            session[key] = session.get(key, 0) + 1
+        case "nest", key, value:
+            session["nested"][key] = value
+        case "clear", *_:
+            session.clear()
+        case _:
+            raise AssertionError(step)
+
+
+@dataclass
+class Page:
+    status: int
+    session: dict
+    results: list
+    id: str | None
+    calls: list
+
+
+@dataclass
+class Browser:
+    """A browser that visits pages of an app, and keeps its session cookie."""
+
+    app: "App"
+    cookie: str | None = None
+    agent: str = "Firefox"
+
+    def visit(self, *steps):
+        self.app.seen.take()
+        headers = {"user-agent": self.agent}
+        if self.cookie is not None:
+            headers["cookie"] = f"{self.app.cookie}={self.cookie}"
+        status, body, set_cookies = self.app.request(json.dumps(steps), headers)
+        for line in set_cookies:
+            name, _, rest = line.strip().partition("=")
+            if name == self.app.cookie:
+                value = rest.split(";")[0]
+                is_gone = value in ("", "null", '""')
+                self.cookie = None if is_gone else value
+        page = json.loads(body) if status == 200 else {}
+        return Page(status, page.get("session"), page.get("results"), self.cookie, self.app.seen.take())
+
+
+class App:
+    cookie = "session"
+
+    def __init__(self, **options):
+        self.seen = Seen()
+        self.options = {"user": user_of} | options
+
+    def client(self):
+        options = Options.read(**self.options)
+        return Client(options, partial(Transport, self.seen), partial(AsyncTransport, self.seen))
+
+    def browser(self, **attributes):
+        return Browser(self, **attributes)
+
+    def stop(self):
+        pass
+
+
+class FlaskApp(App):
+    def __init__(self, **options):
+        super().__init__(**options)
+        app = flask.Flask("app")
+        self.sessions = session_api.flask.SessionApi(app, **self.options)
+        self.sessions._client = self.client()
+        app.post("/")(self.page)
+        self.wsgi = app
+
+    def page(self):
+        sessions, session, results = self.sessions, flask.session, []
+        for step, *parameters in flask.request.get_json(force=True):
+            match step:
+                case "sleep":
+                    time.sleep(parameters[0])
+                case "regenerate":
+                    sessions.regenerate(session)
+                case "devices":
+                    results.append(sessions.devices(session, session["user"]))
+                case "logout_device":
+                    results.append(sessions.logout_device(session["user"], *parameters))
+                case "logout_other_devices":
+                    results.append(sessions.logout_other_devices(session, session["user"]))
+                case "logout_everywhere":
+                    results.append(sessions.logout_everywhere(session["user"]))
+                case _:
+                    change(session, step, *parameters)
+        return {"session": dict(session), "results": results}
+
+    def request(self, body, headers):
+        client = self.wsgi.test_client(use_cookies=False)
+        response = client.post("/", data=body, headers=headers)
+        return response.status_code, response.data, response.headers.getlist("set-cookie")
+
+
+class StarletteApp(App):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.asgi = session_api.starlette.SessionMiddleware(
+            Starlette(routes=[Route("/", self.page, methods=["POST"])]), client=self.client()
+        )
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    def stop(self):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    async def page(self, request):
+        api, user, results = session_api.starlette, request.session.get("user"), []
+        for step, *parameters in json.loads(await request.body()):
+            match step:
+                case "sleep":
+                    await asyncio.sleep(parameters[0])
+                case "regenerate":
+                    api.regenerate(request)
+                case "devices":
+                    results.append(await api.devices(request, user))
+                case "logout_device":
+                    results.append(await api.logout_device(request, user, *parameters))
+                case "logout_other_devices":
+                    results.append(await api.logout_other_devices(request, user))
+                case "logout_everywhere":
+                    results.append(await api.logout_everywhere(request, user))
+                case _:
+                    change(request.session, step, *parameters)
+        return JSONResponse({"session": request.session, "results": results})
+
+    def request(self, body, headers):
+        async def post():
+            transport = httpx.ASGITransport(self.asgi)
+            async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+                return await client.post("/", content=body, headers=headers)
+
+        try:
+            response = asyncio.run_coroutine_threadsafe(post(), self.loop).result()
+        except Unavailable:
+            return 500, b"", []
+        return response.status_code, response.content, response.headers.get_list("set-cookie")
+
+
+class DjangoApp(App):
+    cookie = "sessionid"
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        settings.SESSION_API = self.options
+        session_api.django.client.cache_clear()
+        self._client = self.client()
+        session_api.django.client = cache(lambda: self._client)
+
+    def stop(self):
+        session_api.django.client.cache_clear()
+
+    def request(self, body, headers):
+        from django.core.handlers.wsgi import WSGIHandler
+        from werkzeug.test import Client as WsgiClient
+
+        client = WsgiClient(WSGIHandler(), use_cookies=False)
+        response = client.post("/", data=body, headers=headers)
+        return response.status_code, response.data, response.headers.getlist("set-cookie")
+
+
+def django_page(request):
+    from django.http import JsonResponse
+
+    api, results = session_api.django, []
+    for step, *parameters in json.loads(request.body):
+        match step:
+            case "sleep":
+                time.sleep(parameters[0])
+            case "devices":
+                results.append(api.devices(request))
+            case "logout_device":
+                results.append(api.logout_device(request, *parameters))
+            case "logout_other_devices":
+                results.append(api.logout_other_devices(request))
+            case "logout_everywhere":
+                results.append(api.logout_everywhere(request))
+            case "regenerate":
+                request.session.cycle_key()
+            case "nest":
+                change(request.session, step, *parameters)
+                request.session.modified = True
+            case "clear":
+                request.session.flush()
+            case _:
+                change(request.session, step, *parameters)
+    return JsonResponse({"session": dict(request.session.items()), "results": results})
+
+
+def urlpatterns():
+    from django.urls import path
+
+    return [path("", django_page)]
+
+
+# Django's own tests need their models.
+sys.path.insert(0, str(Path(__file__).parent.parent / ".venv" / "upstream" / "django" / "tests"))
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    DEBUG_PROPAGATE_EXCEPTIONS=False,
+    INSTALLED_APPS=["django.contrib.sessions", "sessions_tests"],
+    LOGGING_CONFIG=None,
+    MIDDLEWARE=["session_api.django.SessionMiddleware"],
+    ROOT_URLCONF=tuple(urlpatterns()),
+    SECRET_KEY="of the tests",
+    SESSION_ENGINE="session_api.django",
+    SESSION_API={"url": "http://localhost"},
+)
+django.setup()
+
+APPS = {"django": DjangoApp, "flask": FlaskApp, "starlette": StarletteApp}

@@ -1,0 +1,24 @@
+import os
+
+import pytest
+from apps import APPS
+
+
+def pytest_configure():
+    if "SESSION_API_URL" not in os.environ:
+        raise pytest.UsageError("SESSION_API_URL is not set: run `make test-clients`")
+
+
+@pytest.fixture(params=APPS)
+def start(request):
+    """Starts an app of each framework, with these options."""
+    apps = []
+
+    def start(**options):
+        apps.append(APPS[request.param](**options))
+        return apps[-1]
+
+    start.framework = request.param
+    yield start
+    for app in apps:
+        app.stop()
