@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-api test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+.PHONY: help run demo test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
 	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
@@ -35,7 +35,7 @@ run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PO
 	@cargo build --locked --example local --bins
 	@target/debug/examples/local --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
-test: test-api test-clients test-deploy ## run all tests
+test: test-api test-openapi test-clients test-deploy ## run all tests
 
 test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… for another database engine)
 	cargo test --locked -- --include-ignored
@@ -44,6 +44,15 @@ SECONDS ?= 300
 OPERATIONS ?= 10000
 test-history: rust tools ## look for histories that are not linearizable, with fresh seeds (SECONDS=…, OPERATIONS=…)
 	SECONDS=$(SECONDS) OPERATIONS=$(OPERATIONS) cargo test --locked --test history -- --nocapture
+
+# The seed keeps the examples the same. Others: `make test-openapi SEED=…`.
+SEED ?= 1
+test-openapi: rust tools .tools/openapi/installed ## test the API against docs/openapi.yaml (SEED=…)
+	.tools/openapi/bin/python -B -m pytest -p no:cacheprovider -q tests/openapi
+	tests/openapi/node_modules/.bin/redocly lint --config tests/openapi/redocly.yaml docs/openapi.yaml
+	cargo build --locked --example local --bins
+	clients/with-api tests/openapi/generated-client
+	clients/with-api tests/openapi/run --seed $(SEED) --max-examples 50 --workers 2
 
 test-clients: rust tools ## test the client libraries against the API (CLIENTS=php …)
 	cargo build --locked --example local --bins
@@ -151,6 +160,14 @@ tools: .venv/installed
 	@echo "Installing the tools of $< into .tools/lint"
 	@python3 -m venv .tools/lint
 	@.tools/lint/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.tools/openapi/installed: tests/openapi/requirements.txt tests/openapi/package-lock.json
+	@echo "Installing the tools of $< into .tools/openapi"
+	@python3 -m venv .tools/openapi
+	@.tools/openapi/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@clients/install tests/openapi default-jre-headless golang-go nodejs
+	@npm ci --silent --prefix tests/openapi
 	@touch $@
 
 .tools/%/installed: tests/deploy/requirements/%.txt
