@@ -31,12 +31,13 @@ def user_of(session):
 
 def change(session, step, *parameters):
     """Does the steps that all frameworks have."""
+    # The scenes of clients/conformance send three values for each step.
     match step, *parameters:
         case "set", key, value:
             session[key] = value
-        case "unset", key:
+        case "unset", key, *_:
             session.pop(key, None)
-        case "increment", key:
+        case "increment", key, *_:
             session[key] = session.get(key, 0) + 1
         case "nest", key, value:
             session["nested"][key] = value
@@ -111,7 +112,7 @@ class FlaskApp(App):
         for step, *parameters in flask.request.get_json(force=True):
             match step:
                 case "sleep":
-                    time.sleep(parameters[0])
+                    time.sleep(parameters[0] / 1000)
                 case "regenerate":
                     sessions.regenerate(session)
                 case "devices":
@@ -149,7 +150,7 @@ class StarletteApp(App):
         for step, *parameters in json.loads(await request.body()):
             match step:
                 case "sleep":
-                    await asyncio.sleep(parameters[0])
+                    await asyncio.sleep(parameters[0] / 1000)
                 case "regenerate":
                     api.regenerate(request)
                 case "devices":
@@ -206,7 +207,7 @@ def django_page(request):
     for step, *parameters in json.loads(request.body):
         match step:
             case "sleep":
-                time.sleep(parameters[0])
+                time.sleep(parameters[0] / 1000)
             case "devices":
                 results.append(api.devices(request))
             case "logout_device":

@@ -64,7 +64,7 @@ def test_parallel_requests_lose_no_key(start):
     browser.visit(["set", "start", 1], ["set", "gone", 1], ["set", "flag", 1])
     changes = [["set", f"key{n}", {"n": n}] for n in range(6)] + [["unset", "gone"], ["set", "flag", True]]
     browsers = twins(app, browser, len(changes))
-    pages = visit_at_once([(twin, [["sleep", 0.1], change]) for twin, change in zip(browsers, changes, strict=True)])
+    pages = visit_at_once([(twin, [["sleep", 100], change]) for twin, change in zip(browsers, changes, strict=True)])
     assert {page.status for page in pages} == {200}
     session = browser.visit().session
     assert set(session) == {"start", "flag", *(f"key{n}" for n in range(6))}
@@ -83,7 +83,7 @@ def test_request_that_waited_in_vain_for_the_lock_changes_nothing(start):
     app = start(lock=0)
     browser = app.browser()
     browser.visit(["set", "n", 0])
-    pages = visit_at_once([(twin, [["increment", "n"], ["sleep", 0.5]]) for twin in twins(app, browser, 2)])
+    pages = visit_at_once([(twin, [["increment", "n"], ["sleep", 500]]) for twin in twins(app, browser, 2)])
     assert sorted(page.status for page in pages) == [200, 500]
     assert browser.visit().session == {"n": 1}
 
@@ -94,7 +94,7 @@ def test_slow_request_does_not_undo_a_logout(start, last):
     browser = app.browser()
     browser.visit(["set", "a", 1])
     [slow, logout] = twins(app, browser, 2)
-    pages = visit_at_once([(slow, [["increment", "b"], ["sleep", 0.5], last]), (logout, [["sleep", 0.2], ["clear"]])])
+    pages = visit_at_once([(slow, [["increment", "b"], ["sleep", 500], last]), (logout, [["sleep", 200], ["clear"]])])
     # Django reports the interrupted session to the browser.
     assert pages[0].status == (400 if start.framework == "django" and last[0] == "set" else 200)
     assert browser.visit().session == {}
@@ -108,8 +108,8 @@ def test_login_begins_a_session_although_the_old_one_has_ended(start):
     browser = app.browser()
     browser.visit(["set", "a", 1])
     [slow, logout] = twins(app, browser, 2)
-    login = [["sleep", 0.5], ["regenerate"], ["set", "user", "ada"]]
-    visit_at_once([(slow, [["unset", "b"], *login]), (logout, [["sleep", 0.2], ["clear"]])])
+    login = [["sleep", 500], ["regenerate"], ["set", "user", "ada"]]
+    visit_at_once([(slow, [["unset", "b"], *login]), (logout, [["sleep", 200], ["clear"]])])
     assert slow.visit().session == {"a": 1, "user": "ada"}
     assert browser.visit().session == {}
 

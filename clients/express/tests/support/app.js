@@ -118,4 +118,4 @@ function withApp(run, ...options) {
   };
 }
 
-module.exports = { withApp };
+module.exports = { STEPS, withApp };
