@@ -166,7 +166,7 @@ tools: .venv/installed
 	@echo "Installing the tools of $< into .tools/openapi"
 	@python3 -m venv .tools/openapi
 	@.tools/openapi/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@clients/install tests/openapi default-jre-headless golang-go nodejs
+	@which java go node npm >/dev/null || clients/install tests/openapi default-jre-headless golang-go nodejs npm
 	@npm ci --silent --prefix tests/openapi
 	@touch $@
 

@@ -133,8 +133,7 @@ class Client {
   /** Lists the sessions of a user, newest first. The one with this id is marked as the current one. */
   async sessions(user, id) {
     const response = await this.#call('GET', '/sessions', { ...owner(user), ...identified(id) }, { accept: [200] });
-    const decoded = (label) => (label === null ? null : decodeURIComponent(label));
-    return JSON.parse(response.body).map((entry) => ({ ...entry, label: decoded(entry.label) }));
+    return JSON.parse(response.body).map((entry) => ({ ...entry, label: entry.label && decode(entry.label) }));
   }
 
   /** Ends all sessions of a user except the one with this id. Returns how many there were. */
@@ -204,7 +203,7 @@ function session(id, { headers, body }, lock) {
     data: body.toString(),
     etag: headers.etag,
     ttl: Number(headers['session-ttl']),
-    user: headers['session-user'] === undefined ? undefined : decodeURIComponent(headers['session-user']),
+    user: headers['session-user'] && decode(headers['session-user']),
     lock,
   };
 }
@@ -239,6 +238,15 @@ function encode(text) {
   const rest = /[!'()*]/g;
   return encodeURIComponent(text.toWellFormed())
     .replace(rest, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** Decodes a name. One that is not encoded, from another program, stays as it is. */
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Percent-encodes a label, up to the last character that fits. */

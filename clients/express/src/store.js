@@ -50,6 +50,8 @@ class SessionApiStore extends Store {
       return null;
     }
     const data = this.#options.serializer.parse(stored.data);
+    // Another framework may have made the session.
+    data.cookie ??= {};
     if (data.cookie?.expires) {
       // A touch slides the expiry without writing the data.
       data.cookie.expires = new Date(Date.now() + stored.ttl * 1000).toISOString();

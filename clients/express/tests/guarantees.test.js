@@ -187,6 +187,20 @@ test('sessions that the app reads and writes itself are updated', withApp(async 
   assert.equal(await app.store.get(id), null);
 }));
 
+test('a name that is not encoded stays as it is', withApp(async (app) => {
+  const id = 'x'.repeat(30) + Math.random().toString(36).slice(2);
+  const headers = { 'session-id': id, 'if-none-match': '*', 'session-user': '100%', 'session-label': '%zz' };
+  const created = await fetch(`${process.env.SESSION_API_URL}/session`, { method: 'PUT', headers, body: '{}' });
+  assert.equal(created.status, 201);
+  assert.deepEqual(await app.store.get(id), { cookie: {} });
+  await fetch(`${process.env.SESSION_API_URL}/session/touch`, {
+    method: 'POST',
+    headers: { 'session-id': id, 'session-user': 'of%20a%20label' },
+  });
+  assert.deepEqual((await app.store.devices('of a label')).map(({ label }) => label), ['%zz']);
+  await app.store.destroy(id);
+}));
+
 test('an exception in a callback is not taken for a failure of the store', () => {
   const script = `
     const { SessionApiStore } = require('@session-api/express');
