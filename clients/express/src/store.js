@@ -107,18 +107,19 @@ class SessionApiStore extends Store {
     const moved = this.#moves.get(sid);
     const stored = this.#stored.get(session);
     if (moved !== undefined) {
-      this.#moves.delete(sid);
       // The new session has only what was put into it since, so it begins even if the old one has ended meanwhile.
       const rotated = await this.#client.rotate(moved, sid, data, attributes);
       this.#remember(session, rotated ?? await this.#create(sid, data, attributes), data);
+      // Not before: after a failure, the next write is to end the old session, too.
+      this.#moves.delete(sid);
     } else if (stored?.id !== sid) {
       this.#remember(session, await this.#create(sid, data, attributes), data);
     } else if (stored.hasEnded) {
-      // It stays ended, whatever the request puts into it.
+      // A write does not bring an ended session back.
     } else if ((user === undefined || user === stored.user) && this.#isSame(data, stored.base)) {
       await this.#keepAlive(session, stored, ttl);
     } else {
-      const replaced = await this.#merge(stored, data, (read, merged) => this.#client.replace(read, merged, attributes));
+      const replaced = await this.#replace(stored, data, attributes);
       this.#remember(session, replaced ?? { id: sid, hasEnded: true }, data);
     }
   }
@@ -133,8 +134,8 @@ class SessionApiStore extends Store {
     return replaced ?? this.#create(sid, data, attributes);
   }
 
-  /** Writes data, merged with what other requests wrote since it was read. Returns null if the session has ended. */
-  async #merge(stored, data, write) {
+  /** Replaces data, merged with what other requests wrote since it was read. Returns null if the session has ended. */
+  async #replace(stored, data, attributes) {
     const { parse, stringify } = this.#options.serializer;
     let current = stored;
     for (let merges = 0; merges < MAX_MERGES; merges += 1) {
@@ -142,7 +143,7 @@ class SessionApiStore extends Store {
         ? data
         : stringify(merge(parse(stored.base), parse(data), parse(current.data)));
       try {
-        return await write(current, merged);
+        return await this.#client.replace(current, merged, attributes);
       } catch (error) {
         if (!(error instanceof Conflict)) {
           throw error;

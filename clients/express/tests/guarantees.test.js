@@ -43,6 +43,19 @@ test('lost responses are retried with the same effect', withApp(async (app) => {
   assert.deepEqual((await browser.visit()).session, {});
 }, { touchAfter: 0 }));
 
+test('a new id whose response was lost ends the old one with the next write', withApp(async (app) => {
+  const browser = app.browser();
+  const { id } = await browser.visit(['set', 'a', 1]);
+  app.proxy.loseResponse('POST /session/rotate');
+  const page = await browser.visit(['regenerate'], ['set', 'b', 1], ['save']);
+  assert.equal(page.status, 503);
+  // express-session writes the session again at the end of the response.
+  assert.deepEqual(page.calls, ['GET /session', 'POST /session/rotate', 'POST /session/rotate']);
+  assert.deepEqual((await browser.visit()).session, { b: 1 });
+  browser.use(id);
+  assert.deepEqual((await browser.visit()).session, {});
+}, { retries: 0 }));
+
 test('lost responses of a lock are retried', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
