@@ -45,60 +45,42 @@ class Client:
 
     def send(self, call: Call):
         """Sends a call, and returns its outcome. Raises `Unavailable`, and what the call says."""
-        for attempt in range(self.options.retries + 1):
-            try:
-                sent = self._http.send(self._request(self._http, call))
-                return self._judge(call, sent, attempt)
-            except _Failed as failed:
-                failure = failed
-            except httpx.HTTPError as error:
-                failure = self._unreachable(error)
-            if attempt < self.options.retries:
-                time.sleep(_pause(attempt))
-        raise failure.reason
+
+        def act(step):
+            return time.sleep(step) if isinstance(step, float) else self._http.send(step)
+
+        return _drive(self._attempts(self._http, call), act)
 
     async def asend(self, call: Call):
-        """Sends a call, and returns its outcome."""
+        """Sends a call, and returns its outcome. Raises what `send` raises."""
         http = self._async_http()
-        for attempt in range(self.options.retries + 1):
-            try:
-                sent = await http.send(self._request(http, call))
-                return self._judge(call, sent, attempt)
-            except _Failed as failed:
-                failure = failed
-            except httpx.HTTPError as error:
-                failure = self._unreachable(error)
-            if attempt < self.options.retries:
-                await asyncio.sleep(_pause(attempt))
-        raise failure.reason
+
+        async def act(step):
+            return await (asyncio.sleep(step) if isinstance(step, float) else http.send(step))
+
+        return await _adrive(self._attempts(http, call), act)
 
     def run(self, steps):
         """Carries out steps, and returns their result."""
-        try:
-            call = next(steps)
-            while True:
-                try:
-                    outcome = self.send(call)
-                except Exception as error:
-                    call = steps.throw(error)
-                else:
-                    call = steps.send(outcome)
-        except StopIteration as end:
-            return end.value
+        return _drive(steps, self.send)
 
     async def arun(self, steps):
         """Carries out steps, and returns their result."""
-        try:
-            call = next(steps)
-            while True:
-                try:
-                    outcome = await self.asend(call)
-                except Exception as error:
-                    call = steps.throw(error)
-                else:
-                    call = steps.send(outcome)
-        except StopIteration as end:
-            return end.value
+        return await _adrive(steps, self.asend)
+
+    def _attempts(self, http, call: Call):
+        """Yields the requests of a call, and the seconds to wait between them. Returns the outcome of the call."""
+        for attempt in range(self.options.retries + 1):
+            try:
+                sent = yield self._request(http, call)
+                return self._judge(call, sent, attempt)
+            except _Failed as failed:
+                failure = failed
+            except httpx.HTTPError as error:
+                failure = self._unreachable(error)
+            if attempt < self.options.retries:
+                yield _pause(attempt)
+        raise failure.reason
 
     def _async_http(self):
         loop = asyncio.get_running_loop()
@@ -166,6 +148,36 @@ class _Signer:
         credentials = self._credentials.get_frozen_credentials()
         SigV4Auth(credentials, "execute-api", self._options.region).add_auth(request)
         return dict(request.headers)
+
+
+def _drive(steps, act):
+    """Has `act` do each step that a generator yields, and returns what the generator returns."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                done = act(step)
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(done)
+    except StopIteration as end:
+        return end.value
+
+
+async def _adrive(steps, act):
+    """Does the same as `_drive` with a coroutine."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                done = await act(step)
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(done)
+    except StopIteration as end:
+        return end.value
 
 
 def _pause(attempt: int) -> float:

@@ -19,6 +19,10 @@ except ImportError:
     Session = dict
 
 
+# Default lifetime of a session, in seconds: that of Starlette's own.
+DEFAULT_MAX_AGE = 14 * 24 * 60 * 60
+
+
 class SessionMiddleware:
     """Keeps sessions in the session API. It takes the attributes of the cookie as Starlette's own middleware does, and
     the options of `Options`. The lifetime of sessions is `max_age`, or 14 days if the cookie has none.
@@ -31,7 +35,7 @@ class SessionMiddleware:
         app,
         *,
         session_cookie="session",
-        max_age=14 * 24 * 60 * 60,
+        max_age=DEFAULT_MAX_AGE,
         path="/",
         same_site="lax",
         https_only=False,
@@ -45,7 +49,7 @@ class SessionMiddleware:
         self.app = app
         self.client = client or Client(Options.read(**options))
         self._cookie = session_cookie
-        self._ttl = 14 * 24 * 60 * 60 if max_age is None else max_age
+        self._ttl = DEFAULT_MAX_AGE if max_age is None else max_age
         self._path = path
         self._max_age = "" if max_age is None else f"Max-Age={max_age}; "
         flags = ["httponly", f"samesite={same_site}"]
