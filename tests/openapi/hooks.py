@@ -1,4 +1,4 @@
-"""What the OpenAPI document cannot say, or the server on this machine cannot convey."""
+"""Leaves out requests that the OpenAPI document cannot exclude, or that the server on this machine cannot convey."""
 
 import schemathesis
 
@@ -9,7 +9,7 @@ MEDIA_TYPES = (None, "application/json", "application/merge-patch+json", "applic
 
 @schemathesis.hook
 def filter_headers(context, headers):
-    """Leaves out headers that no test of the API is about."""
+    """Leaves out headers that the server cannot convey, and those that it need not refuse."""
     # cargo-lambda responds itself to values outside ASCII.
     is_conveyed = all(str(value).isascii() for value in (headers or {}).values())
     # HTTP allows headers that a server does not know.
@@ -18,7 +18,7 @@ def filter_headers(context, headers):
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Leaves out headers that exclude each other, for which OpenAPI has no words, and a link's value without a user."""
+    """Leaves out headers that exclude each other, which OpenAPI cannot express, and links of a session without a user."""
     if case.media_type not in MEDIA_TYPES:
         return False
     headers = {name.lower(): value for name, value in (case.headers or {}).items()}

@@ -78,8 +78,8 @@ final class ActiveSession
     public function save(string $id, string $data, ?string $user = null): void
     {
         if ($this->stored === null) {
-            $isWorthless = self::isEmpty($data) && ($user ?? '') === '';
-            if ($this->hasEnded || $isWorthless) {
+            $isEmpty = self::isEmpty($data) && ($user ?? '') === '';
+            if ($this->hasEnded || $isEmpty) {
                 return;
             }
             $this->stored = $this->client->create($id, $data, $user);

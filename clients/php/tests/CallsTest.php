@@ -134,7 +134,7 @@ class CallsTest extends TestCase
         self::assertSame(['PUT /session'], $this->browser()->visit(['login', $user], ['set', 'a', 1])->calls);
         self::assertCount(2, $browser->visit(['devices'])->results[0]);
         $other = $this->browser();
-        self::assertSame(['PUT /session'], $other->visit(['login', $user])->calls, 'an owner alone is worth a session');
+        self::assertSame(['PUT /session'], $other->visit(['login', $user])->calls, 'an owner makes a session');
         self::assertCount(3, $other->visit(['devices'])->results[0]);
     }
 

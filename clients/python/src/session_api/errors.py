@@ -1,4 +1,4 @@
-"""What can go wrong with a session."""
+"""Errors of the clients."""
 
 
 class Unavailable(Exception):
