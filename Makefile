@@ -86,19 +86,23 @@ lint: lint-rust lint-dependencies lint-scripts lint-template ## check formatting
 
 # The documents that repeat the Rust version must agree with Cargo.toml.
 lint-rust: rust
-	@! grep -nE '(Rust|rust-version =) "?[0-9]+\.[0-9]' *.md docs/*.md benches/*.md benches/Cargo.toml | grep -vF '$(RUST)' || \
+	@! grep -nE '(Rust|rust-version =) "?[0-9]+\.[0-9]' *.md docs/*.md benches/*.md benches/Cargo.toml clients/rust/Cargo.toml | grep -vF '$(RUST)' || \
 		{ echo "error: Cargo.toml requires Rust $(RUST)" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	cargo fmt --check --all --manifest-path benches/Cargo.toml
 	cargo clippy --locked --all-targets --workspace --manifest-path benches/Cargo.toml --target-dir target -- -D warnings
+	cargo fmt --check --manifest-path clients/rust/Cargo.toml
+	cargo clippy --locked --lib --tests --examples --manifest-path clients/rust/Cargo.toml --target-dir target -- -D warnings
 
 # The versions of Cargo.lock count, and the crates of every platform in deny.toml. cargo-shear finds unused ones.
 lint-dependencies: rust .tools/lint/installed
 	cargo deny --locked check licenses bans sources
+	cargo deny --locked --config deny.toml --manifest-path clients/rust/Cargo.toml check licenses bans sources
 	@tests/lint/advisories
 	cargo shear --locked
+	cd clients/rust && cargo shear --locked
 	python3 -B tests/lint/imports.py src
 
 lint-scripts: .tools/lint/installed
@@ -109,6 +113,7 @@ lint-scripts: .tools/lint/installed
 format: rust .tools/lint/installed ## format the Rust and Python code
 	cargo fmt
 	cargo fmt --all --manifest-path benches/Cargo.toml
+	cargo fmt --manifest-path clients/rust/Cargo.toml
 	ruff check --no-cache --fix-only --select I
 	ruff format --no-cache
 

@@ -13,9 +13,10 @@ LIVES = {
     "express": ["node", CLIENTS / "express/tests/life.js"],
     "php": ["php", "-d", "zend.assertions=1", CLIENTS / "php/tests/life.php"],
     "python": [CLIENTS / "python/.venv/bin/python", CLIENTS / "python/tests/life.py"],
+    "rust": [tpl.ROOT / "target/debug/examples/life"],
 }
-# Folder that the installation of a client's tests makes.
-INSTALLED = {"express": CLIENTS / "express/node_modules"}
+# File or folder that the installation of a client's tests makes.
+INSTALLED = {"express": CLIENTS / "express/node_modules", "rust": tpl.ROOT / "target/debug/examples/life"}
 
 clients = pytest.mark.parametrize("client", LIVES)
 

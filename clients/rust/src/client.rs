@@ -1,0 +1,554 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tower_sessions_core::session::Id;
+
+use crate::error::describe;
+use crate::signer::Signer;
+use crate::{Data, Error, Options};
+
+/// Seconds after which a lock expires by itself: the most that the session API allows.
+const LEASE: &str = "60";
+/// Condition that there is a session.
+const ANY: HeaderValue = HeaderValue::from_static("*");
+/// What a conflict counts as whose response has the session in place of a problem document.
+const CONFLICT: &str = "etag-mismatch";
+/// Most characters of a label in its encoded form.
+const MAX_LABEL: usize = 256;
+/// Characters that names keep when they are percent-encoded, as in all clients of the API (RFC 3986).
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Calls of the session API, signed and retried.
+///
+/// Each method that changes a session can be retried blindly: its retries carry the same `Idempotency-Key`, or have
+/// the same effect by their nature. Every method fails with [`Error::Unavailable`] if the API does not respond, or not as
+/// it should.
+pub(crate) struct Client {
+    options: Options,
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    signer: Signer,
+}
+
+/// A session as the API has it.
+#[derive(Clone)]
+pub(crate) struct Stored {
+    pub(crate) id: Id,
+    pub(crate) data: Arc<Data>,
+    pub(crate) etag: HeaderValue,
+    /// Seconds until it expires.
+    pub(crate) ttl: i64,
+    pub(crate) user: Option<String>,
+    /// Token of its lock, if this client holds it.
+    pub(crate) lock: Option<HeaderValue>,
+}
+
+/// What a write says of a session, in addition to its data.
+#[derive(Clone, Copy)]
+pub(crate) struct Attributes<'a> {
+    /// Idle lifetime in seconds.
+    pub(crate) ttl: i64,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) label: Option<&'a str>,
+}
+
+/// What became of a write.
+pub(crate) enum Written {
+    Applied(Stored),
+    /// The session has ended, so nothing was written.
+    Ended,
+    /// Another request changed the session since it was read. This is the session now.
+    Conflict(Stored),
+}
+
+/// A session in the list of its user's sessions.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Device {
+    /// Name of the session that can end it, but not read it.
+    pub handle: String,
+    /// What the user recognizes it by.
+    pub label: Option<String>,
+    /// When it was created: RFC 3339, UTC.
+    pub created: String,
+    /// When its expiry was last slid.
+    pub used: String,
+    /// When it ends unless it is used.
+    pub expires: String,
+    /// Whether it is the session that asked.
+    #[serde(default)]
+    pub current: bool,
+}
+
+impl Client {
+    pub(crate) fn new(options: Options) -> Result<Self, Error> {
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+            .map_err(|error| {
+                Error::Unavailable(format!("There are no certificates for TLS: {error}"))
+            })?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let signer = Signer::new(&options);
+        Ok(Self { options, http: HttpClient::builder(TokioExecutor::new()).build(tls), signer })
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Reads a session. Returns `None` if there is none.
+    pub(crate) async fn read(&self, id: &Id) -> Result<Option<Stored>, Error> {
+        let call = Call::new(Method::GET, "/session").id(id);
+        let response = self.send(call, &["session-not-found"]).await?;
+        response.status.is_success().then(|| response.session(id, None)).transpose()
+    }
+
+    /// Takes the lock of a session, and reads it. This also slides its expiry. Returns `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] if another request held the lock for that long.
+    pub(crate) async fn lock(&self, id: &Id, wait: Duration) -> Result<Option<Stored>, Error> {
+        let mut call = Call::new(Method::POST, "/session/lock")
+            .id(id)
+            .header("session-lease", HeaderValue::from_static(LEASE))
+            .header("session-wait", wait.as_secs())
+            .idempotent();
+        call.wait = wait;
+        let response = self.send(call, &["session-not-found", "session-locked"]).await?;
+        if response.problem().as_deref() == Some("session-locked") {
+            let seconds = wait.as_secs();
+            return Err(Error::Locked(format!(
+                "Another request held the session's lock for {seconds} s"
+            )));
+        }
+        let lock = response.headers.get("session-lock").cloned();
+        response.status.is_success().then(|| response.session(id, lock)).transpose()
+    }
+
+    /// Creates a session under an id. Returns `None` if there is one already.
+    pub(crate) async fn create(
+        &self,
+        id: &Id,
+        data: &Data,
+        attributes: Attributes<'_>,
+    ) -> Result<Option<Stored>, Error> {
+        let call = Call::new(Method::PUT, "/session")
+            .id(id)
+            .header("if-none-match", ANY)
+            .idempotent()
+            .attributes(attributes)
+            .label(attributes.label)
+            .data(data)?;
+        let response = self.send(call, &["session-exists"]).await?;
+        let is_created = response.status.is_success();
+        is_created.then(|| response.written(id, data, attributes, None)).transpose()
+    }
+
+    /// Replaces the data of a session, and releases its lock if the client holds it. Without an ETag, it replaces
+    /// whatever there is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] if another request has the lock.
+    pub(crate) async fn replace(
+        &self,
+        id: &Id,
+        read: Option<&Stored>,
+        data: &Data,
+        attributes: Attributes<'_>,
+    ) -> Result<Written, Error> {
+        let call = Call::new(Method::PUT, "/session")
+            .id(id)
+            .header("if-match", read.map_or(ANY, |read| read.etag.clone()))
+            .idempotent()
+            .attributes(attributes)
+            .unlock(read)
+            .data(data)?;
+        self.write(call, id, read, data, attributes).await
+    }
+
+    /// Moves a session to a new id, with new data, and releases its lock if the client holds it. The old id stops
+    /// working. With the session that was read, it is moved only if it has not changed since.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] if another request has the lock.
+    pub(crate) async fn rotate(
+        &self,
+        old: &Id,
+        new: &Id,
+        read: Option<&Stored>,
+        data: &Data,
+        attributes: Attributes<'_>,
+    ) -> Result<Written, Error> {
+        let call = Call::new(Method::POST, "/session/rotate")
+            .id(old)
+            .header("session-new-id", ascii(&new.to_string()))
+            .header_if("if-match", read.map(|read| read.etag.clone()))
+            .attributes(attributes)
+            .label(attributes.label)
+            .unlock(read)
+            .data(data)?;
+        self.write(call, new, read, data, attributes).await
+    }
+
+    async fn write(
+        &self,
+        call: Call,
+        id: &Id,
+        read: Option<&Stored>,
+        data: &Data,
+        attributes: Attributes<'_>,
+    ) -> Result<Written, Error> {
+        let call = call.header("prefer", HeaderValue::from_static("return=representation"));
+        let accepted =
+            ["session-not-found", "session-locked", "not-lock-holder", "session-exists", CONFLICT];
+        let response = self.send(call, &accepted).await?;
+        match response.problem().as_deref() {
+            None => {
+                let user = read.and_then(|read| read.user.clone());
+                Ok(Written::Applied(response.written(id, data, attributes, user)?))
+            }
+            Some("session-not-found") => Ok(Written::Ended),
+            Some("session-locked") => Err(Error::Locked(
+                "Another request holds the lock, and the session was not written".into(),
+            )),
+            Some("not-lock-holder") => Err(Error::Locked(
+                "The lock expired meanwhile, and the session was not written".into(),
+            )),
+            Some("session-exists") => {
+                Err(Error::Unavailable("The new id of the session is taken".into()))
+            }
+            Some(_) => {
+                let lock = read.and_then(|read| read.lock.clone());
+                Ok(Written::Conflict(response.session(id, lock)?))
+            }
+        }
+    }
+
+    /// Slides the expiry of a session, and releases its lock if the client holds it.
+    pub(crate) async fn touch(&self, read: &Stored, ttl: i64) -> Result<(), Error> {
+        let call = Call::new(Method::POST, "/session/touch")
+            .id(&read.id)
+            .header("session-ttl", ttl)
+            .idempotent()
+            .unlock(Some(read));
+        self.send(call, &["session-not-found", "session-locked", "not-lock-holder"]).await?;
+        Ok(())
+    }
+
+    /// Releases the lock of a session, if the client holds it.
+    pub(crate) async fn release(&self, read: &Stored) -> Result<(), Error> {
+        let call = Call::new(Method::DELETE, "/session/lock").id(&read.id).unlock(Some(read));
+        self.send(call, &["session-not-found", "not-lock-holder"]).await?;
+        Ok(())
+    }
+
+    /// Ends a session.
+    pub(crate) async fn destroy(&self, id: &Id) -> Result<(), Error> {
+        // An id in its grace period has no session of its own: its successor has.
+        let call = Call::new(Method::DELETE, "/session").id(id);
+        self.send(call, &["session-not-found"]).await?;
+        Ok(())
+    }
+
+    /// Lists the sessions of a user, newest first. The one with this id is marked as the current one.
+    pub(crate) async fn sessions(&self, user: &str, id: Option<&Id>) -> Result<Vec<Device>, Error> {
+        let call = Call::new(Method::GET, "/sessions").user(Some(user)).id_if(id);
+        let mut devices: Vec<Device> = self.send(call, &[]).await?.json()?;
+        for device in &mut devices {
+            device.label = device.label.as_deref().map(|label| decode(label.as_bytes()));
+        }
+        Ok(devices)
+    }
+
+    /// Ends all sessions of a user except the one with this id. Returns how many there were.
+    pub(crate) async fn destroy_all(&self, user: &str, except: Option<&Id>) -> Result<u64, Error> {
+        #[derive(Deserialize)]
+        struct Destroyed {
+            destroyed: u64,
+        }
+        let call = Call::new(Method::DELETE, "/sessions").user(Some(user)).id_if(except);
+        Ok(self.send(call, &[]).await?.json::<Destroyed>()?.destroyed)
+    }
+
+    /// Ends one session of a user, by its handle in the list. Returns whether it was there. If a retry does not find
+    /// it, an attempt whose response was lost has ended it.
+    pub(crate) async fn destroy_by_handle(&self, user: &str, handle: &str) -> Result<bool, Error> {
+        let path = format!("/sessions/{}", utf8_percent_encode(handle, KEPT));
+        let call = Call::new(Method::DELETE, path).user(Some(user));
+        let response = self.send(call, &["session-not-found"]).await?;
+        Ok(response.status.is_success() || response.is_to_retry)
+    }
+
+    /// Calls the API until it responds with a success, or with one of these problems.
+    async fn send(&self, call: Call, accepted: &[&str]) -> Result<Response, Error> {
+        let mut attempt = 0;
+        loop {
+            let is_last = attempt >= self.options.retries;
+            match self.attempt(&call).await {
+                Ok(mut response) => {
+                    let problem = response.problem();
+                    let is_accepted = |problem: String| accepted.contains(&problem.as_str());
+                    if problem.map_or(response.status.is_success(), is_accepted) {
+                        response.is_to_retry = attempt > 0;
+                        return Ok(response);
+                    }
+                    if is_last || !is_retried(response.status) {
+                        return Err(response.unexpected(&call));
+                    }
+                }
+                Err(error) if is_last => return Err(error),
+                Err(_) => {}
+            }
+            // With jitter: 50 to 100 ms, then twice as long each time.
+            let pause = fastrand::u64(50..=100) << attempt.min(10);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Response, Error> {
+        let url = &self.options.url;
+        let unavailable = |reason: &str| {
+            let host = url.host().unwrap_or_default();
+            Error::Unavailable(format!("The session API at {host} {reason}"))
+        };
+        let mut request = call.request(url)?;
+        self.signer.sign(&mut request).await?;
+        let exchange = async {
+            let response = self.http.request(request.map(|body| Full::new(body.into()))).await;
+            let (parts, body) = response.map_err(|error| describe(&error))?.into_parts();
+            let body = body.collect().await.map_err(|error| describe(&error))?.to_bytes();
+            let (status, headers) = (parts.status, parts.headers);
+            Ok(Response { status, headers, body: body.to_vec(), is_to_retry: false })
+        };
+        match tokio::time::timeout(self.options.timeout + call.wait, exchange).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(reason)) => {
+                let reason: String = reason;
+                Err(unavailable(&format!("cannot be reached: {reason}")))
+            }
+            Err(_) => Err(unavailable("did not respond in time")),
+        }
+    }
+}
+
+/// A call of the API, which may take several attempts.
+struct Call {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    /// Time that the API may take longer than usual.
+    wait: Duration,
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        let (headers, body, wait) = Default::default();
+        Self { method, path: path.into(), headers, body, wait }
+    }
+
+    fn header(mut self, name: &'static str, value: impl Into<HeaderValue>) -> Self {
+        self.headers.insert(name, value.into());
+        self
+    }
+
+    fn header_if(self, name: &'static str, value: Option<impl Into<HeaderValue>>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    fn id(self, id: &Id) -> Self {
+        self.header("session-id", ascii(&id.to_string()))
+    }
+
+    fn id_if(self, id: Option<&Id>) -> Self {
+        self.header_if("session-id", id.map(|id| ascii(&id.to_string())))
+    }
+
+    fn user(self, user: Option<&str>) -> Self {
+        self.header_if("session-user", user.map(|user| ascii(&encode(user))))
+    }
+
+    fn label(self, label: Option<&str>) -> Self {
+        let encoded = label.map(shorten).filter(|label| !label.is_empty());
+        self.header_if("session-label", encoded.map(|label| ascii(&label)))
+    }
+
+    fn attributes(self, attributes: Attributes<'_>) -> Self {
+        self.header("session-ttl", attributes.ttl).user(attributes.user)
+    }
+
+    fn unlock(self, read: Option<&Stored>) -> Self {
+        self.header_if("session-unlock", read.and_then(|read| read.lock.clone()))
+    }
+
+    /// Adds a fresh key for the request and its retries.
+    fn idempotent(self) -> Self {
+        self.header("idempotency-key", ascii(&Id::default().to_string()))
+    }
+
+    fn data(mut self, data: &Data) -> Result<Self, Error> {
+        self.body = serde_json::to_vec(data).map_err(|error| {
+            Error::Unavailable(format!("The session cannot be written as JSON: {error}"))
+        })?;
+        Ok(self.header("content-type", HeaderValue::from_static("application/json")))
+    }
+
+    fn request(&self, url: &Uri) -> Result<Request<Vec<u8>>, Error> {
+        let base = url.to_string();
+        let target = format!("{}{}", base.trim_end_matches('/'), self.path);
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri(target)
+            .body(self.body.clone())
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+
+    /// Returns the route, which is no secret, unlike the id in the headers.
+    fn route(&self) -> String {
+        let path =
+            if self.path.starts_with("/sessions/") { "/sessions/{handle}" } else { &self.path };
+        format!("{} {path}", self.method)
+    }
+}
+
+/// A response of the API, or of another server that responded in its place.
+struct Response {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    /// Whether an earlier attempt of the call failed.
+    is_to_retry: bool,
+}
+
+impl Response {
+    /// Returns the code of the problem, as in `session-not-found`, or [`CONFLICT`]. Returns `None` for a success, and if
+    /// another server than the API responded.
+    fn problem(&self) -> Option<String> {
+        let media_type = self.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if media_type == Some(b"application/problem+json") {
+            let problem: Problem = serde_json::from_slice(&self.body).unwrap_or_default();
+            return problem.code.strip_prefix("urn:session-api:").map(str::to_owned);
+        }
+        let is_conflict = self.status == StatusCode::PRECONDITION_FAILED
+            && self.headers.contains_key(header::ETAG);
+        is_conflict.then(|| CONFLICT.to_owned())
+    }
+
+    /// Returns the session of a response that has its data.
+    fn session(&self, id: &Id, lock: Option<HeaderValue>) -> Result<Stored, Error> {
+        let data = serde_json::from_slice(&self.body).map_err(|error| {
+            // The text of the error names a place, and no data.
+            Error::Unavailable(format!("The session is not a JSON object: {error}"))
+        })?;
+        let user = self.headers.get("session-user").map(|user| decode(user.as_bytes()));
+        Ok(Stored { id: *id, data, etag: self.etag()?, ttl: self.ttl().unwrap_or(0), user, lock })
+    }
+
+    /// Returns the session that a write left.
+    fn written(
+        &self,
+        id: &Id,
+        data: &Data,
+        attributes: Attributes<'_>,
+        old_user: Option<String>,
+    ) -> Result<Stored, Error> {
+        let user = attributes.user.map_or(old_user, |user| Some(user.to_owned()));
+        Ok(Stored {
+            id: *id,
+            data: Arc::new(data.clone()),
+            etag: self.etag()?,
+            ttl: self.ttl().unwrap_or(attributes.ttl),
+            user: user.filter(|user| !user.is_empty()),
+            lock: None,
+        })
+    }
+
+    fn etag(&self) -> Result<HeaderValue, Error> {
+        self.headers
+            .get(header::ETAG)
+            .cloned()
+            .ok_or_else(|| Error::Unavailable("A response of the session API has no ETag".into()))
+    }
+
+    fn ttl(&self) -> Option<i64> {
+        self.headers.get("session-ttl")?.to_str().ok()?.parse().ok()
+    }
+
+    fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Error::Unavailable(format!("The session API responded with other JSON: {error}"))
+        })
+    }
+
+    /// Returns the error of a response that is neither a success nor a problem that the call accepts.
+    fn unexpected(&self, call: &Call) -> Error {
+        let problem: Problem = serde_json::from_slice(&self.body).unwrap_or_default();
+        let reason = if problem.detail.is_empty() { "no reason" } else { &problem.detail };
+        let (route, status) = (call.route(), self.status.as_u16());
+        Error::Unavailable(format!(
+            "The session API refused {route} with status {status}: {reason}"
+        ))
+    }
+}
+
+/// What is used of a problem document, or of the gateway's own errors.
+#[derive(Default, Deserialize)]
+struct Problem {
+    #[serde(default, rename = "type")]
+    code: String,
+    #[serde(default, alias = "message")]
+    detail: String,
+}
+
+fn is_retried(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
+}
+
+/// Returns the value of a header from a text of visible ASCII characters: an id, or a name that is encoded.
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("ids and encoded names have visible ASCII characters only")
+}
+
+fn encode(name: &str) -> String {
+    utf8_percent_encode(name, KEPT).to_string()
+}
+
+/// Decodes a name. One that is not encoded, from another program, stays as it is.
+fn decode(name: &[u8]) -> String {
+    let decoded = percent_decode(name).decode_utf8();
+    decoded.map_or_else(|_| String::from_utf8_lossy(name).into_owned(), Cow::into_owned)
+}
+
+/// Percent-encodes a label, up to the last character that fits.
+fn shorten(label: &str) -> String {
+    let mut encoded = String::new();
+    for character in label.chars() {
+        let next = encode(character.encode_utf8(&mut [0; 4]));
+        if encoded.len() + next.len() > MAX_LABEL {
+            break;
+        }
+        encoded.push_str(&next);
+    }
+    encoded
+}

@@ -1,0 +1,96 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, StatusCode};
+use tokio::runtime::Handle;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::SessionApiStore;
+use crate::request::{self, RequestState};
+
+/// Layer that tells a [`SessionApiStore`] which request it works for, and finishes what the request has left to do:
+/// sessions that it deleted end, and locks are released.
+///
+/// If a session cannot be ended, the response is a `503` in place of the app's. A request whose client has gone is
+/// finished in a task of its own.
+#[derive(Clone, Debug)]
+pub struct SessionApiLayer {
+    pub(crate) store: SessionApiStore,
+}
+
+impl<S> Layer<S> for SessionApiLayer {
+    type Service = SessionApiService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionApiService { inner, store: self.store.clone() }
+    }
+}
+
+/// Service that [`SessionApiLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct SessionApiService<S> {
+    inner: S,
+    store: SessionApiStore,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionApiService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    RequestBody: Send + 'static,
+    ResponseBody: Default + Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        // The service that is ready is this one, and not its clone.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let state = self.store.begin(request.headers());
+        let unfinished = Unfinished { store: self.store.clone(), state: Arc::clone(&state) };
+        Box::pin(request::scope(state, async move {
+            let response = inner.call(request).await?;
+            match unfinished.store.finish(&unfinished.state).await {
+                Ok(()) => Ok(response),
+                Err(error) => {
+                    tracing::error!(%error, "a session was not ended");
+                    unfinished.state.clear();
+                    let mut response = Response::<ResponseBody>::default();
+                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    Ok(response)
+                }
+            }
+        }))
+    }
+}
+
+/// Finishes a request that was dropped.
+struct Unfinished {
+    store: SessionApiStore,
+    state: Arc<RequestState>,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.state.is_finished() {
+            return;
+        }
+        let (store, state) = (self.store.clone(), Arc::clone(&self.state));
+        // Without a runtime, the process is about to end. The sessions then stay until they expire.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = store.finish(&state).await {
+                    tracing::error!(%error, "a session was not ended");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,104 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tower_sessions_core::session::Id;
+
+use crate::Data;
+use crate::client::Stored;
+
+tokio::task_local! {
+    /// The request that the current task works on.
+    static CURRENT: Arc<RequestState>;
+}
+
+/// What one request knows of its sessions, so that parallel requests do not take each other's state for their own.
+#[derive(Default)]
+pub(crate) struct RequestState {
+    pub(crate) label: Option<String>,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    /// What each session was read as.
+    read: HashMap<Id, Read>,
+    /// Sessions that are to end with the request, or when another session takes their place.
+    deleted: Vec<Id>,
+}
+
+/// A session that the request has read or written.
+#[derive(Clone)]
+pub(crate) struct Read {
+    /// The session as the API has it; `None` if it has ended.
+    pub(crate) stored: Option<Stored>,
+    /// Its data as the app has it, but for the changes since, which a merge compares with this.
+    pub(crate) base: Arc<Data>,
+}
+
+/// Runs a future as part of a request.
+pub(crate) async fn scope<F: Future>(request: Arc<RequestState>, future: F) -> F::Output {
+    CURRENT.scope(request, future).await
+}
+
+/// Returns the request that the current task works on.
+pub(crate) fn current() -> Option<Arc<RequestState>> {
+    CURRENT.try_with(Arc::clone).ok()
+}
+
+impl RequestState {
+    pub(crate) fn new(label: Option<String>) -> Self {
+        Self { label, ..Self::default() }
+    }
+
+    /// Returns what a session was read as.
+    pub(crate) fn read(&self, id: &Id) -> Option<Read> {
+        self.sessions().read.get(id).cloned()
+    }
+
+    pub(crate) fn remember(&self, id: Id, read: Read) {
+        self.sessions().read.insert(id, read);
+    }
+
+    /// Notes that a session is to end.
+    pub(crate) fn delete(&self, id: Id) {
+        self.sessions().deleted.push(id);
+    }
+
+    pub(crate) fn is_deleted(&self, id: &Id) -> bool {
+        self.sessions().deleted.contains(id)
+    }
+
+    /// Forgets a session that has ended.
+    pub(crate) fn forget(&self, id: &Id) {
+        let mut sessions = self.sessions();
+        sessions.read.remove(id);
+        sessions.deleted.retain(|deleted| deleted != id);
+    }
+
+    /// Returns a session that is still to end.
+    pub(crate) fn next_deleted(&self) -> Option<Id> {
+        self.sessions().deleted.first().copied()
+    }
+
+    /// Returns a session whose lock is still to be released.
+    pub(crate) fn next_locked(&self) -> Option<Stored> {
+        let sessions = self.sessions();
+        let mut stored = sessions.read.values().filter_map(|read| read.stored.as_ref());
+        stored.find(|stored| stored.lock.is_some()).cloned()
+    }
+
+    /// Whether the request has left nothing to do.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.next_deleted().is_none() && self.next_locked().is_none()
+    }
+
+    /// Forgets all sessions.
+    pub(crate) fn clear(&self) {
+        *self.sessions() = Sessions::default();
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        // Nothing can panic while it is locked.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

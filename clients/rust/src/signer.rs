@@ -1,0 +1,132 @@
+use std::time::{Duration, SystemTime};
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use http::{HeaderName, HeaderValue, Request};
+use tokio::sync::Mutex;
+
+use crate::error::describe;
+use crate::{Error, Options};
+
+/// Temporary credentials are renewed this long before they expire.
+const RENEWED_BEFORE: Duration = Duration::from_secs(300);
+/// Credentials without an end are looked up again after this time: their file may have changed.
+const KEPT: Duration = Duration::from_secs(900);
+
+/// Signs requests with the credentials of the server (AWS Signature Version 4).
+pub(crate) struct Signer {
+    region: String,
+    is_needed: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    provider: Option<SharedCredentialsProvider>,
+    /// The credentials, and when to renew them.
+    found: Option<(Credentials, SystemTime)>,
+}
+
+impl Signer {
+    pub(crate) fn new(options: &Options) -> Self {
+        // `make run` serves the API without an authorizer.
+        let is_local = matches!(options.url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let has_credentials =
+            options.credentials.is_some() || std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+        Self {
+            region: options.region.clone(),
+            is_needed: has_credentials || !is_local,
+            state: Mutex::new(State { provider: options.credentials.clone(), found: None }),
+        }
+    }
+
+    /// Adds the signature to a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if there are no credentials.
+    pub(crate) async fn sign(&self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
+        if !self.is_needed {
+            return Ok(());
+        }
+        let identity = self.credentials().await?.into();
+        let parameters = SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name("execute-api")
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(cannot_sign)?
+            .into();
+        let uri = request.uri().to_string();
+        let headers = request.headers().iter();
+        // All values are ASCII: the client made them.
+        let signable = SignableRequest::new(
+            request.method().as_str(),
+            &uri,
+            headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))),
+            SignableBody::Bytes(request.body()),
+        )
+        .map_err(cannot_sign)?;
+        let (instructions, _) = sign(signable, &parameters).map_err(cannot_sign)?.into_parts();
+        for (name, value) in instructions.headers() {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(cannot_sign)?;
+            let mut value = HeaderValue::from_str(value).map_err(cannot_sign)?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// Returns the credentials, which other requests wait for if they are being renewed.
+    async fn credentials(&self) -> Result<Credentials, Error> {
+        let mut state = self.state.lock().await;
+        let now = SystemTime::now();
+        if let Some((credentials, renewal)) = &state.found
+            && now < *renewal
+        {
+            return Ok(credentials.clone());
+        }
+        let provider = match &state.provider {
+            Some(provider) => provider.clone(),
+            None => default_provider().await?,
+        };
+        state.provider = Some(provider.clone());
+        match (provider.provide_credentials().await, &state.found) {
+            (Ok(credentials), _) => {
+                let renewal = match credentials.expiry() {
+                    Some(expiry) => expiry.checked_sub(RENEWED_BEFORE).unwrap_or(now),
+                    None => now + KEPT,
+                };
+                state.found = Some((credentials.clone(), renewal));
+                Ok(credentials)
+            }
+            // The old ones still sign until they expire.
+            (Err(_), Some((old, _))) if old.expiry().is_none_or(|expiry| now < expiry) => {
+                Ok(old.clone())
+            }
+            (Err(error), _) => Err(cannot_sign(error)),
+        }
+    }
+}
+
+async fn default_provider() -> Result<SharedCredentialsProvider, Error> {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    config.credentials_provider().ok_or_else(|| {
+        Error::Unavailable(
+            "A call of the session API cannot be signed: there are no credentials".into(),
+        )
+    })
+}
+
+fn cannot_sign(error: impl std::error::Error) -> Error {
+    let reason = describe(&error);
+    Error::Unavailable(format!("A call of the session API cannot be signed: {reason}"))
+}

@@ -1,0 +1,338 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use time::{Duration, OffsetDateTime};
+use tower_sessions_core::SessionStore;
+use tower_sessions_core::session::{Id, Record};
+use tower_sessions_core::session_store::{self, Result};
+
+use crate::client::{Attributes, Client, Device, Stored, Written};
+use crate::merge::merge;
+use crate::request::{self, Read, RequestState};
+use crate::{Data, Error, Options, SessionApiLayer};
+
+/// Number of other requests whose changes one write merges with its own.
+const MAX_MERGES: usize = 10;
+
+/// Store of tower-sessions that keeps sessions in the session API.
+///
+/// Clones share their connections. An app needs the [`layer`](Self::layer) of the store, too.
+#[derive(Clone)]
+pub struct SessionApiStore {
+    client: Arc<Client>,
+}
+
+impl SessionApiStore {
+    /// A store in the API whose URL is in the environment variable `SESSION_API_URL`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::from_env`] and [`new`](Self::new).
+    pub fn from_env() -> std::result::Result<Self, Error> {
+        Self::new(Options::from_env()?)
+    }
+
+    /// A store with these options. It makes no call yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if this machine has no certificates for TLS.
+    pub fn new(options: Options) -> std::result::Result<Self, Error> {
+        Ok(Self { client: Arc::new(Client::new(options)?) })
+    }
+
+    /// The layer that tells the store which request it works for. Add it after tower-sessions' own, so that it is
+    /// outside of that one.
+    #[must_use]
+    pub fn layer(&self) -> SessionApiLayer {
+        SessionApiLayer { store: self.clone() }
+    }
+
+    /// Lists the sessions of a user, newest first. The one with this id is marked as the current one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`]
+    pub async fn devices(
+        &self,
+        user: &str,
+        current: Option<&Id>,
+    ) -> std::result::Result<Vec<Device>, Error> {
+        self.client.sessions(user, current).await
+    }
+
+    /// Ends one session of a user, by its handle. Returns whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`]
+    pub async fn logout_device(
+        &self,
+        user: &str,
+        handle: &str,
+    ) -> std::result::Result<bool, Error> {
+        self.client.destroy_by_handle(user, handle).await
+    }
+
+    /// Ends all sessions of a user except the one with this id. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`]
+    pub async fn logout_other_devices(
+        &self,
+        user: &str,
+        current: &Id,
+    ) -> std::result::Result<u64, Error> {
+        self.client.destroy_all(user, Some(current)).await
+    }
+
+    /// Ends all sessions of a user. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`]
+    pub async fn logout_everywhere(&self, user: &str) -> std::result::Result<u64, Error> {
+        self.client.destroy_all(user, None).await
+    }
+
+    /// Returns the state of a request to be, with what its headers say.
+    pub(crate) fn begin(&self, headers: &http::HeaderMap) -> Arc<RequestState> {
+        Arc::new(RequestState::new((self.client.options().label)(headers)))
+    }
+
+    /// Ends the sessions that a request deleted, and releases the locks that it still holds.
+    pub(crate) async fn finish(&self, request: &RequestState) -> std::result::Result<(), Error> {
+        while let Some(id) = request.next_deleted() {
+            self.client.destroy(&id).await?;
+            request.forget(&id);
+        }
+        while let Some(stored) = request.next_locked() {
+            if let Err(error) = self.client.release(&stored).await {
+                tracing::warn!(%error, "a lock was not released, and expires by itself");
+            }
+            request.forget(&stored.id);
+        }
+        Ok(())
+    }
+
+    /// Creates a session, under another id than the record's if that is taken.
+    async fn begin_session(
+        &self,
+        record: &mut Record,
+        attributes: Attributes<'_>,
+    ) -> Result<Option<Stored>> {
+        loop {
+            if let Some(stored) = self.client.create(&record.id, &record.data, attributes).await? {
+                return Ok(Some(stored));
+            }
+            record.id = Id::default();
+        }
+    }
+
+    /// Moves a session that is to end to a record's id. Returns `None` if it has ended already.
+    async fn move_session(
+        &self,
+        old: &Id,
+        read: &Read,
+        record: &Record,
+        attributes: Attributes<'_>,
+    ) -> Result<Option<Stored>> {
+        let Some(stored) = &read.stored else { return Ok(None) };
+        let mut current = stored.clone();
+        for _ in 0..MAX_MERGES {
+            let data = merged(&read.base, &record.data, &current);
+            let moved =
+                self.client.rotate(old, &record.id, Some(&current), &data, attributes).await?;
+            match moved {
+                Written::Applied(stored) => return Ok(Some(stored)),
+                Written::Ended => return Ok(None),
+                Written::Conflict(changed) => current = changed,
+            }
+        }
+        Err(contended())
+    }
+
+    /// Replaces the data of a session, merged with what other requests wrote since it was read. Returns `None` if
+    /// the session has ended.
+    async fn replace(
+        &self,
+        read: Option<Read>,
+        record: &Record,
+        attributes: Attributes<'_>,
+    ) -> Result<Option<Stored>> {
+        let (base, mut current) = match read {
+            Some(Read { stored: None, .. }) => return Ok(None),
+            Some(Read { stored: Some(stored), base }) => (base, Some(stored)),
+            // The app has cleared a session that it had not read.
+            None => (Arc::default(), None),
+        };
+        for _ in 0..MAX_MERGES {
+            let data = match &current {
+                Some(current) => merged(&base, &record.data, current),
+                None => record.data.clone(),
+            };
+            let replaced =
+                self.client.replace(&record.id, current.as_ref(), &data, attributes).await?;
+            match replaced {
+                Written::Applied(stored) => return Ok(Some(stored)),
+                Written::Ended => return Ok(None),
+                Written::Conflict(changed) => current = Some(changed),
+            }
+        }
+        Err(contended())
+    }
+
+    /// Slides the expiry of an unchanged session if enough time has passed, or if it is to end earlier.
+    async fn keep_alive(&self, request: &RequestState, read: Read, ttl: i64) -> Result<()> {
+        let Read { stored: Some(stored), base } = read else { return Ok(()) };
+        let touch_after = i64::try_from(self.client.options().touch_after.as_secs());
+        let is_due = ttl.saturating_sub(stored.ttl) >= touch_after.unwrap_or(i64::MAX);
+        // The API counts in whole seconds.
+        let is_to_end_earlier = ttl < stored.ttl.saturating_sub(1);
+        if is_due || is_to_end_earlier {
+            self.client.touch(&stored, ttl).await?;
+            let touched = Stored { ttl, lock: None, ..stored };
+            request.remember(touched.id, Read { stored: Some(touched), base });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SessionStore for SessionApiStore {
+    /// Creates a session. If it takes the place of one that the request has deleted, one call does both.
+    async fn create(&self, record: &mut Record) -> Result<()> {
+        let request = request::current();
+        let request = request.as_deref();
+        let user = (self.client.options().user)(&record.data);
+        let label = request.and_then(|request| request.label.as_deref());
+        let ttl = ttl(record);
+        if ttl <= 0 {
+            return Ok(());
+        }
+        let attributes = Attributes { ttl, user: user.as_deref(), label };
+        let old = request.and_then(RequestState::next_deleted);
+        let read = old.and_then(|old| request?.read(&old));
+        let created = match (old, read) {
+            (None, _) => self.begin_session(record, attributes).await?,
+            // `cycle_id`: the new session has the data of the old one, so it does not begin if that has ended.
+            (Some(old), Some(read)) if old != record.id => {
+                self.move_session(&old, &read, record, attributes).await?
+            }
+            // `flush`, and then a new session. It begins even if the old one has ended.
+            (Some(old), _) => {
+                if old == record.id {
+                    record.id = Id::default();
+                }
+                let (id, data) = (&record.id, &record.data);
+                match self.client.rotate(&old, id, None, data, attributes).await? {
+                    Written::Applied(stored) => Some(stored),
+                    _ => self.begin_session(record, attributes).await?,
+                }
+            }
+        };
+        if let Some(request) = request {
+            if let Some(old) = old {
+                request.forget(&old);
+            }
+            let base = Arc::new(record.data.clone());
+            request.remember(record.id, Read { stored: created, base });
+        }
+        Ok(())
+    }
+
+    /// Writes a session if it has changed, and else slides its expiry if it is time. A session that has ended stays
+    /// ended.
+    async fn save(&self, record: &Record) -> Result<()> {
+        let Some(request) = request::current() else {
+            return Err(session_store::Error::Backend(
+                "The session is used outside of a request. Add the layer of the store to the app, \
+                 `.layer(store.layer())`, after that of tower-sessions, and save sessions in the \
+                 task of their request."
+                    .into(),
+            ));
+        };
+        if request.is_deleted(&record.id) {
+            return Ok(());
+        }
+        let ttl = ttl(record);
+        if ttl <= 0 {
+            return self.delete(&record.id).await;
+        }
+        let user = (self.client.options().user)(&record.data);
+        let read = request.read(&record.id);
+        if let Some(read) = &read
+            && is_unchanged(read, &record.data, user.as_deref())
+        {
+            return self.keep_alive(&request, read.clone(), ttl).await;
+        }
+        let attributes = Attributes { ttl, user: user.as_deref(), label: None };
+        let stored = self.replace(read, record, attributes).await?;
+        request.remember(record.id, Read { stored, base: Arc::new(record.data.clone()) });
+        Ok(())
+    }
+
+    /// Reads a session, and takes its lock if the options say so.
+    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+        let request = request::current();
+        if request.as_ref().is_some_and(|request| request.is_deleted(id)) {
+            return Ok(None);
+        }
+        let known = request.as_ref().and_then(|request| request.read(id)?.stored);
+        let held = known.and_then(|stored| stored.lock);
+        let stored = match self.client.options().lock {
+            // Only the end of a request releases a lock.
+            Some(wait) if held.is_none() && request.is_some() => self.client.lock(id, wait).await?,
+            _ => self.client.read(id).await?.map(|stored| Stored { lock: held, ..stored }),
+        };
+        let Some(stored) = stored else { return Ok(None) };
+        let record = Record {
+            id: *id,
+            data: Data::clone(&stored.data),
+            expiry_date: OffsetDateTime::now_utc().saturating_add(Duration::seconds(stored.ttl)),
+        };
+        if let Some(request) = request {
+            let base = Arc::clone(&stored.data);
+            request.remember(*id, Read { stored: Some(stored), base });
+        }
+        Ok(Some(record))
+    }
+
+    /// Ends a session: with the request, since a new session that takes its place ends it in the same call.
+    async fn delete(&self, id: &Id) -> Result<()> {
+        match request::current() {
+            Some(request) => request.delete(*id),
+            None => self.client.destroy(id).await?,
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SessionApiStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionApiStore").field("url", &self.client.options().url).finish()
+    }
+}
+
+/// Returns the data to write, with what other requests have changed.
+fn merged(base: &Arc<Data>, mine: &Data, current: &Stored) -> Data {
+    if Arc::ptr_eq(base, &current.data) { mine.clone() } else { merge(base, mine, &current.data) }
+}
+
+fn is_unchanged(read: &Read, data: &Data, user: Option<&str>) -> bool {
+    let Some(stored) = &read.stored else { return true };
+    let is_same_user = user.is_none_or(|user| user == stored.user.as_deref().unwrap_or_default());
+    *read.base == *data && is_same_user
+}
+
+/// Returns the seconds until a record expires.
+fn ttl(record: &Record) -> i64 {
+    let left = record.expiry_date - OffsetDateTime::now_utc();
+    left.whole_seconds().saturating_add(i64::from(left.subsec_nanoseconds() > 0))
+}
+
+fn contended() -> session_store::Error {
+    Error::Unavailable("Other requests kept changing the session".into()).into()
+}

@@ -1,0 +1,475 @@
+//! Visits pages of an axum app whose sessions are in the API at `SESSION_API_URL`.
+
+#[path = "support/app.rs"]
+mod app;
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/proxy.rs"]
+mod proxy;
+
+use std::time::Duration;
+
+use axum::Router;
+use browser::Browser;
+use proxy::Proxy;
+use serde_json::json;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::{SessionManagerLayer, SessionStore};
+use tower_sessions_session_api::{Error, Options, SessionApiStore};
+
+/// An app behind a proxy, and a browser that visits it.
+struct Visit {
+    proxy: Proxy,
+    store: SessionApiStore,
+    app: Router,
+    browser: Browser,
+}
+
+type Layer = SessionManagerLayer<SessionApiStore>;
+
+impl Visit {
+    async fn new() -> Self {
+        Self::with(|options| options, |layer| layer).await
+    }
+
+    async fn with(
+        options: impl FnOnce(Options) -> Options,
+        layer: impl FnOnce(Layer) -> Layer,
+    ) -> Self {
+        let proxy = Proxy::start().await;
+        let store = SessionApiStore::new(options(Options::new(&proxy.url).unwrap())).unwrap();
+        let app = app::app(&store, layer);
+        let browser = Browser::new(&app);
+        Self { proxy, store, app, browser }
+    }
+
+    /// Visits a page, and returns the calls that it made.
+    async fn calls(&mut self, steps: serde_json::Value) -> Vec<String> {
+        self.proxy.take_calls();
+        let page = self.browser.visit(steps).await;
+        assert_eq!(page.status, 200, "{}", page.error);
+        self.proxy.take_calls()
+    }
+
+    /// A browser with the same session.
+    fn other_tab(&self) -> Browser {
+        let mut browser = Browser::new(&self.app);
+        browser.cookie.clone_from(&self.browser.cookie);
+        browser
+    }
+}
+
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+mod calls {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_kind_of_page_makes_few_calls() {
+        let mut visit = Visit::new().await;
+        assert!(visit.calls(json!([])).await.is_empty());
+        assert_eq!(visit.calls(json!([["set", "a", 1]])).await, ["PUT /session"]);
+        assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
+        assert_eq!(visit.calls(json!([["set", "a", 1]])).await, ["GET /session"]);
+        assert_eq!(visit.calls(json!([["set", "a", 2]])).await, ["GET /session", "PUT /session"]);
+        let rotation = ["GET /session", "POST /session/rotate"];
+        assert_eq!(visit.calls(json!([["regenerate"]])).await, rotation);
+        assert_eq!(visit.calls(json!([["destroy"]])).await, ["DELETE /session"]);
+        assert!(visit.calls(json!([])).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_page_that_takes_the_lock_makes_two_calls() {
+        let lock = |options: Options| options.with_lock(seconds(5)).unwrap();
+        let mut visit = Visit::with(lock, |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        assert_eq!(
+            visit.calls(json!([["set", "a", 2]])).await,
+            ["POST /session/lock", "PUT /session"]
+        );
+        assert_eq!(visit.calls(json!([])).await, ["POST /session/lock", "DELETE /session/lock"]);
+        assert_eq!(
+            visit.calls(json!([["regenerate"]])).await,
+            ["POST /session/lock", "POST /session/rotate"]
+        );
+        assert_eq!(
+            visit.calls(json!([["load"], ["destroy"]])).await,
+            ["POST /session/lock", "DELETE /session"]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_session_is_touched_when_it_is_time() {
+        let always = |layer: Layer| {
+            let expiry = tower_sessions::Expiry::OnInactivity(time::Duration::seconds(100));
+            layer.with_always_save(true).with_expiry(expiry)
+        };
+        let mut visit = Visit::with(|options| options.with_touch_after(seconds(2)), always).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
+        tokio::time::sleep(seconds(3)).await;
+        assert_eq!(visit.calls(json!([])).await, ["GET /session", "POST /session/touch"]);
+        assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
+    }
+
+    #[tokio::test]
+    async fn a_session_can_be_told_to_end_earlier() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        assert_eq!(
+            visit.calls(json!([["expire", 1]])).await,
+            ["GET /session", "POST /session/touch"]
+        );
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_lifetime_that_is_over_ends_the_session() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let mut tab = visit.other_tab();
+        visit.calls(json!([["expire", 0]])).await;
+        assert_eq!(tab.visit(json!([])).await.session, json!({}));
+    }
+}
+
+mod guarantees {
+    use super::*;
+
+    #[tokio::test]
+    async fn parallel_requests_lose_nothing() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1], ["set", "gone", 1]])).await;
+        let mut tab = visit.other_tab();
+        let (slow, fast) = tokio::join!(
+            visit.browser.visit(json!([["unset", "gone"], ["sleep", 300], ["set", "b", 1]])),
+            tab.visit(json!([["set", "a", 2], ["set", "c", 1]])),
+        );
+        assert_eq!((slow.status, fast.status), (200, 200));
+        assert_eq!(tab.visit(json!([])).await.session, json!({ "a": 2, "b": 1, "c": 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_saves_twice_removes_what_it_has_added() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let calls = visit.calls(json!([["set", "b", 1], ["save"], ["unset", "b"]])).await;
+        assert_eq!(calls, ["GET /session", "PUT /session", "PUT /session"]);
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 1 }));
+    }
+
+    #[tokio::test]
+    async fn what_others_add_between_two_saves_is_kept() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let mut tab = visit.other_tab();
+        let steps =
+            json!([["set", "b", 1], ["sleep", 300], ["save"], ["sleep", 300], ["unset", "b"]]);
+        tokio::join!(visit.browser.visit(steps), async {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            tab.visit(json!([["set", "c", 1]])).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            tab.visit(json!([["set", "n", 1]])).await;
+        });
+        assert_eq!(tab.visit(json!([])).await.session, json!({ "a": 1, "c": 1, "n": 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_slow_request_does_not_undo_a_logout() {
+        for last in [json!(["set", "a", 2]), json!(["regenerate"])] {
+            let mut visit = Visit::new().await;
+            visit.calls(json!([["set", "a", 1]])).await;
+            let mut tab = visit.other_tab();
+            let mut later = visit.other_tab();
+            let steps = json!([["set", "b", 1], ["sleep", 400], last]);
+            let (slow, logout) = tokio::join!(visit.browser.visit(steps), async {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                tab.visit(json!([["destroy"]])).await
+            });
+            assert_eq!((slow.status, logout.status), (200, 200));
+            assert_eq!(later.visit(json!([])).await.session, json!({}));
+            assert_eq!(visit.browser.visit(json!([])).await.session, json!({}));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_id_takes_the_changes_of_others_along() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let mut tab = visit.other_tab();
+        let mut old = visit.other_tab();
+        tokio::join!(
+            visit.browser.visit(json!([["regenerate"], ["sleep", 300], ["set", "n", 1]])),
+            async {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                tab.visit(json!([["set", "b", 1]])).await;
+            }
+        );
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 1, "b": 1, "n": 1 }));
+        assert_eq!(old.visit(json!([])).await.session, json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_login_of_a_new_visitor_is_stored() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["regenerate"], ["set", "a", 1], ["regenerate"]])).await;
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_session_after_a_logout_has_another_id_and_nothing_of_the_old_one() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let mut old = visit.other_tab();
+        let calls = visit.calls(json!([["destroy"], ["set", "b", 1]])).await;
+        assert_eq!(calls, ["POST /session/rotate"]);
+        assert_ne!(visit.browser.cookie, old.cookie);
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "b": 1 }));
+        assert_eq!(old.visit(json!([])).await.session, json!({}));
+        // Also if the page gives it yet another id.
+        let mut old = visit.other_tab();
+        visit.calls(json!([["destroy"], ["regenerate"], ["set", "c", 1]])).await;
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "c": 1 }));
+        assert_eq!(old.visit(json!([])).await.session, json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_cleared_session_is_empty_and_still_there() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        assert_eq!(visit.calls(json!([["clear"]])).await, ["PUT /session"]);
+        assert_eq!(visit.calls(json!([["set", "a", 2]])).await, ["GET /session", "PUT /session"]);
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 2 }));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_deleted_is_not_written_by_the_same_page() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let calls = visit.calls(json!([["set", "a", 2], ["delete"]])).await;
+        assert_eq!(calls, ["GET /session", "DELETE /session"]);
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_an_error() {
+        let mut visit = Visit::with(|options| options.with_retries(0), |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        visit.proxy.set_down(true);
+        let page = visit.browser.visit(json!([])).await;
+        assert_eq!(page.status, 503);
+        assert!(page.error.contains("The session API at 127.0.0.1 cannot be reached"), "{page:?}");
+        // A logout that did not happen must not look like one.
+        let cookie = visit.browser.cookie.clone();
+        assert_eq!(visit.browser.visit(json!([["destroy"]])).await.status, 503);
+        assert_eq!(visit.browser.cookie, cookie);
+        let mut newcomer = Browser::new(&visit.app);
+        assert_eq!(newcomer.visit(json!([["set", "a", 1]])).await.status, 500);
+        visit.proxy.set_down(false);
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_client_has_gone_still_ends_its_session() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let mut tab = visit.other_tab();
+        let gone = visit.browser.visit(json!([["destroy"], ["sleep", 60_000]]));
+        assert!(tokio::time::timeout(Duration::from_millis(200), gone).await.is_err());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(tab.visit(json!([])).await.session, json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_client_has_gone_releases_the_lock() {
+        let lock = |options: Options| options.with_lock(seconds(10)).unwrap();
+        let mut visit = Visit::with(lock, |layer| layer).await;
+        visit.calls(json!([["set", "n", 1]])).await;
+        let mut tab = visit.other_tab();
+        let gone = visit.browser.visit(json!([["increment", "n"], ["sleep", 60_000]]));
+        assert!(tokio::time::timeout(Duration::from_millis(300), gone).await.is_err());
+        assert_eq!(tab.visit(json!([["increment", "n"]])).await.session, json!({ "n": 2 }));
+    }
+
+    #[tokio::test]
+    async fn one_request_at_a_time_has_a_locked_session() {
+        let lock = |options: Options| options.with_lock(seconds(0)).unwrap();
+        let mut visit = Visit::with(lock, |layer| layer).await;
+        visit.calls(json!([["set", "n", 1]])).await;
+        let mut tab = visit.other_tab();
+        let (holder, refused) = tokio::join!(
+            visit.browser.visit(json!([
+                ["increment", "n"],
+                ["load"],
+                ["sleep", 500],
+                ["increment", "n"]
+            ])),
+            async {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+                tab.visit(json!([["increment", "n"]])).await
+            },
+        );
+        assert_eq!((holder.status, refused.status), (200, 503));
+        assert!(refused.error.contains("Another request held the session's lock for 0 s"));
+        assert_eq!(tab.visit(json!([])).await.session, json!({ "n": 2 }));
+    }
+
+    #[tokio::test]
+    async fn every_call_is_retried_after_a_lost_response() {
+        let user = format!("retried {}", Id::default());
+        let owner = user.clone();
+        let options = |options: Options| {
+            options.with_user(move |_| Some(owner.clone())).with_touch_after(seconds(0))
+        };
+        let mut visit = Visit::with(options, |layer| layer.with_always_save(true)).await;
+        let put = ["PUT /session", "PUT /session"];
+        visit.proxy.lose(&["PUT"]);
+        assert_eq!(visit.calls(json!([["set", "a", 1]])).await, put);
+        visit.proxy.lose(&["GET", "PUT"]);
+        assert_eq!(visit.calls(json!([["set", "a", 2]])).await.len(), 4);
+        visit.proxy.lose(&["GET", "POST /session/touch"]);
+        assert_eq!(visit.calls(json!([])).await.len(), 4);
+        visit.proxy.lose(&["POST /session/rotate"]);
+        assert_eq!(visit.calls(json!([["regenerate"]])).await.len(), 3);
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 2 }));
+        visit.proxy.lose(&["GET /sessions"]);
+        let devices = visit.store.devices(&user, None).await.unwrap();
+        assert_eq!((devices.len(), devices[0].current), (1, false));
+        visit.proxy.lose(&["DELETE /sessions/"]);
+        assert!(visit.store.logout_device(&user, &devices[0].handle).await.unwrap());
+        assert!(!visit.store.logout_device(&user, &devices[0].handle).await.unwrap());
+        visit.proxy.lose(&["DELETE /sessions"]);
+        assert_eq!(visit.store.logout_everywhere(&user).await.unwrap(), 0);
+        visit.calls(json!([["set", "a", 3]])).await;
+        let mut old = visit.other_tab();
+        visit.proxy.lose(&["DELETE /session"]);
+        assert_eq!(visit.calls(json!([["destroy"]])).await.len(), 2);
+        assert_eq!(old.visit(json!([])).await.session, json!({}));
+    }
+
+    #[tokio::test]
+    async fn data_that_is_no_object_is_an_error_and_stays() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let id = visit.browser.cookie.clone().unwrap();
+        let put = replace_data(&visit.proxy.url, &id, "[1]").await;
+        assert_eq!(put, 204);
+        let page = visit.browser.visit(json!([["set", "a", 2]])).await;
+        assert_eq!(page.status, 503);
+        assert!(page.error.contains("The session is not a JSON object"), "{page:?}");
+    }
+}
+
+/// Replaces a session as another program does. Returns the status.
+async fn replace_data(url: &str, id: &str, data: &'static str) -> u16 {
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+    let client =
+        Client::builder(TokioExecutor::new()).build_http::<http_body_util::Full<bytes::Bytes>>();
+    let request = http::Request::put(format!("{url}/session"))
+        .header("session-id", id)
+        .header("content-type", "application/json")
+        .body(data.into())
+        .unwrap();
+    client.request(request).await.unwrap().status().as_u16()
+}
+
+mod users {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_user_sees_and_ends_the_devices() {
+        let user = format!("ådå {}", Id::default());
+        let owner = user.clone();
+        let of_data = move |data: &tower_sessions_session_api::Data| {
+            Some(if data.contains_key("a") { owner.clone() } else { String::new() })
+        };
+        let mut visit = Visit::with(|options| options.with_user(of_data), |layer| layer).await;
+        let mut phone = Browser::new(&visit.app);
+        phone.agent = "Phone";
+        phone.visit(json!([["set", "a", 1]])).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let current = visit.browser.id();
+        let devices = visit.store.devices(&user, Some(&current)).await.unwrap();
+        let labels: Vec<_> =
+            devices.iter().map(|device| device.label.as_deref().unwrap()).collect();
+        assert_eq!(labels, ["Firefox", "Phone"]);
+        assert_eq!(devices.iter().map(|device| device.current).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(visit.store.logout_other_devices(&user, &current).await.unwrap(), 1);
+        assert_eq!(phone.visit(json!([])).await.session, json!({}));
+        // A logout that keeps the session.
+        visit.calls(json!([["unset", "a"]])).await;
+        assert!(visit.store.devices(&user, None).await.unwrap().is_empty());
+        assert_eq!(visit.calls(json!([["unset", "a"]])).await, ["GET /session"]);
+    }
+}
+
+mod without_the_layer {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_save_says_what_is_missing() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let page = visit.browser.visit(json!([["set", "a", 2], ["spawn"]])).await;
+        assert!(page.error.contains(".layer(store.layer())"), "{page:?}");
+    }
+
+    #[tokio::test]
+    async fn a_program_can_create_read_and_delete() {
+        let store = Visit::new().await.store;
+        let expiry_date = time::OffsetDateTime::now_utc() + time::Duration::minutes(1);
+        let data = [("a".to_owned(), json!(1))].into();
+        let mut record = Record { id: Id::default(), data, expiry_date };
+        store.create(&mut record).await.unwrap();
+        let first = record.id;
+        store.create(&mut record).await.unwrap();
+        assert_ne!(record.id, first, "the id of a live session is not given again");
+        let loaded = store.load(&first).await.unwrap().unwrap();
+        assert_eq!(loaded.data, record.data);
+        assert!((loaded.expiry_date - expiry_date).abs() < time::Duration::seconds(2));
+        store.delete(&first).await.unwrap();
+        assert!(store.load(&first).await.unwrap().is_none());
+    }
+}
+
+mod options {
+    use super::*;
+
+    #[test]
+    fn a_url_is_required() {
+        for url in [
+            "",
+            "abc",
+            "ftp://a",
+            "https://",
+            "https://u:p@a",
+            "https://a?b=1",
+            "https://a#b",
+            "/a",
+        ] {
+            let Err(Error::InvalidOption(text)) = Options::new(url) else { panic!("{url}") };
+            assert!(text.starts_with("Set SESSION_API_URL"));
+        }
+        for url in ["http://localhost:9000", "https://abc.example/stage/"] {
+            assert!(Options::new(url).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_wait_for_the_lock_has_limits() {
+        let options = || Options::new("http://localhost:9000").unwrap();
+        for wait in [Duration::from_secs(11), Duration::from_millis(500)] {
+            assert!(matches!(options().with_lock(wait), Err(Error::InvalidOption(_))));
+        }
+        assert!(options().with_lock(seconds(10)).is_ok());
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let store = SessionApiStore::new(Options::new("http://localhost:9000").unwrap()).unwrap();
+        assert_eq!(format!("{store:?}"), "SessionApiStore { url: http://localhost:9000/ }");
+    }
+}

@@ -1,0 +1,82 @@
+//! An axum app whose pages do what a request asks for: a list of steps, each a name and its parameters.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+use tower_sessions::session::Error;
+use tower_sessions::{Expiry, Session, SessionManagerLayer};
+use tower_sessions_session_api::SessionApiStore;
+
+/// What can be in the sessions: tower-sessions does not list their keys.
+const KEYS: [&str; 9] = ["a", "b", "c", "gone", "large", "n", "nested", "start", "text"];
+
+/// Returns the app, with a change of the layer of tower-sessions.
+pub(crate) fn app(
+    store: &SessionApiStore,
+    configure: impl FnOnce(SessionManagerLayer<SessionApiStore>) -> SessionManagerLayer<SessionApiStore>,
+) -> Router {
+    Router::new()
+        .route("/", post(page))
+        .layer(configure(SessionManagerLayer::new(store.clone())))
+        .layer(store.layer())
+        .layer(axum::extract::DefaultBodyLimit::max(10_000_000))
+}
+
+async fn page(
+    session: Session,
+    Json(steps): Json<Vec<(String, Value, Value)>>,
+) -> Result<Json<Value>, Failed> {
+    for (step, first, second) in &steps {
+        let key = first.as_str().unwrap_or_default();
+        match step.as_str() {
+            "set" => session.insert(key, second).await?,
+            "unset" => _ = session.remove_value(key).await?,
+            "increment" => {
+                let n = session.get::<u64>(key).await?.unwrap_or(0);
+                session.insert(key, n + 1).await?;
+            }
+            "sleep" => tokio::time::sleep(Duration::from_millis(first.as_u64().unwrap())).await,
+            "regenerate" => session.cycle_id().await?,
+            "destroy" => session.flush().await?,
+            "clear" => session.clear().await,
+            "delete" => session.delete().await?,
+            "save" => session.save().await?,
+            "load" => session.load().await?,
+            "expire" => {
+                let duration = time::Duration::seconds(first.as_i64().unwrap());
+                session.set_expiry(Some(Expiry::OnInactivity(duration)));
+            }
+            "spawn" => {
+                let session = session.clone();
+                tokio::spawn(async move { session.save().await }).await.unwrap()?;
+            }
+            _ => return Err(Failed(format!("There is no step {step}"))),
+        }
+    }
+    let mut data = Map::new();
+    for key in KEYS {
+        if let Some(value) = session.get_value(key).await? {
+            data.insert(key.into(), value);
+        }
+    }
+    Ok(Json(json!({ "session": data })))
+}
+
+/// An error of the session, with its text in the response.
+struct Failed(String);
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": self.0 }))).into_response()
+    }
+}
