@@ -14,6 +14,8 @@ use tower_sessions_session_api::{Options, SessionApiStore};
 
 #[tokio::main]
 async fn main() {
+    // tower-sessions logs why a write at the end of a request failed, and responds without the reason.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let user = format!("life of {} ü!'()*", Id::default());
     let owner = user.clone();
     let options = Options::from_env()

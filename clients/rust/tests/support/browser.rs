@@ -39,7 +39,10 @@ impl Browser {
         let request = Request::post("/")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, self.agent)
-            .header(header::COOKIE, format!("id={}", self.cookie.as_deref().unwrap_or_default()))
+            .header(
+                header::COOKIE,
+                self.cookie.iter().map(|id| format!("id={id}")).collect::<String>(),
+            )
             .body(Body::from(json!(padded).to_string()))
             .unwrap();
         let response = self.app.clone().oneshot(request).await.unwrap();

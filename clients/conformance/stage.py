@@ -1,0 +1,179 @@
+"""The app of a client or of another session handler, a browser that visits its pages, and a proxy in front of its store."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+class Proxy(ThreadingHTTPServer):
+    """Forwards HTTP calls to a store. Counts them, loses responses and refuses connections."""
+
+    daemon_threads = True
+
+    def __init__(self, upstream):
+        super().__init__(("127.0.0.1", 0), Forward)
+        self.upstream = urlsplit(upstream)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.lock = threading.Lock()
+        self.calls = []
+        # Kind of the next call whose response is lost: `read` or `write`.
+        self.lost = None
+        self.is_down = False
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request, client_address):
+        """Connections that a client closes are no errors."""
+
+
+class Forward(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def forward(self):
+        # DynamoDB names its operation in a header.
+        call = self.headers.get("x-amz-target") or f"{self.command} {self.path}"
+        with self.server.lock:
+            self.server.calls.append(call)
+            # To take the lock is to read the session.
+            kind = "read" if call in ("GET /session", "POST /session/lock") else "write"
+            is_lost = self.server.lost == kind
+            if is_lost:
+                self.server.lost = None
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.server.is_down:
+            self.close_connection = True
+            return
+        upstream = self.server.upstream
+        store = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=30)
+        store.request(self.command, self.path, body, dict(self.headers))
+        response = store.getresponse()
+        data = response.read()
+        store.close()
+        if is_lost:
+            self.close_connection = True
+            return
+        self.send_response_only(response.status)
+        for name, value in response.getheaders():
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        if response.status not in (204, 304):
+            self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = forward
+
+    def log_message(self, *parameters):
+        """The calls are counted, not printed."""
+
+
+@dataclass
+class Page:
+    """What a visit got."""
+
+    status: int
+    session: dict
+    error: str
+    cookies: dict
+    seconds: float
+
+    @property
+    def is_ok(self):
+        return self.status == 200 and not self.error
+
+    @property
+    def reason(self):
+        return f"status {self.status}: {self.error}"
+
+
+class App:
+    """An app, whose pages do the steps in the body of a request, and show the session after them."""
+
+    def __init__(self, command, names=None, environment=None):
+        """Starts the app. `names` has what it calls the steps that are not called the same everywhere."""
+        self._names = names or {}
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = probe.getsockname()[1]
+        address = f"127.0.0.1:{self._port}"
+        command = [address if part == "ADDRESS" else str(part) for part in command]
+        self._temporary = tempfile.TemporaryDirectory()
+        self.folder = self._temporary.name
+        self._log = open(f"{self.folder}/log", "w+b")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            command,
+            env=os.environ | {"PHP_CLI_SERVER_WORKERS": "8", "TMPDIR": self.folder} | (environment or {}),
+            stdout=self._log,
+            stderr=self._log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._wait()
+
+    def _wait(self):
+        for _ in range(500):
+            if self._process.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", self._port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        sys.exit(f"error: the app did not start: {self.log()}")
+
+    def log(self):
+        """Returns what the app has printed."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.killpg(self._process.pid, 15)
+        self._process.wait()
+        self._log.close()
+        self._temporary.cleanup()
+
+    def visit(self, steps, cookies, headers, timeout=60):
+        """Visits a page. Raises `OSError` if there is no response within the time, in seconds."""
+        started = time.monotonic()
+        translated = [[*self._names.get(step, [step]), *parameters] for step, *parameters in steps]
+        # Some apps take two parameters for each step.
+        padded = [[*step, None, None][: max(3, len(step))] for step in translated]
+        headers = headers | {"content-type": "application/json"}
+        if cookies:
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        app = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
+        try:
+            app.request("POST", "/", json.dumps(padded), headers)
+            response = app.getresponse()
+            body = response.read()
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from error
+        finally:
+            app.close()
+        after = dict(cookies)
+        for line in response.headers.get_all("set-cookie") or []:
+            name, value = line.split(";")[0].strip().split("=", 1)
+            if value in ("", "null", '""', "deleted"):
+                after.pop(name, None)
+            else:
+                after[name] = value
+        try:
+            page = json.loads(body)
+        except ValueError:
+            page = {"error": body[:300]}
+        error = page.get("error") or page.get("warnings") or ""
+        return Page(response.status, page.get("session") or {}, error, after, time.monotonic() - started)
