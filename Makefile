@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+.PHONY: help run demo compare test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
 	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
@@ -57,6 +57,11 @@ test-openapi: rust tools .tools/openapi/installed ## test the API against docs/o
 test-clients: rust tools ## test the client libraries against the API (CLIENTS=php …)
 	cargo build --locked --example local --bins
 	clients/test $(CLIENTS)
+
+compare: rust tools ## compare the clients with session handlers of today (HANDLERS=…, AWS_SDK_PHP=…, UPDATE=1)
+	cargo build --locked --example local --bins
+	clients/compare/install
+	clients/with-api clients/compare/.venv/bin/python -B clients/compare/run $(if $(UPDATE),--update) $(HANDLERS)
 
 demo: rust tools ## show what the session API does for a shop, in your browser (PORT=8081)
 	cargo build --locked --example local --bins

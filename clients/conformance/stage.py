@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 class Proxy(ThreadingHTTPServer):
@@ -177,3 +178,9 @@ class App:
             page = {"error": body[:300]}
         error = page.get("error") or page.get("warnings") or ""
         return Page(response.status, page.get("session") or {}, error, after, time.monotonic() - started)
+
+
+def session_id(cookies):
+    """Returns the id in the cookie, without the signature of Express."""
+    [cookie] = [value for name, value in cookies.items() if name != "XSRF-TOKEN"]
+    return re.sub(r"^s:|\.[^.]*$", "", unquote(cookie)) if "s%3A" in cookie or cookie.startswith("s:") else cookie

@@ -107,9 +107,11 @@ class SessionApiStore extends Store {
     const moved = this.#moves.get(sid);
     const stored = this.#stored.get(session);
     if (moved !== undefined) {
-      // The new session has only what was put into it since, so it begins even if the old one has ended meanwhile.
-      const rotated = await this.#client.rotate(moved, sid, data, attributes);
-      this.#remember(session, rotated ?? await this.#create(sid, data, attributes), data);
+      // The new session has only what was put into it since, so it begins even if the old one has ended meanwhile. A
+      // rotation keeps the owner, unless it is told otherwise.
+      const owned = { ...attributes, user: user ?? '' };
+      const rotated = await this.#client.rotate(moved, sid, data, owned);
+      this.#remember(session, rotated ?? await this.#create(sid, data, owned), data);
       // Not before: after a failure, the next write is to end the old session, too.
       this.#moves.delete(sid);
     } else if (stored?.id !== sid) {

@@ -163,6 +163,9 @@ test('a user ends their devices', withApp(async (app) => {
   await laptop.visit(['set', 'user', '']);
   assert.deepEqual(await app.store.devices(user), [], 'a logout removes the owner');
   await laptop.visit(['set', 'user', user]);
+  await laptop.visit(['regenerate'], ['set', 'a', 1]);
+  assert.deepEqual(await app.store.devices(user), [], 'a new session after a logout belongs to nobody');
+  await laptop.visit(['set', 'user', user]);
   assert.equal(await app.store.logoutEverywhere(user), 1);
   assert.deepEqual((await laptop.visit()).session, {});
 }, { user: (session) => session.user }));

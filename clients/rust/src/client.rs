@@ -21,7 +21,7 @@ use crate::{Data, Error, Options};
 /// Seconds after which a lock expires by itself: the most that the session API allows.
 const LEASE: &str = "60";
 /// Condition that there is a session.
-const ANY: HeaderValue = HeaderValue::from_static("*");
+pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
 /// What a conflict counts as whose response has the session in place of a problem document.
 const CONFLICT: &str = "etag-mismatch";
 /// Most characters of a label in its encoded form.

@@ -7,7 +7,7 @@ use tower_sessions_core::SessionStore;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{self, Result};
 
-use crate::client::{Attributes, Client, Device, Stored, Written};
+use crate::client::{ANY, Attributes, Client, Device, Stored, Written};
 use crate::merge::merge;
 use crate::request::{self, Read, RequestState};
 use crate::{Data, Error, Options, SessionApiLayer};
@@ -154,6 +154,26 @@ impl SessionApiStore {
         Err(contended())
     }
 
+    /// Ends a session, and begins another that has nothing of it. That one begins even if the old one has ended.
+    async fn replace_session(
+        &self,
+        old: &Id,
+        read: Option<Read>,
+        record: &mut Record,
+        attributes: Attributes<'_>,
+    ) -> Result<Option<Stored>> {
+        // Whatever others have written is to end. The lock is the request's own.
+        let any = read.and_then(|read| Some(Stored { etag: ANY, ..read.stored? }));
+        // A rotation keeps the owner, unless it is told otherwise.
+        let user = Some(attributes.user.unwrap_or_default());
+        let (id, data) = (&record.id, &record.data);
+        let attributes = Attributes { user, ..attributes };
+        match self.client.rotate(old, id, any.as_ref(), data, attributes).await? {
+            Written::Applied(stored) => Ok(Some(stored)),
+            _ => self.begin_session(record, attributes).await,
+        }
+    }
+
     /// Replaces the data of a session, merged with what other requests wrote since it was read. Returns `None` if
     /// the session has ended.
     async fn replace(
@@ -222,15 +242,11 @@ impl SessionStore for SessionApiStore {
                 self.move_session(&old, &read, record, attributes).await?
             }
             // `flush`, and then a new session. It begins even if the old one has ended.
-            (Some(old), _) => {
+            (Some(old), read) => {
                 if old == record.id {
                     record.id = Id::default();
                 }
-                let (id, data) = (&record.id, &record.data);
-                match self.client.rotate(&old, id, None, data, attributes).await? {
-                    Written::Applied(stored) => Some(stored),
-                    _ => self.begin_session(record, attributes).await?,
-                }
+                self.replace_session(&old, read, record, attributes).await?
             }
         };
         if let Some(request) = request {

@@ -95,6 +95,10 @@ mod calls {
             ["POST /session/lock", "POST /session/rotate"]
         );
         assert_eq!(
+            visit.calls(json!([["load"], ["destroy"], ["set", "b", 1]])).await,
+            ["POST /session/lock", "POST /session/rotate"]
+        );
+        assert_eq!(
             visit.calls(json!([["load"], ["destroy"]])).await,
             ["POST /session/lock", "DELETE /session"]
         );
@@ -403,6 +407,20 @@ mod users {
         visit.calls(json!([["unset", "a"]])).await;
         assert!(visit.store.devices(&user, None).await.unwrap().is_empty());
         assert_eq!(visit.calls(json!([["unset", "a"]])).await, ["GET /session"]);
+    }
+
+    #[tokio::test]
+    async fn a_session_after_a_logout_belongs_to_nobody() {
+        let user = format!("ada {}", Id::default());
+        let owner = user.clone();
+        let of_data = move |data: &tower_sessions_session_api::Data| {
+            data.contains_key("a").then(|| owner.clone())
+        };
+        let mut visit = Visit::with(|options| options.with_user(of_data), |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        assert_eq!(visit.store.devices(&user, None).await.unwrap().len(), 1);
+        visit.calls(json!([["load"], ["destroy"], ["set", "b", 1]])).await;
+        assert!(visit.store.devices(&user, None).await.unwrap().is_empty());
     }
 }
 
