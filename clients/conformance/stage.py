@@ -26,6 +26,8 @@ class Proxy(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.lock = threading.Lock()
         self.calls = []
+        # Bytes in both directions, with headers.
+        self.bytes = 0
         # Kind of the next call whose response is lost: `read` or `write`.
         self.lost = None
         self.is_down = False
@@ -37,6 +39,13 @@ class Proxy(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         """Connections that a client closes are no errors."""
+
+    def prepare(self, body):
+        """Returns the body to send in place of this one."""
+        return body
+
+    def measure(self, call, data):
+        """Sees a call and the data of its response, one call at a time."""
 
 
 class Forward(BaseHTTPRequestHandler):
@@ -56,12 +65,17 @@ class Forward(BaseHTTPRequestHandler):
         if self.server.is_down:
             self.close_connection = True
             return
+        body = self.server.prepare(body)
+        headers = dict(self.headers) | {"content-length": str(len(body))}
         upstream = self.server.upstream
         store = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=30)
-        store.request(self.command, self.path, body, dict(self.headers))
+        store.request(self.command, self.path, body, headers)
         response = store.getresponse()
         data = response.read()
         store.close()
+        with self.server.lock:
+            self.server.bytes += size(self.headers.items(), body) + size(response.getheaders(), data)
+            self.server.measure(call, data)
         if is_lost:
             self.close_connection = True
             return
@@ -78,6 +92,12 @@ class Forward(BaseHTTPRequestHandler):
 
     def log_message(self, *parameters):
         """The calls are counted, not printed."""
+
+
+def size(headers, body):
+    """Returns the bytes of a message. The first line counts as much as an average header."""
+    lines = [len(name) + len(value) + 4 for name, value in headers]
+    return sum(lines) + sum(lines) // max(1, len(lines)) + len(body)
 
 
 @dataclass

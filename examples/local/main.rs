@@ -28,6 +28,9 @@ struct Options {
     /// Port of the embedded DynamoDB
     #[arg(long, default_value_t = 8000, value_name = "PORT")]
     dynamodb_port: u16,
+    /// URL at which the functions find DynamoDB, if a proxy is in front of it
+    #[arg(long, value_name = "URL")]
+    dynamodb_url: Option<String>,
     /// Folder that keeps the sessions between runs
     #[arg(long, default_value = "target/local", value_name = "DIR")]
     data: PathBuf,
@@ -125,7 +128,8 @@ impl Console {
 async fn start(options: &Options) -> Outcome<Child> {
     // cargo-lambda's own error does not name the port.
     drop(bind(options.port, "the API").await?);
-    let endpoint = start_dynamodb(options).await?;
+    let own = start_dynamodb(options).await?;
+    let endpoint = options.dynamodb_url.as_ref().unwrap_or(&own);
     compile().await?;
     println!("Starting the functions.");
     let watch = cargo()
@@ -137,7 +141,7 @@ async fn start(options: &Options) -> Outcome<Child> {
         // cargo-lambda logs warnings. The functions log at the level of the option.
         .env("RUST_LOG", "warn,watchexec=off")
         .args(["--env-var", &format!("RUST_LOG={}", options.log)])
-        .env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)
+        .env("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "local")
         .env("AWS_SECRET_ACCESS_KEY", "local")

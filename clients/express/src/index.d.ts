@@ -10,7 +10,7 @@ export interface Options {
   region?: string;
   /** Time until an unused session expires, if its cookie has no `maxAge`; or a function that decides. Default: 86400. */
   ttl?: number | ((session: SessionData) => number);
-  /** Time after which the use of an unchanged session slides its expiry. Default: 60. */
+  /** Time after which the use of an unchanged session slides its expiry. Default: a twentieth of its lifetime. */
   touchAfter?: number;
   /** Whether the use of an unchanged session never slides its expiry. */
   disableTouch?: boolean;

@@ -21,7 +21,7 @@ function readOptions(options) {
     url: url(options.url ?? env.SESSION_API_URL),
     region: options.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1',
     ttl: typeof ttl === 'function' ? ttl : number('ttl', ttl, 1, Infinity),
-    touchAfter: number('touchAfter', options.touchAfter ?? 60, 0, Infinity),
+    touchAfter: options.touchAfter === undefined ? null : number('touchAfter', options.touchAfter, 0, Infinity),
     disableTouch: options.disableTouch ?? false,
     lock: options.lock === undefined || options.lock === false ? null : number('lock', options.lock, 0, MAX_WAIT),
     user: typeof user === 'function' ? user : () => user,

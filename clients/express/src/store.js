@@ -183,7 +183,8 @@ class SessionApiStore extends Store {
   }
 
   async #keepAlive(session, stored, ttl) {
-    const isDue = ttl - stored.ttl >= this.#options.touchAfter && !this.#options.disableTouch;
+    const { touchAfter, disableTouch } = this.#options;
+    const isDue = ttl - stored.ttl >= (touchAfter ?? ttl / 20) && !disableTouch;
     if (isDue) {
       await this.#client.touch(stored, ttl);
     } else if (stored.lock !== undefined) {

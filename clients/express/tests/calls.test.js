@@ -28,6 +28,14 @@ for (const resave of [false, true]) {
     await browser.visit(['set', 'a', 1]);
     assert.deepEqual((await browser.visit()).calls, ['GET /session', 'POST /session/touch']);
   }, { touchAfter: 0 }, { resave }));
+
+  test(`the expiry slides after a twentieth of the lifetime, with resave: ${resave}`, withApp(async (app) => {
+    const browser = app.browser();
+    await browser.visit(['set', 'a', 1]);
+    assert.deepEqual((await browser.visit()).calls, ['GET /session']);
+    await new Promise((resolve) => { setTimeout(resolve, 2_100); });
+    assert.deepEqual((await browser.visit()).calls, ['GET /session', 'POST /session/touch']);
+  }, {}, { resave, cookie: { maxAge: 40_000 } }));
 }
 
 test('a changed session takes two calls', withApp(async (app) => {

@@ -8,8 +8,8 @@ return [
     // AWS region that signatures are for.
     'region' => env('AWS_REGION', env('AWS_DEFAULT_REGION')),
 
-    // Seconds after which the use of an unchanged session slides its expiry.
-    'touch_after' => 60,
+    // Seconds after which the use of an unchanged session slides its expiry; null for a twentieth of the lifetime.
+    'touch_after' => null,
 
     // Seconds for each attempt of a call, and retries of a call that failed.
     'timeout' => 5,

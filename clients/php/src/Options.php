@@ -13,7 +13,7 @@ final class Options
     public readonly string $region;
     /** Seconds until an unused session expires. Default: `session.gc_maxlifetime`. */
     public readonly int $ttl;
-    /** Seconds after which the use of an unchanged session slides its expiry. */
+    /** Seconds after which the use of an unchanged session slides its expiry. Default: a twentieth of the lifetime. */
     public readonly int $touchAfter;
     /** Seconds to wait for the session's lock, 0 to 10; null to use no lock. */
     public readonly ?int $lock;
@@ -53,7 +53,7 @@ final class Options
         $region = $options['region'] ?? Environment::get('AWS_REGION') ?? Environment::get('AWS_DEFAULT_REGION');
         $this->region = self::text('region', $region ?? 'us-east-1', '/^[a-z0-9-]{1,63}$/D', 'an AWS region');
         $this->ttl = self::number('ttl', $options['ttl'] ?? (int) \ini_get('session.gc_maxlifetime'), 1, PHP_INT_MAX);
-        $this->touchAfter = self::number('touch_after', $options['touch_after'] ?? 60, 0, PHP_INT_MAX);
+        $this->touchAfter = self::number('touch_after', $options['touch_after'] ?? intdiv($this->ttl, 20), 0, PHP_INT_MAX);
         $lock = $options['lock'] ?? null;
         $this->lock = $lock === null || $lock === false ? null : self::number('lock', $lock, 0, Client::MAX_WAIT);
         $this->user = isset($options['user']) ? (string) $options['user'] : null;

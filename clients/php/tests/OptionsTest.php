@@ -19,7 +19,7 @@ final class OptionsTest extends TestCase
         self::assertSame('https://example.com/stage', $options->url);
         self::assertSame((int) ini_get('session.gc_maxlifetime'), $options->ttl);
         self::assertNull($options->lock);
-        self::assertSame(60, $options->touchAfter);
+        self::assertSame(50, (new Options(['url' => 'https://example.com', 'ttl' => 1000]))->touchAfter);
     }
 
     /**

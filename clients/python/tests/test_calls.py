@@ -1,5 +1,8 @@
 """The calls of the API that a request makes."""
 
+import time
+from datetime import timedelta
+
 import pytest
 
 
@@ -33,6 +36,18 @@ def test_expiry_slides_once_touch_after_has_passed(start):
         pytest.skip("Django slides the expiry with SESSION_SAVE_EVERY_REQUEST: see test_django")
     browser = start(touch_after=0).browser()
     browser.visit(["set", "a", 1])
+    assert browser.visit().calls == ["GET /session", "POST /session/touch"]
+
+
+def test_expiry_slides_after_a_twentieth_of_the_lifetime(start):
+    if start.framework != "flask":
+        pytest.skip("the lifetime of the app is Flask's here, and the rule is that of all")
+    app = start()
+    app.wsgi.permanent_session_lifetime = timedelta(seconds=40)
+    browser = app.browser()
+    browser.visit(["set", "a", 1])
+    assert browser.visit().calls == ["GET /session"]
+    time.sleep(2.1)
     assert browser.visit().calls == ["GET /session", "POST /session/touch"]
 
 

@@ -18,7 +18,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 pub struct Options {
     pub(crate) url: Uri,
     pub(crate) region: String,
-    pub(crate) touch_after: Duration,
+    pub(crate) touch_after: Option<Duration>,
     pub(crate) lock: Option<Duration>,
     pub(crate) user: Arc<UserOf>,
     pub(crate) label: Arc<LabelOf>,
@@ -47,7 +47,7 @@ impl Options {
         Ok(Self {
             url: parse_url(url)?,
             region: region.unwrap_or_else(|_| "us-east-1".into()),
-            touch_after: Duration::from_secs(60),
+            touch_after: None,
             lock: None,
             user: Arc::new(|_| None),
             label: Arc::new(user_agent),
@@ -65,10 +65,10 @@ impl Options {
 
     /// Time after which the use of an unchanged session slides its expiry, if tower-sessions is told to
     /// [always save](https://docs.rs/tower-sessions/latest/tower_sessions/struct.SessionManagerLayer.html).
-    /// The default is 60 s.
+    /// The default is a twentieth of the lifetime.
     #[must_use]
     pub fn with_touch_after(self, touch_after: Duration) -> Self {
-        Self { touch_after, ..self }
+        Self { touch_after: Some(touch_after), ..self }
     }
 
     /// Gives the session to one request at a time. Others wait for its lock up to this time, and then fail. By

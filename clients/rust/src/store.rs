@@ -207,8 +207,11 @@ impl SessionApiStore {
     /// Slides the expiry of an unchanged session if enough time has passed, or if it is to end earlier.
     async fn keep_alive(&self, request: &RequestState, read: Read, ttl: i64) -> Result<()> {
         let Read { stored: Some(stored), base } = read else { return Ok(()) };
-        let touch_after = i64::try_from(self.client.options().touch_after.as_secs());
-        let is_due = ttl.saturating_sub(stored.ttl) >= touch_after.unwrap_or(i64::MAX);
+        let touch_after = match self.client.options().touch_after {
+            Some(touch_after) => i64::try_from(touch_after.as_secs()).unwrap_or(i64::MAX),
+            None => ttl / 20,
+        };
+        let is_due = ttl.saturating_sub(stored.ttl) >= touch_after;
         // The API counts in whole seconds.
         let is_to_end_earlier = ttl < stored.ttl.saturating_sub(1);
         if is_due || is_to_end_earlier {

@@ -115,7 +115,8 @@ class ActiveSession:
         self.has_ended = False
 
     def _keep_alive(self, ttl: int):
-        if ttl - self.stored.ttl >= self._options.touch_after:
+        touch_after = ttl / 20 if self._options.touch_after is None else self._options.touch_after
+        if ttl - self.stored.ttl >= touch_after:
             yield calls.touch(self.stored, ttl)
             self.has_slid = True
             self.stored = dataclasses.replace(self.stored, ttl=ttl, lock=None)

@@ -17,8 +17,8 @@ class Options:
     url: str
     # AWS region that signatures are for.
     region: str
-    # Time after which the use of an unchanged session slides its expiry.
-    touch_after: float = 60
+    # Time after which the use of an unchanged session slides its expiry. By default a twentieth of its lifetime.
+    touch_after: float | None = None
     # Time to wait for the session's lock, or None to use no lock.
     lock: int | None = None
     # Returns the owner of a session, given its data: None keeps the owner, and an empty name removes it.
@@ -59,7 +59,7 @@ class Options:
         }
         for name, (least, most) in limits.items():
             value = getattr(self, name)
-            if value is None and name == "lock":
+            if value is None and name in ("touch_after", "lock"):
                 continue
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or value < least or (most is not None and value > most):

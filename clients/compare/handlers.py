@@ -1,0 +1,123 @@
+"""The session handlers that are compared, and how to start an app of each."""
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CLIENTS = HERE.parent
+sys.path.insert(0, str(CLIENTS / "conformance"))
+from stage import App, session_id  # noqa: E402
+from stores import STORES  # noqa: E402
+
+__all__ = ["CLIENTS", "HANDLERS", "HERE", "Handler", "Stage", "needs_aws_sdk", "session_id"]
+
+PHP = ["php", "-d", "display_errors=0", "-S", "ADDRESS", HERE / "apps/page.php"]
+EXPRESS = ["node", HERE / "apps/express.js"]
+PYTHON = [sys.executable, "-B", HERE / "apps/app.py"]
+LARAVEL = [CLIENTS / "laravel/tests/conformance", "ADDRESS"]
+OWN_PYTHON = [CLIENTS / "python/.venv/bin/python", "-B", CLIENTS / "python/tests/conformance.py"]
+LARAVEL_NAMES = {"destroy": ["invalidate"], "regenerate": ["regenerate", True]}
+
+
+@dataclass
+class Handler:
+    """A session handler: what the table calls it, its store, and its app."""
+
+    title: str
+    store: str
+    command: list
+    environment: dict = field(default_factory=dict)
+    names: dict = field(default_factory=dict)
+    # Driver of Laravel.
+    driver: str = ""
+    has_lock: bool = False
+
+
+HANDLERS = {
+    "php-files": Handler("PHP, files", "disk", PHP, {"HANDLER": "files"}, has_lock=True),
+    "php-redis": Handler("PHP, phpredis", "Redis", PHP, {"HANDLER": "redis"}),
+    "php-redis-locking": Handler(
+        "PHP, phpredis with locking", "Redis", PHP, {"HANDLER": "redis-locking"}, has_lock=True
+    ),
+    "aws-sdk-php": Handler("PHP, AWS SDK", "DynamoDB", PHP, {"HANDLER": "aws-sdk"}),
+    "aws-sdk-php-locking": Handler(
+        "PHP, AWS SDK with locking", "DynamoDB", PHP, {"HANDLER": "aws-sdk-locking"}, has_lock=True
+    ),
+    "php": Handler("PHP, `session-api/php`", "session API", PHP, {"HANDLER": "session-api"}),
+    "php-locking": Handler(
+        "PHP, `session-api/php` with `lock`", "session API", PHP, {"HANDLER": "session-api-locking"}, has_lock=True
+    ),
+    "laravel-database": Handler("Laravel, `database`", "disk", LARAVEL, names=LARAVEL_NAMES, driver="database"),
+    "laravel-redis": Handler("Laravel, `redis`", "Redis", LARAVEL, names=LARAVEL_NAMES, driver="redis"),
+    "laravel-dynamodb": Handler("Laravel, `dynamodb`", "DynamoDB", LARAVEL, names=LARAVEL_NAMES, driver="dynamodb"),
+    "laravel": Handler(
+        "Laravel, `session-api/laravel`", "session API", LARAVEL, names=LARAVEL_NAMES, driver="session-api"
+    ),
+    "connect-redis": Handler("Express, connect-redis", "Redis", [*EXPRESS, "connect-redis", "ADDRESS"]),
+    "connect-dynamodb": Handler("Express, connect-dynamodb", "DynamoDB", [*EXPRESS, "connect-dynamodb", "ADDRESS"]),
+    "express": Handler(
+        "Express, `@session-api/express`", "session API", ["node", CLIENTS / "express/tests/conformance.js", "ADDRESS"]
+    ),
+    "flask-session-redis": Handler("Flask-Session", "Redis", [*PYTHON, "flask-session-redis", "ADDRESS"]),
+    "flask-session-dynamodb": Handler("Flask-Session", "DynamoDB", [*PYTHON, "flask-session-dynamodb", "ADDRESS"]),
+    "flask": Handler(
+        "Flask, `session-api`", "session API", [*OWN_PYTHON, "flask", "ADDRESS"], names={"destroy": ["clear"]}
+    ),
+    "django-db": Handler("Django, `db`", "disk", [*PYTHON, "django-db", "ADDRESS"]),
+    "django-cache": Handler("Django, `cache`", "Redis", [*PYTHON, "django-cache", "ADDRESS"]),
+    "django": Handler(
+        "Django, `session-api`", "session API", [*OWN_PYTHON, "django", "ADDRESS"], names={"destroy": ["clear"]}
+    ),
+}
+
+
+def needs_aws_sdk(name):
+    """Whether a handler needs the AWS SDK for PHP, which only Composer installs."""
+    return name in ("aws-sdk-php", "aws-sdk-php-locking", "laravel-dynamodb")
+
+
+class Stage:
+    """The app of a handler, and its store."""
+
+    def __init__(self, handler, options=None):
+        """Starts both. The options are those of the clients of the session API."""
+        self.handler = handler
+        self.store = STORES[handler.store]()
+        self._headers = {
+            "x-options": json.dumps({"url": self.store.url, "touch_after": 60} | (options or {})),
+            "x-ini": json.dumps({"driver": handler.driver} | self.store.laravel),
+            "x-calls": f"{self.store.url}/calls" if self.store.proxy is None else os.devnull,
+        }
+        self._app = App(handler.command, handler.names, handler.environment | {"STORE_URL": self.store.url})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._app.__exit__()
+        self.store.close()
+
+    def visit(self, *steps, cookies, timeout=60):
+        return self._app.visit(steps, cookies, self._headers, timeout)
+
+    def begin(self):
+        """Returns the cookies of a new session."""
+        page = self.visit(["set", "a", 1], ["set", "gone", 1], cookies={})
+        if not page.is_ok:
+            sys.exit(f"error: a new session of {self.handler.title} failed: {page.reason}\n{self._app.log()}")
+        return page.cookies
+
+    def together(self, *visits, cookies):
+        """Does visits at the same time. Each has a delay in seconds, and steps."""
+
+        def visit(delay, steps):
+            time.sleep(delay)
+            return self.visit(*steps, cookies=cookies)
+
+        with ThreadPoolExecutor(len(visits)) as pool:
+            return list(pool.map(visit, *zip(*visits, strict=True)))
