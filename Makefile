@@ -176,7 +176,9 @@ tools: .venv/installed
 	@echo "Installing the tools of $< into .tools/openapi"
 	@python3 -m venv .tools/openapi
 	@.tools/openapi/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@which java go node npm >/dev/null || clients/install tests/openapi default-jre-headless golang-go nodejs npm
+	@which java >/dev/null || clients/install tests/openapi default-jre-headless
+	@which go >/dev/null || clients/install tests/openapi golang-go
+	@which node npm >/dev/null || clients/install tests/openapi nodejs npm
 	@npm ci --silent --prefix tests/openapi
 	@touch $@
 

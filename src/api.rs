@@ -42,6 +42,8 @@ pub use route::Route;
 pub struct Api {
     store: SessionStore,
     limits: Limits,
+    /// Of the requests that succeed, one in so many is logged.
+    log_sample: u32,
 }
 
 /// What Lambda reports of an invocation.
@@ -112,7 +114,7 @@ impl Api {
     /// Returns an API over the table that the configuration names.
     pub fn new(client: Client, config: &Config) -> Self {
         let store = SessionStore::new(client, &config.table, config.revoked_before);
-        Self { store, limits: config.limits }
+        Self { store, limits: config.limits, log_sample: config.log_sample }
     }
 
     /// Opens the connection to DynamoDB that the first request will use.
@@ -176,7 +178,7 @@ impl Api {
             handle: response.new_handle.as_ref().or(handle.as_ref()),
             problem: problem.as_ref(),
         }
-        .write();
+        .write(self.log_sample);
         payload::response(response)
     }
 }

@@ -36,6 +36,8 @@ pub struct Config {
     /// `RUST_LOG`: lowest level at which this crate logs. Its dependencies log errors only, whatever
     /// the level, because their log lines are not reviewed for secrets.
     pub log_level: LevelFilter,
+    /// `LOG_SAMPLE`: of the requests that succeed, one in so many is logged.
+    pub log_sample: u32,
 }
 
 impl fmt::Debug for Config {
@@ -47,6 +49,7 @@ impl fmt::Debug for Config {
             .field("revoked_before", &self.revoked_before)
             .field("region", &self.aws.region())
             .field("log_level", &self.log_level)
+            .field("log_sample", &self.log_sample)
             .finish_non_exhaustive()
     }
 }
@@ -74,6 +77,10 @@ const DEFAULT_MAX_TTL: u64 = 34_560_000;
 /// `error`. The parser of `LevelFilter` would also accept numbers and an empty string.
 const LEVELS: [LevelFilter; 3] = [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO];
 
+/// Largest `LOG_SAMPLE`. With fewer lines, hours with little traffic would have none, and nothing would be saved: the
+/// access log then costs most.
+const MAX_LOG_SAMPLE: u32 = 100;
+
 impl Config {
     /// Reads the configuration from the process's environment.
     ///
@@ -83,8 +90,9 @@ impl Config {
         let lookup =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let settings = Settings::from_lookup(lookup, Timestamp::now())?;
-        let Settings { table, limits, revoked_before, log_level } = settings;
-        Ok(Self { table, limits, revoked_before, log_level, aws: aws::load(lookup).await? })
+        let Settings { table, limits, revoked_before, log_level, log_sample } = settings;
+        let aws = aws::load(lookup).await?;
+        Ok(Self { table, limits, revoked_before, aws, log_level, log_sample })
     }
 }
 
@@ -95,6 +103,7 @@ struct Settings {
     limits: Limits,
     revoked_before: Option<Timestamp>,
     log_level: LevelFilter,
+    log_sample: u32,
 }
 
 impl Settings {
@@ -103,14 +112,15 @@ impl Settings {
         now: Timestamp,
     ) -> Result<Self, ConfigError> {
         let error = |variable, value, expected| ConfigError { variable, value, expected };
-        let seconds = |variable, default, range: RangeInclusive<u64>| match lookup(variable) {
+        let number = |variable, unit, default, range: RangeInclusive<u64>| match lookup(variable) {
             None => Ok(default),
             Some(text) => whole_number(&text).filter(|n| range.contains(n)).ok_or_else(|| {
                 let (min, max) = (range.start(), range.end());
-                let expected = format!("a whole number of seconds from {min} to {max}");
+                let expected = format!("a whole number{unit} from {min} to {max}");
                 error(variable, Some(text), expected)
             }),
         };
+        let seconds = |variable, default, range| number(variable, " of seconds", default, range);
 
         let table = lookup("TABLE_NAME");
         let table = table.clone().filter(|name| is_table_name(name)).ok_or_else(|| {
@@ -143,12 +153,14 @@ impl Settings {
                 })?
             }
         };
+        let log_sample = number("LOG_SAMPLE", "", 1, 1..=MAX_LOG_SAMPLE.into())?;
+        let log_sample = u32::try_from(log_sample).unwrap_or(MAX_LOG_SAMPLE);
         let limits = Limits {
             default_ttl: Duration::from_secs(default_ttl),
             max_ttl: Duration::from_secs(max_ttl),
             max_lifetime: (max_lifetime > 0).then_some(Duration::from_secs(max_lifetime)),
         };
-        Ok(Self { table, limits, revoked_before, log_level })
+        Ok(Self { table, limits, revoked_before, log_level, log_sample })
     }
 }
 
@@ -188,6 +200,7 @@ mod tests {
                 },
                 revoked_before: None,
                 log_level: LevelFilter::INFO,
+                log_sample: 1,
             }
         );
     }
@@ -201,6 +214,7 @@ mod tests {
             ("MAX_LIFETIME", "3600"),
             ("REVOKED_BEFORE", "2026-11-24T10:00:00Z"),
             ("RUST_LOG", "warn"),
+            ("LOG_SAMPLE", "100"),
         ]);
         let settings = settings.unwrap();
         assert_eq!(settings.limits.default_ttl.as_secs(), 60);
@@ -208,6 +222,7 @@ mod tests {
         assert_eq!(settings.limits.max_lifetime, Some(Duration::from_secs(3600)));
         assert_eq!(settings.revoked_before, Some(NOW));
         assert_eq!(settings.log_level, LevelFilter::WARN);
+        assert_eq!(settings.log_sample, 100);
     }
 
     #[test]
@@ -228,6 +243,7 @@ mod tests {
             revoked_before: None,
             aws: sdk_config(region.clone(), key, http_client(&region, None), None),
             log_level: LevelFilter::INFO,
+            log_sample: 1,
         };
         let printed = format!("{config:?}");
         assert!(printed.contains("eu-central-1"), "{printed}");
@@ -270,6 +286,12 @@ mod tests {
         }
         for value in ["", "3", "off", "INFO", "debug", "trace"] {
             assert!(error("RUST_LOG", value).starts_with("RUST_LOG is "), "{value}");
+        }
+        for value in ["0", "101", "10 %"] {
+            assert_eq!(
+                error("LOG_SAMPLE", value),
+                format!("LOG_SAMPLE is {value:?}; it must be a whole number from 1 to 100")
+            );
         }
         assert_eq!(
             error("RUST_LOG", "loud"),

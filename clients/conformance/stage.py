@@ -44,8 +44,8 @@ class Proxy(ThreadingHTTPServer):
         """Returns the body to send in place of this one."""
         return body
 
-    def measure(self, call, data):
-        """Sees a call and the data of its response, one call at a time."""
+    def measure(self, call, body, data):
+        """Sees a call, its body and that of its response, one call at a time."""
 
 
 class Forward(BaseHTTPRequestHandler):
@@ -75,7 +75,7 @@ class Forward(BaseHTTPRequestHandler):
         store.close()
         with self.server.lock:
             self.server.bytes += size(self.headers.items(), body) + size(response.getheaders(), data)
-            self.server.measure(call, data)
+            self.server.measure(call, body, data)
         if is_lost:
             self.close_connection = True
             return

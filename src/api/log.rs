@@ -25,8 +25,15 @@ pub(super) struct RequestLog<'a> {
 }
 
 impl RequestLog<'_> {
-    /// Writes the line: as an error with its cause if the request failed, else as information.
-    pub(super) fn write(self) {
+    /// Writes the line: as an error with its cause if the request failed, else as information. Of the
+    /// requests that succeeded, only one in so many leaves a line.
+    ///
+    /// The field `sample` of a line is the number of requests that it stands for.
+    pub(super) fn write(self, one_in: u32) {
+        let sample = if self.problem.is_none() { one_in } else { 1 };
+        if !is_sampled(self.request_id, sample) {
+            return;
+        }
         let Self { request_id, version, gateway_request_id, status, .. } = self;
         let route = self.route.map_or("none", Route::key);
         let ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
@@ -46,12 +53,46 @@ impl RequestLog<'_> {
                 retries,
                 handle,
                 problem,
+                sample,
             ),
             Some(cause) => tracing::error!(
                 request_id, version, gateway_request_id, route, status, ms, capacity, retries,
-                handle, problem,
+                handle, problem, sample,
                 cause = %logging::chain(cause.as_ref()),
             ),
         }
+    }
+}
+
+/// Whether a request is the one in so many that leaves a line. Its id, a random UUID, decides, so that the
+/// request need not draw a number.
+fn is_sampled(request_id: &str, one_in: u32) -> bool {
+    let digits = request_id.bytes().rev().filter_map(|digit| char::from(digit).to_digit(16));
+    let number =
+        digits.take(6).fold(0, |number: u32, digit| number.wrapping_mul(16).wrapping_add(digit));
+    number.checked_rem(one_in).is_none_or(|rest| rest == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random;
+
+    #[test]
+    fn one_request_in_so_many_is_sampled() {
+        for one_in in [1, 10, 100] {
+            let sampled = (0..20_000).filter(|_| {
+                let bytes = random::bytes::<16>().unwrap();
+                is_sampled(&format!("{:032x}", u128::from_be_bytes(bytes)), one_in)
+            });
+            let expected = 20_000 / one_in as usize;
+            let sampled = sampled.count();
+            // Six standard deviations at least.
+            assert!(
+                sampled.abs_diff(expected) <= expected / 2,
+                "{sampled} of 20,000, 1 in {one_in}"
+            );
+        }
+        assert!(is_sampled("no id", 1));
     }
 }

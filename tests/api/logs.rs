@@ -138,16 +138,31 @@ async fn requests_are_logged_as_one_line() {
                 "level": "INFO", "version": "7",
                 "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
                 "route": "PUT /session", "status": 201, "capacity": 2.0, "retries": 0,
-                "handle": "qPPzEUxs",
+                "handle": "qPPzEUxs", "sample": 1,
             }),
             json!({
                 "level": "INFO", "version": "7",
                 "request_id": request_id, "gateway_request_id": "U3KzvgYYliAEPzQ=",
                 "route": "GET /session", "status": 400, "capacity": 0.0, "retries": 0,
-                "problem": "invalid-session-id",
+                "problem": "invalid-session-id", "sample": 1,
             }),
         ]
     );
+}
+
+#[tokio::test]
+async fn of_successes_only_a_sample_is_logged() {
+    // The id of the requests ends in 8c3fcd, a multiple of 3 and not of 10.
+    for (one_in, expected) in [(10, json!([[404, 1]])), (3, json!([[201, 3], [404, 1]]))] {
+        let (log, _guard) = Log::capture(LevelFilter::INFO);
+        let app = App::with_log_sample(one_in).await;
+        assert_eq!(app.send(CREATE_WITH_ID).await.status, 201);
+        assert_eq!(app.send(READ).id("another-id-than-the-examples").await.status, 404);
+        let lines = log.lines();
+        let logged: Vec<_> =
+            lines.iter().map(|line| json!([line["status"], line["sample"]])).collect();
+        assert_eq!(json!(logged), expected);
+    }
 }
 
 #[tokio::test]

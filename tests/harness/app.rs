@@ -56,6 +56,8 @@ impl Timeouts {
 pub(super) struct Options {
     /// Absolute lifetime of sessions, in seconds.
     pub(super) max_lifetime: Option<u32>,
+    /// Of the requests that succeed, one in so many is logged; `None` to log all.
+    pub(super) log_sample: Option<u32>,
     /// Moment before which sessions are revoked, as the time since the Unix epoch.
     pub(super) revoked_before: Option<Duration>,
 }
@@ -80,6 +82,11 @@ impl App {
     /// Creates a table, and an app over it that limits the absolute lifetime of sessions.
     pub(crate) async fn with_max_lifetime(seconds: u32) -> Self {
         Self::create(Options { max_lifetime: Some(seconds), ..Options::default() }).await
+    }
+
+    /// Creates a table, and an app over it that logs one in so many requests that succeed.
+    pub(crate) async fn with_log_sample(one_in: u32) -> Self {
+        Self::create(Options { log_sample: Some(one_in), ..Options::default() }).await
     }
 
     /// Builds an app over the table of this name, which need not exist.

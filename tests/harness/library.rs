@@ -40,6 +40,7 @@ impl Functions {
             revoked_before: options.revoked_before.map(timestamp),
             aws: aws(endpoint),
             log_level: LevelFilter::INFO,
+            log_sample: options.log_sample.unwrap_or(1),
         };
         let client = Client::from_conf(configure(store::settings(&config.aws)).build());
         Self(Api::new(client, &config))

@@ -18,7 +18,7 @@ if (str_starts_with($handler, 'aws-sdk')) {
 } elseif (str_starts_with($handler, 'session-api')) {
     require __DIR__ . '/../../php/autoload.php';
     $lock = $handler === 'session-api-locking' ? ['lock' => 10] : [];
-    SessionApi\Handler::register(['url' => $store] + $lock);
+    SessionApi\Handler::register($lock + json_decode($_SERVER['HTTP_X_OPTIONS'], true));
 } elseif (str_starts_with($handler, 'redis')) {
     ini_set('session.save_handler', 'redis');
     ini_set('session.save_path', str_replace('redis:', 'tcp:', $store));

@@ -59,6 +59,7 @@ def configuration(design):
         "MAX_LIFETIME": parameters["MaxLifetime"],
         "REVOKED_BEFORE": parameters["RevokedBefore"],
         "RUST_LOG": parameters["LogLevel"],
+        "LOG_SAMPLE": parameters["LogSample"],
     }
     for function in FUNCTIONS:
         there = design.resource(f"{title(function)}Function").get("Environment", {}).get("Variables")
