@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo compare test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+.PHONY: help run demo compare pages test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
 	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
@@ -62,6 +62,12 @@ compare: rust tools ## compare the clients with session handlers of today (HANDL
 	cargo build --locked --example local --bins
 	clients/compare/install
 	clients/with-api clients/compare/.venv/bin/python -B clients/compare/run $(if $(UPDATE),--update) $(HANDLERS)
+
+pages: rust tools .tools/emulator/installed ## count what page views cost, in ten minutes, and update the documents (HANDLERS=…, AWS_SDK_PHP=…)
+	cargo build --locked --example local --bins
+	clients/compare/install
+	clients/compare/.venv/bin/python -B clients/compare/pages --results benches/results/pages.json $(HANDLERS)
+	$(EMULATOR)/python -B tests/deploy/costs.py
 
 demo: rust tools ## show what the session API does for a shop, in your browser (PORT=8081)
 	cargo build --locked --example local --bins

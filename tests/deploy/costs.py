@@ -11,6 +11,7 @@ import template as tpl
 
 PRICES = json.loads((tpl.HERE / "prices.json").read_text())["prices"]
 RESULTS = json.loads((tpl.ROOT / "benches" / "results" / "results.json").read_text())
+PAGES = json.loads((tpl.ROOT / "benches" / "results" / "pages.json").read_text())
 
 MEMORY_GB = 0.25
 #: An assumption, since most of it is DynamoDB's own time. The dashboard shows the actual duration.
@@ -107,16 +108,158 @@ def comparison():
     return table(heading, rows)
 
 
+#: Operations of the store a month, and live sessions in GB, which `alternatives` compares.
+OPERATIONS = {"1 million": 1e6, "10 million": 1e7, "1 billion": 1e9}
+LIVE = {"20 MB": 0.02, "1 GB": 1, "20 GB": 20}
+#: Assumptions: bytes of a session, the share of reads, and hours of a month.
+SESSION = 2_000
+READS = 0.8
+HOURS = 730
+#: Part of a node's memory that data can use: ElastiCache reserves a quarter.
+USABLE = 0.75
+#: The cheapest node of ElastiCache that holds so many GB, and the cheapest instance of RDS for so many operations.
+NODES = {0.5: "valkey_micro", 3.09: "valkey_medium", 26.3: "valkey_xlarge"}
+INSTANCES = {1e8: "mysql_micro", 1e9: "mysql_medium"}
+
+
+def mixed(read, write):
+    """The average of a read and a write by their shares."""
+    return READS * read + (1 - READS) * write
+
+
+def units(data):
+    """Units of a read and of a write of so many bytes, as measured: ours, and those of a handler in the app."""
+    costs = {cost["operation"]: cost for cost in RESULTS["costs"] if cost["bytes"] == data}
+    return [(costs["read"][key], costs["replace"][key]) for key in ("capacity", "php_capacity")]
+
+
+def session_api(operations, live):
+    (read, write), _ = units(SESSION)
+    stored = live * (usd("storage") + usd("recovery"))
+    return operations / 1e6 * mixed(request("read", read), request("write", write)) + stored + idle_dollars()
+
+
+def dynamodb_in_the_app(operations, live):
+    _, (read, write) = units(SESSION)
+    return operations / 1e6 * mixed(read * usd("read_units"), write * usd("write_units")) + live * usd("storage")
+
+
+def valkey_serverless(operations, live):
+    # A command transfers the whole session.
+    return operations / 1e6 * SESSION / 1000 * usd("valkey_units") + max(0.1, live) * HOURS * usd("valkey_memory")
+
+
+def valkey_nodes(_operations, live):
+    """Two nodes in two zones."""
+    return 2 * HOURS * next(usd(node) for memory, node in NODES.items() if memory * USABLE >= live * 0.93)
+
+
+def mysql(operations, live):
+    """An instance in two zones."""
+    instance = next(usd(name) for most, name in INSTANCES.items() if operations <= most)
+    return HOURS * instance + 2 * max(20, live) * usd("mysql_storage")
+
+
+def nfs(operations, live):
+    """EFS with elastic throughput. Assumes that each operation counts as 4 KB at least."""
+    transferred = operations * max(4_000, SESSION) / 1e9
+    return live * usd("nfs_storage") + transferred * mixed(usd("nfs_reads"), usd("nfs_writes"))
+
+
+ALTERNATIVES = {
+    "session API": session_api,
+    "DynamoDB handler in the app": dynamodb_in_the_app,
+    "Valkey Serverless": valkey_serverless,
+    "Valkey, two nodes": valkey_nodes,
+    "MySQL in two zones (RDS)": mysql,
+    "NFS (EFS)": nfs,
+}
+
+
+def dollars(amount):
+    return f"${amount:,.0f}" if amount >= 10 else f"${cents(amount)}"
+
+
+def alternatives():
+    """Dollars a month of each way to store sessions."""
+    cells = [(operations, live) for operations in OPERATIONS for live in LIVE]
+    rows = [
+        (name, *(dollars(monthly(OPERATIONS[operations], LIVE[live])) for operations, live in cells))
+        for name, monthly in ALTERNATIVES.items()
+    ]
+    return table(("", *(f"{operations}, {live}" for operations, live in cells)), rows)
+
+
+def break_even():
+    """Millions of operations a month up to which the session API costs less than each alternative that is paid by time."""
+    paid_by_time = {"Valkey Serverless": valkey_serverless, "Valkey, two nodes": valkey_nodes, "MySQL": mysql}
+    rows = []
+    for name, live in LIVE.items():
+        idle_cost = session_api(0, live)
+        each = session_api(1e6, live) - idle_cost
+        # The operations themselves cost next to nothing there.
+        millions = [(monthly(0, live) - idle_cost) / each for monthly in paid_by_time.values()]
+        rows.append((name, *(f"{one:.3g} million" for one in millions)))
+    return table(("live sessions", *paid_by_time), rows)
+
+
+def average_page(handler):
+    """What a page of a handler consumes on average over the traces, which have so many visitors each."""
+    visitors = {trace["name"]: trace["visitors"] for trace in PAGES["traces"]}
+    totals = {
+        key: sum(visitors[name] * trace[key] for name, trace in handler["traces"].items())
+        for key in ("pages", "calls", "read_units", "write_units", "kilobytes")
+    }
+    return {key: total / totals["pages"] for key, total in totals.items()}
+
+
+def million_pages(handler):
+    """Dollars for a million page views of a handler. One that calls DynamoDB from the app pays for units only."""
+    page = average_page(handler)
+    calls = page["calls"] if handler["store"] == "session API" else 0
+    requests = calls * sum(dollars for _, _, dollars in gateway_and_function())
+    return requests + page["read_units"] * usd("read_units") + page["write_units"] * usd("write_units")
+
+
+def pages():
+    """What page views cost with each handler."""
+    naive = next(million_pages(handler) for handler in PAGES["handlers"] if handler["name"] == "naive")
+    rows = []
+    for handler in PAGES["handlers"]:
+        page = average_page(handler)
+        rows.append(
+            (
+                handler["title"],
+                handler["store"],
+                *(f"{page[key]:.2f}" for key in ("calls", "read_units", "write_units", "kilobytes")),
+                f"${cents(million_pages(handler))}",
+                f"{million_pages(handler) / naive:.2f} ×",
+            )
+        )
+    heading = ("", "store", "calls", "read units", "write units", "KB", "a million pages", "relative to the naive client")
+    return table(heading, rows)
+
+
+def traces():
+    """The traces, and their visitors."""
+    rows = [(trace["name"], trace["what"], f"{trace['visitors']} %") for trace in PAGES["traces"]]
+    return table(("visitor", "", "share"), rows)
+
+
 def alarm_metrics(template):
     """How many metrics the template's alarms watch; each is charged."""
     alarms = tpl.of_type(template, "AWS::CloudWatch::Alarm").values()
     return sum(sum("MetricStat" in one for one in alarm["Properties"].get("Metrics", [])) or 1 for alarm in alarms)
 
 
+def idle_dollars():
+    """Dollars a month for the alarms."""
+    return (alarm_metrics(tpl.load(tpl.ROOT / "template.yaml")) - FREE_ALARMS) * usd("alarms")
+
+
 def idle():
     count = alarm_metrics(tpl.load(tpl.ROOT / "template.yaml"))
-    dollars = (count - FREE_ALARMS) * usd("alarms")
-    return f"${cents(dollars)} a month for its alarms ({count} metrics at ${usd('alarms'):.2f}, {FREE_ALARMS} of them free)"
+    return f"${cents(idle_dollars())} a month for its alarms ({count} metrics at ${usd('alarms'):.2f}, {FREE_ALARMS} of them free)"
 
 
 def logs_share():
@@ -145,7 +288,7 @@ def prices():
 
 
 #: What the documents contain between `<!-- costs: name -->` and `<!-- /costs -->`.
-BLOCKS = {block.__name__: block for block in (million_requests, comparison, idle, logs_share, price, prices)}
+BLOCKS = {block.__name__: block for block in (million_requests, comparison, alternatives, break_even, traces, pages, idle, logs_share, price, prices)}
 DOCUMENTS = [tpl.ROOT / "README.md", *sorted((tpl.ROOT / "docs").glob("*.md"))]
 
 

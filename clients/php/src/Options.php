@@ -53,7 +53,8 @@ final class Options
         $region = $options['region'] ?? Environment::get('AWS_REGION') ?? Environment::get('AWS_DEFAULT_REGION');
         $this->region = self::text('region', $region ?? 'us-east-1', '/^[a-z0-9-]{1,63}$/D', 'an AWS region');
         $this->ttl = self::number('ttl', $options['ttl'] ?? (int) \ini_get('session.gc_maxlifetime'), 1, PHP_INT_MAX);
-        $this->touchAfter = self::number('touch_after', $options['touch_after'] ?? intdiv($this->ttl, 20), 0, PHP_INT_MAX);
+        $touchAfter = $options['touch_after'] ?? intdiv($this->ttl, 20);
+        $this->touchAfter = self::number('touch_after', $touchAfter, 0, PHP_INT_MAX);
         $lock = $options['lock'] ?? null;
         $this->lock = $lock === null || $lock === false ? null : self::number('lock', $lock, 0, Client::MAX_WAIT);
         $this->user = isset($options['user']) ? (string) $options['user'] : null;
