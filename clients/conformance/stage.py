@@ -66,7 +66,7 @@ class Forward(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.server.prepare(body)
-        headers = dict(self.headers) | {"content-length": str(len(body))}
+        headers = {name.lower(): value for name, value in self.headers.items()} | {"content-length": str(len(body))}
         upstream = self.server.upstream
         store = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=30)
         store.request(self.command, self.path, body, headers)

@@ -163,12 +163,12 @@ impl SessionApiStore {
         attributes: Attributes<'_>,
     ) -> Result<Option<Stored>> {
         // Whatever others have written is to end. The lock is the request's own.
-        let any = read.and_then(|read| Some(Stored { etag: ANY, ..read.stored? }));
+        let unconditional = read.and_then(|read| Some(Stored { etag: ANY, ..read.stored? }));
         // A rotation keeps the owner, unless it is told otherwise.
         let user = Some(attributes.user.unwrap_or_default());
         let (id, data) = (&record.id, &record.data);
         let attributes = Attributes { user, ..attributes };
-        match self.client.rotate(old, id, any.as_ref(), data, attributes).await? {
+        match self.client.rotate(old, id, unconditional.as_ref(), data, attributes).await? {
             Written::Applied(stored) => Ok(Some(stored)),
             _ => self.begin_session(record, attributes).await,
         }
