@@ -120,6 +120,7 @@ lint-scripts: .tools/lint/installed
 	ruff check --no-cache
 	ruff format --no-cache --check
 	shellcheck $$(grep -rlE --exclude-dir=node_modules --exclude-dir=.venv '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers clients deploy examples tests)
+	python3 -B benches/scale.py --check
 
 format: rust .tools/lint/installed ## format the Rust and Python code
 	cargo fmt
