@@ -236,7 +236,16 @@ def pages():
                 f"{million_pages(handler) / naive:.2f} ×",
             )
         )
-    heading = ("", "store", "calls", "read units", "write units", "KB", "a million pages", "relative to the naive client")
+    heading = (
+        "",
+        "store",
+        "calls",
+        "read units",
+        "write units",
+        "KB",
+        "a million pages",
+        "relative to the naive client",
+    )
     return table(heading, rows)
 
 
@@ -288,7 +297,21 @@ def prices():
 
 
 #: What the documents contain between `<!-- costs: name -->` and `<!-- /costs -->`.
-BLOCKS = {block.__name__: block for block in (million_requests, comparison, alternatives, break_even, traces, pages, idle, logs_share, price, prices)}
+BLOCKS = {
+    block.__name__: block
+    for block in (
+        million_requests,
+        comparison,
+        alternatives,
+        break_even,
+        traces,
+        pages,
+        idle,
+        logs_share,
+        price,
+        prices,
+    )
+}
 DOCUMENTS = [tpl.ROOT / "README.md", *sorted((tpl.ROOT / "docs").glob("*.md"))]
 
 
