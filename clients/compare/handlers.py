@@ -14,7 +14,7 @@ sys.path.insert(0, str(CLIENTS / "conformance"))
 from stage import App, session_id  # noqa: E402
 from stores import STORES  # noqa: E402
 
-__all__ = ["CLIENTS", "HANDLERS", "HERE", "Handler", "Stage", "needs_aws_sdk", "session_id"]
+__all__ = ["CLIENTS", "HANDLERS", "HERE", "Handler", "Stage", "choose", "session_id"]
 
 PHP = ["php", "-d", "display_errors=0", "-S", "ADDRESS", HERE / "apps/page.php"]
 EXPRESS = ["node", HERE / "apps/express.js"]
@@ -76,9 +76,19 @@ HANDLERS = {
 }
 
 
-def needs_aws_sdk(name):
-    """Whether a handler needs the AWS SDK for PHP, which only Composer installs."""
-    return name in ("aws-sdk-php", "aws-sdk-php-locking", "laravel-dynamodb")
+# They need the AWS SDK for PHP, which only Composer installs.
+AWS_SDK_PHP = ("aws-sdk-php", "aws-sdk-php-locking", "laravel-dynamodb")
+
+
+def choose(names):
+    """Returns the handlers of these that can run here, and sets the environment that they need."""
+    # DynamoDB on this machine accepts any credentials.
+    os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    os.environ |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-central-1")
+    if "AWS_SDK_PHP" in os.environ:
+        return names
+    print("Without AWS_SDK_PHP, the handlers of the AWS SDK for PHP and Laravel's `dynamodb` are left out.")
+    return [name for name in names if name not in AWS_SDK_PHP]
 
 
 class Stage:
@@ -113,7 +123,7 @@ class Stage:
         return page.cookies
 
     def together(self, *visits, cookies):
-        """Does visits at the same time. Each has a delay in seconds, and steps."""
+        """Makes visits in parallel. Each is a delay in seconds and a list of steps."""
 
         def visit(delay, steps):
             time.sleep(delay)

@@ -12,6 +12,7 @@ import template as tpl
 PRICES = json.loads((tpl.HERE / "prices.json").read_text())["prices"]
 RESULTS = json.loads((tpl.ROOT / "benches" / "results" / "results.json").read_text())
 PAGES = json.loads((tpl.ROOT / "benches" / "results" / "pages.json").read_text())
+TEMPLATE = tpl.load(tpl.ROOT / "template.yaml")
 
 MEMORY_GB = 0.25
 #: An assumption, since most of it is DynamoDB's own time. The dashboard shows the actual duration.
@@ -19,8 +20,8 @@ DURATION_S = 0.010
 #: Bytes of a request's lines in the function's log and in the access log. A test compares the first with a
 #: line of the deployed function, and the second with the template's format.
 LINES = {"function": 296, "access": 200}
-#: Of the requests that succeed, one in so many leaves a line in the function's log.
-LOG_SAMPLE = tpl.load(tpl.ROOT / "template.yaml")["Parameters"]["LogSample"]["Default"]
+#: One in this many successful requests has a line in the function's log.
+LOG_SAMPLE = TEMPLATE["Parameters"]["LogSample"]["Default"]
 #: Bytes of a request and its response in addition to the data: request line, headers, signature. An assumption.
 HEADERS = 1_500
 FREE_ALARMS = 10
@@ -176,7 +177,8 @@ ALTERNATIVES = {
 }
 
 
-def dollars(amount):
+def rounded(amount):
+    """An amount of dollars, to the cent below $10."""
     return f"${amount:,.0f}" if amount >= 10 else f"${cents(amount)}"
 
 
@@ -184,7 +186,7 @@ def alternatives():
     """Dollars a month of each way to store sessions."""
     cells = [(operations, live) for operations in OPERATIONS for live in LIVE]
     rows = [
-        (name, *(dollars(monthly(OPERATIONS[operations], LIVE[live])) for operations, live in cells))
+        (name, *(rounded(monthly(OPERATIONS[operations], LIVE[live])) for operations, live in cells))
         for name, monthly in ALTERNATIVES.items()
     ]
     return table(("", *(f"{operations}, {live}" for operations, live in cells)), rows)
@@ -216,8 +218,7 @@ def average_page(handler):
 def million_pages(handler):
     """Dollars for a million page views of a handler. One that calls DynamoDB from the app pays for units only."""
     page = average_page(handler)
-    calls = page["calls"] if handler["store"] == "session API" else 0
-    requests = calls * sum(dollars for _, _, dollars in gateway_and_function())
+    requests = page["calls"] * request("read", 0) if handler["store"] == "session API" else 0
     return requests + page["read_units"] * usd("read_units") + page["write_units"] * usd("write_units")
 
 
@@ -263,11 +264,11 @@ def alarm_metrics(template):
 
 def idle_dollars():
     """Dollars a month for the alarms."""
-    return (alarm_metrics(tpl.load(tpl.ROOT / "template.yaml")) - FREE_ALARMS) * usd("alarms")
+    return (alarm_metrics(TEMPLATE) - FREE_ALARMS) * usd("alarms")
 
 
 def idle():
-    count = alarm_metrics(tpl.load(tpl.ROOT / "template.yaml"))
+    count = alarm_metrics(TEMPLATE)
     return f"${cents(idle_dollars())} a month for its alarms ({count} metrics at ${usd('alarms'):.2f}, {FREE_ALARMS} of them free)"
 
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
 use tower_sessions_core::SessionStore;
 use tower_sessions_core::session::{Id, Record};
-use tower_sessions_core::session_store::{self, Result};
+use tower_sessions_core::session_store;
 
 use crate::client::{ANY, Attributes, Client, Device, Stored, Written};
 use crate::merge::merge;
@@ -29,7 +29,7 @@ impl SessionApiStore {
     /// # Errors
     ///
     /// Those of [`Options::from_env`] and [`new`](Self::new).
-    pub fn from_env() -> std::result::Result<Self, Error> {
+    pub fn from_env() -> Result<Self, Error> {
         Self::new(Options::from_env()?)
     }
 
@@ -38,12 +38,12 @@ impl SessionApiStore {
     /// # Errors
     ///
     /// [`Error::Unavailable`] if this machine has no certificates for TLS.
-    pub fn new(options: Options) -> std::result::Result<Self, Error> {
+    pub fn new(options: Options) -> Result<Self, Error> {
         Ok(Self { client: Arc::new(Client::new(options)?) })
     }
 
-    /// The layer that tells the store which request it works for. Add it after tower-sessions' own, so that it is
-    /// outside of that one.
+    /// Layer that associates the store with the current request. Add it after `SessionManagerLayer`, so that it wraps
+    /// that layer.
     #[must_use]
     pub fn layer(&self) -> SessionApiLayer {
         SessionApiLayer { store: self.clone() }
@@ -54,11 +54,7 @@ impl SessionApiStore {
     /// # Errors
     ///
     /// [`Error::Unavailable`]
-    pub async fn devices(
-        &self,
-        user: &str,
-        current: Option<&Id>,
-    ) -> std::result::Result<Vec<Device>, Error> {
+    pub async fn devices(&self, user: &str, current: Option<&Id>) -> Result<Vec<Device>, Error> {
         self.client.sessions(user, current).await
     }
 
@@ -67,11 +63,7 @@ impl SessionApiStore {
     /// # Errors
     ///
     /// [`Error::Unavailable`]
-    pub async fn logout_device(
-        &self,
-        user: &str,
-        handle: &str,
-    ) -> std::result::Result<bool, Error> {
+    pub async fn logout_device(&self, user: &str, handle: &str) -> Result<bool, Error> {
         self.client.destroy_by_handle(user, handle).await
     }
 
@@ -80,11 +72,7 @@ impl SessionApiStore {
     /// # Errors
     ///
     /// [`Error::Unavailable`]
-    pub async fn logout_other_devices(
-        &self,
-        user: &str,
-        current: &Id,
-    ) -> std::result::Result<u64, Error> {
+    pub async fn logout_other_devices(&self, user: &str, current: &Id) -> Result<u64, Error> {
         self.client.destroy_all(user, Some(current)).await
     }
 
@@ -93,17 +81,17 @@ impl SessionApiStore {
     /// # Errors
     ///
     /// [`Error::Unavailable`]
-    pub async fn logout_everywhere(&self, user: &str) -> std::result::Result<u64, Error> {
+    pub async fn logout_everywhere(&self, user: &str) -> Result<u64, Error> {
         self.client.destroy_all(user, None).await
     }
 
-    /// Returns the state of a request to be, with what its headers say.
+    /// Returns the state of a new request with these headers.
     pub(crate) fn begin(&self, headers: &http::HeaderMap) -> Arc<RequestState> {
         Arc::new(RequestState::new((self.client.options().label)(headers)))
     }
 
     /// Ends the sessions that a request deleted, and releases the locks that it still holds.
-    pub(crate) async fn finish(&self, request: &RequestState) -> std::result::Result<(), Error> {
+    pub(crate) async fn finish(&self, request: &RequestState) -> Result<(), Error> {
         while let Some(id) = request.next_deleted() {
             self.client.destroy(&id).await?;
             request.forget(&id);
@@ -122,7 +110,7 @@ impl SessionApiStore {
         &self,
         record: &mut Record,
         attributes: Attributes<'_>,
-    ) -> Result<Option<Stored>> {
+    ) -> session_store::Result<Option<Stored>> {
         loop {
             if let Some(stored) = self.client.create(&record.id, &record.data, attributes).await? {
                 return Ok(Some(stored));
@@ -131,40 +119,44 @@ impl SessionApiStore {
         }
     }
 
-    /// Moves a session that is to end to a record's id. Returns `None` if it has ended already.
-    async fn move_session(
+    /// Writes a record over the session that was read, merged with what other requests wrote since. A record with
+    /// another id moves the session there. Returns `None` if the session has ended.
+    async fn write_merged(
         &self,
-        old: &Id,
         read: &Read,
         record: &Record,
         attributes: Attributes<'_>,
-    ) -> Result<Option<Stored>> {
+    ) -> session_store::Result<Option<Stored>> {
         let Some(stored) = &read.stored else { return Ok(None) };
+        let (old, new) = (&stored.id, &record.id);
         let mut current = stored.clone();
         for _ in 0..MAX_MERGES {
             let data = merged(&read.base, &record.data, &current);
-            let moved =
-                self.client.rotate(old, &record.id, Some(&current), &data, attributes).await?;
-            match moved {
+            let written = if old == new {
+                self.client.replace(old, Some(&current), &data, attributes).await?
+            } else {
+                self.client.rotate(old, new, Some(&current), &data, attributes).await?
+            };
+            match written {
                 Written::Applied(stored) => return Ok(Some(stored)),
                 Written::Ended => return Ok(None),
                 Written::Conflict(changed) => current = changed,
             }
         }
-        Err(contended())
+        Err(Error::Unavailable("Other requests kept changing the session".into()).into())
     }
 
-    /// Ends a session, and begins another that has nothing of it. That one begins even if the old one has ended.
+    /// Ends a session, and creates another one that keeps nothing of it, even if the old one has ended already.
     async fn replace_session(
         &self,
         old: &Id,
         read: Option<Read>,
         record: &mut Record,
         attributes: Attributes<'_>,
-    ) -> Result<Option<Stored>> {
-        // Whatever others have written is to end. The lock is the request's own.
+    ) -> session_store::Result<Option<Stored>> {
+        // The changes of other requests end with the old session, so there is no condition. The lock is this request's.
         let unconditional = read.and_then(|read| Some(Stored { etag: ANY, ..read.stored? }));
-        // A rotation keeps the owner, unless it is told otherwise.
+        // Without a `Session-User`, a rotation would keep the old session's owner.
         let user = Some(attributes.user.unwrap_or_default());
         let (id, data) = (&record.id, &record.data);
         let attributes = Attributes { user, ..attributes };
@@ -174,38 +166,25 @@ impl SessionApiStore {
         }
     }
 
-    /// Replaces the data of a session, merged with what other requests wrote since it was read. Returns `None` if
-    /// the session has ended.
-    async fn replace(
+    /// Replaces the data of a session that the request has not read. Returns `None` if the session has ended.
+    async fn overwrite(
         &self,
-        read: Option<Read>,
         record: &Record,
         attributes: Attributes<'_>,
-    ) -> Result<Option<Stored>> {
-        let (base, mut current) = match read {
-            Some(Read { stored: None, .. }) => return Ok(None),
-            Some(Read { stored: Some(stored), base }) => (base, Some(stored)),
-            // The app has cleared a session that it had not read.
-            None => (Arc::default(), None),
-        };
-        for _ in 0..MAX_MERGES {
-            let data = match &current {
-                Some(current) => merged(&base, &record.data, current),
-                None => record.data.clone(),
-            };
-            let replaced =
-                self.client.replace(&record.id, current.as_ref(), &data, attributes).await?;
-            match replaced {
-                Written::Applied(stored) => return Ok(Some(stored)),
-                Written::Ended => return Ok(None),
-                Written::Conflict(changed) => current = Some(changed),
-            }
+    ) -> session_store::Result<Option<Stored>> {
+        match self.client.replace(&record.id, None, &record.data, attributes).await? {
+            Written::Applied(stored) => Ok(Some(stored)),
+            _ => Ok(None),
         }
-        Err(contended())
     }
 
     /// Slides the expiry of an unchanged session if enough time has passed, or if it is to end earlier.
-    async fn keep_alive(&self, request: &RequestState, read: Read, ttl: i64) -> Result<()> {
+    async fn keep_alive(
+        &self,
+        request: &RequestState,
+        read: Read,
+        ttl: i64,
+    ) -> session_store::Result<()> {
         let Read { stored: Some(stored), base } = read else { return Ok(()) };
         let touch_after = match self.client.options().touch_after {
             Some(touch_after) => i64::try_from(touch_after.as_secs()).unwrap_or(i64::MAX),
@@ -226,7 +205,7 @@ impl SessionApiStore {
 #[async_trait]
 impl SessionStore for SessionApiStore {
     /// Creates a session. If it takes the place of one that the request has deleted, one call does both.
-    async fn create(&self, record: &mut Record) -> Result<()> {
+    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
         let request = request::current();
         let request = request.as_deref();
         let user = (self.client.options().user)(&record.data);
@@ -242,7 +221,7 @@ impl SessionStore for SessionApiStore {
             (None, _) => self.begin_session(record, attributes).await?,
             // `cycle_id`: the new session has the data of the old one, so it does not begin if that has ended.
             (Some(old), Some(read)) if old != record.id => {
-                self.move_session(&old, &read, record, attributes).await?
+                self.write_merged(&read, record, attributes).await?
             }
             // `flush`, and then a new session. It begins even if the old one has ended.
             (Some(old), read) => {
@@ -264,7 +243,7 @@ impl SessionStore for SessionApiStore {
 
     /// Writes a session if it has changed, and else slides its expiry if it is time. A session that has ended stays
     /// ended.
-    async fn save(&self, record: &Record) -> Result<()> {
+    async fn save(&self, record: &Record) -> session_store::Result<()> {
         let Some(request) = request::current() else {
             return Err(session_store::Error::Backend(
                 "The session is used outside of a request. Add the layer of the store to the app, \
@@ -288,13 +267,17 @@ impl SessionStore for SessionApiStore {
             return self.keep_alive(&request, read.clone(), ttl).await;
         }
         let attributes = Attributes { ttl, user: user.as_deref(), label: None };
-        let stored = self.replace(read, record, attributes).await?;
+        let stored = match &read {
+            Some(read) => self.write_merged(read, record, attributes).await?,
+            // The app has cleared a session that it had not read.
+            None => self.overwrite(record, attributes).await?,
+        };
         request.remember(record.id, Read { stored, base: Arc::new(record.data.clone()) });
         Ok(())
     }
 
     /// Reads a session, and takes its lock if the options say so.
-    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
         let request = request::current();
         if request.as_ref().is_some_and(|request| request.is_deleted(id)) {
             return Ok(None);
@@ -320,7 +303,7 @@ impl SessionStore for SessionApiStore {
     }
 
     /// Ends a session: with the request, since a new session that takes its place ends it in the same call.
-    async fn delete(&self, id: &Id) -> Result<()> {
+    async fn delete(&self, id: &Id) -> session_store::Result<()> {
         match request::current() {
             Some(request) => request.delete(*id),
             None => self.client.destroy(id).await?,
@@ -350,8 +333,4 @@ fn is_unchanged(read: &Read, data: &Data, user: Option<&str>) -> bool {
 fn ttl(record: &Record) -> i64 {
     let left = record.expiry_date - OffsetDateTime::now_utc();
     left.whole_seconds().saturating_add(i64::from(left.subsec_nanoseconds() > 0))
-}
-
-fn contended() -> session_store::Error {
-    Error::Unavailable("Other requests kept changing the session".into()).into()
 }

@@ -59,6 +59,11 @@ impl Visit {
     }
 }
 
+/// Options with a lock, for which requests wait so many seconds.
+fn locking(wait: u64) -> impl FnOnce(Options) -> Options {
+    move |options| options.with_lock(seconds(wait)).unwrap()
+}
+
 fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
 }
@@ -82,8 +87,7 @@ mod calls {
 
     #[tokio::test]
     async fn a_page_that_takes_the_lock_makes_two_calls() {
-        let lock = |options: Options| options.with_lock(seconds(5)).unwrap();
-        let mut visit = Visit::with(lock, |layer| layer).await;
+        let mut visit = Visit::with(locking(5), |layer| layer).await;
         visit.calls(json!([["set", "a", 1]])).await;
         assert_eq!(
             visit.calls(json!([["set", "a", 2]])).await,
@@ -288,8 +292,7 @@ mod guarantees {
 
     #[tokio::test]
     async fn a_request_whose_client_has_gone_releases_the_lock() {
-        let lock = |options: Options| options.with_lock(seconds(10)).unwrap();
-        let mut visit = Visit::with(lock, |layer| layer).await;
+        let mut visit = Visit::with(locking(10), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let mut tab = visit.other_tab();
         let gone = visit.browser.visit(json!([["increment", "n"], ["sleep", 60_000]]));
@@ -299,8 +302,7 @@ mod guarantees {
 
     #[tokio::test]
     async fn one_request_at_a_time_has_a_locked_session() {
-        let lock = |options: Options| options.with_lock(seconds(0)).unwrap();
-        let mut visit = Visit::with(lock, |layer| layer).await;
+        let mut visit = Visit::with(locking(0), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let mut tab = visit.other_tab();
         let (holder, refused) = tokio::join!(
@@ -347,6 +349,12 @@ mod guarantees {
         visit.proxy.lose(&["DELETE /sessions"]);
         assert_eq!(visit.store.logout_everywhere(&user).await.unwrap(), 0);
         visit.calls(json!([["set", "a", 3]])).await;
+        let mut old = visit.other_tab();
+        visit.proxy.lose(&["POST /session/rotate"]);
+        let steps = json!([["destroy"], ["set", "a", 4]]);
+        assert_eq!(visit.calls(steps).await, ["POST /session/rotate", "POST /session/rotate"]);
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 4 }));
+        assert_eq!(old.visit(json!([])).await.session, json!({}));
         let mut old = visit.other_tab();
         visit.proxy.lose(&["DELETE /session"]);
         assert_eq!(visit.calls(json!([["destroy"]])).await.len(), 2);
