@@ -42,7 +42,7 @@ pub use route::Route;
 pub struct Api {
     store: SessionStore,
     limits: Limits,
-    /// Of the requests that succeed, one in so many is logged.
+    /// One in this many successful requests is logged.
     log_sample: u32,
 }
 

@@ -36,7 +36,7 @@ pub struct Config {
     /// `RUST_LOG`: lowest level at which this crate logs. Its dependencies log errors only, whatever
     /// the level, because their log lines are not reviewed for secrets.
     pub log_level: LevelFilter,
-    /// `LOG_SAMPLE`: of the requests that succeed, one in so many is logged.
+    /// `LOG_SAMPLE`: one in this many successful requests is logged.
     pub log_sample: u32,
 }
 
@@ -77,8 +77,8 @@ const DEFAULT_MAX_TTL: u64 = 34_560_000;
 /// `error`. The parser of `LevelFilter` would also accept numbers and an empty string.
 const LEVELS: [LevelFilter; 3] = [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO];
 
-/// Largest `LOG_SAMPLE`. With fewer lines, hours with little traffic would have none, and nothing would be saved: the
-/// access log then costs most.
+/// Maximum `LOG_SAMPLE`. A larger value would save next to nothing, because the access log then costs most,
+/// and hours with little traffic would have no line.
 const MAX_LOG_SAMPLE: u32 = 100;
 
 impl Config {

@@ -25,10 +25,10 @@ pub(super) struct RequestLog<'a> {
 }
 
 impl RequestLog<'_> {
-    /// Writes the line: as an error with its cause if the request failed, else as information. Of the
-    /// requests that succeeded, only one in so many leaves a line.
+    /// Writes the line: as an error with its cause if the request failed, else as information. Only one in
+    /// `one_in` successful requests has a line.
     ///
-    /// The field `sample` of a line is the number of requests that it stands for.
+    /// The field `sample` is the number of requests that the line represents.
     pub(super) fn write(self, one_in: u32) {
         let sample = if self.problem.is_none() { one_in } else { 1 };
         if !is_sampled(self.request_id, sample) {
@@ -64,8 +64,8 @@ impl RequestLog<'_> {
     }
 }
 
-/// Whether a request is the one in so many that leaves a line. Its id, a random UUID, decides, so that the
-/// request need not draw a number.
+/// Whether a request belongs to the sample. Its id, a random UUID, decides, so no random number is
+/// generated.
 fn is_sampled(request_id: &str, one_in: u32) -> bool {
     let digits = request_id.bytes().rev().filter_map(|digit| char::from(digit).to_digit(16));
     let number =

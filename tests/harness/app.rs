@@ -56,7 +56,7 @@ impl Timeouts {
 pub(super) struct Options {
     /// Absolute lifetime of sessions, in seconds.
     pub(super) max_lifetime: Option<u32>,
-    /// Of the requests that succeed, one in so many is logged; `None` to log all.
+    /// One in this many successful requests is logged; `None` to log all.
     pub(super) log_sample: Option<u32>,
     /// Moment before which sessions are revoked, as the time since the Unix epoch.
     pub(super) revoked_before: Option<Duration>,
@@ -84,7 +84,7 @@ impl App {
         Self::create(Options { max_lifetime: Some(seconds), ..Options::default() }).await
     }
 
-    /// Creates a table, and an app over it that logs one in so many requests that succeed.
+    /// Creates a table, and an app over it that logs one in this many successful requests.
     pub(crate) async fn with_log_sample(one_in: u32) -> Self {
         Self::create(Options { log_sample: Some(one_in), ..Options::default() }).await
     }

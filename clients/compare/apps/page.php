@@ -43,11 +43,11 @@ foreach (json_decode(file_get_contents('php://input'), true) as [$step, $a, $b])
         'sleep' => usleep($a * 1000),
         'regenerate' => session_regenerate_id(true),
         'destroy' => session_destroy(),
-        // As a worker that the system ends for want of memory.
+        // Like a worker that runs out of memory.
         'die' => posix_kill(getmypid(), SIGKILL),
     };
 }
-// What session_destroy() has destroyed is still in the variable.
+// session_destroy() does not clear the variable.
 $session = session_status() === PHP_SESSION_NONE && $isStarted ? [] : $_SESSION ?? [];
 header('Content-Type: application/json');
 echo json_encode(['session' => (object) $session]);

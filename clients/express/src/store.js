@@ -107,8 +107,8 @@ class SessionApiStore extends Store {
     const moved = this.#moves.get(sid);
     const stored = this.#stored.get(session);
     if (moved !== undefined) {
-      // The new session has only what was put into it since, so it begins even if the old one has ended meanwhile. A
-      // rotation keeps the owner, unless it is told otherwise.
+      // The new session has only what was put into it since, so it begins even if the old one has ended meanwhile.
+      // Without a `Session-User`, a rotation would keep the old session's owner.
       const owned = { ...attributes, user: user ?? '' };
       const rotated = await this.#client.rotate(moved, sid, data, owned);
       this.#remember(session, rotated ?? await this.#create(sid, data, owned), data);

@@ -20,9 +20,9 @@ use crate::{Data, Error, Options};
 
 /// Seconds after which a lock expires by itself: the most that the session API allows.
 const LEASE: &str = "60";
-/// Condition that there is a session.
+/// Value of `If-Match` that every existing session meets.
 pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
-/// What a conflict counts as whose response has the session in place of a problem document.
+/// Problem code of a conflict whose response contains the session instead of a problem document.
 const CONFLICT: &str = "etag-mismatch";
 /// Most characters of a label in its encoded form.
 const MAX_LABEL: usize = 256;
@@ -53,7 +53,7 @@ pub(crate) struct Stored {
     pub(crate) lock: Option<HeaderValue>,
 }
 
-/// What a write says of a session, in addition to its data.
+/// Attributes that a write sets, in addition to the data.
 #[derive(Clone, Copy)]
 pub(crate) struct Attributes<'a> {
     /// Idle lifetime in seconds.
@@ -62,7 +62,7 @@ pub(crate) struct Attributes<'a> {
     pub(crate) label: Option<&'a str>,
 }
 
-/// What became of a write.
+/// Outcome of a write.
 pub(crate) enum Written {
     Applied(Stored),
     /// The session has ended, so nothing was written.
@@ -75,9 +75,9 @@ pub(crate) enum Written {
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Device {
-    /// Name of the session that can end it, but not read it.
+    /// Public name of the session. It can end the session, but not read it.
     pub handle: String,
-    /// What the user recognizes it by.
+    /// Label by which the user recognizes the session.
     pub label: Option<String>,
     /// When it was created: RFC 3339, UTC.
     pub created: String,
@@ -85,7 +85,7 @@ pub struct Device {
     pub used: String,
     /// When it ends unless it is used.
     pub expires: String,
-    /// Whether it is the session that asked.
+    /// Whether this is the session whose id was passed.
     #[serde(default)]
     pub current: bool,
 }

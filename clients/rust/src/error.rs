@@ -1,6 +1,6 @@
 use tower_sessions_core::session_store;
 
-/// What can go wrong with a call of the session API.
+/// Failure of a call of the session API, or an invalid option.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The session API did not respond, or not as it should. What is in the session cannot be known.

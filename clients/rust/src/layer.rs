@@ -10,11 +10,11 @@ use tower_service::Service;
 use crate::SessionApiStore;
 use crate::request::{self, RequestState};
 
-/// Layer that tells a [`SessionApiStore`] which request it works for, and finishes what the request has left to do:
-/// sessions that it deleted end, and locks are released.
+/// Layer that associates a [`SessionApiStore`] with the current request. At the end of the request, it ends the
+/// sessions that the request deleted, and releases the locks that the request still holds.
 ///
-/// If a session cannot be ended, the response is a `503` in place of the app's. A request whose client has gone is
-/// finished in a task of its own.
+/// If a session cannot be ended, the layer responds with status 503 instead of the app's response. If the client
+/// disconnects, a separate task does this work.
 #[derive(Clone, Debug)]
 pub struct SessionApiLayer {
     pub(crate) store: SessionApiStore,
@@ -72,7 +72,7 @@ where
     }
 }
 
-/// Finishes a request that was dropped.
+/// Ends sessions and releases locks if the request is dropped.
 struct Unfinished {
     store: SessionApiStore,
     state: Arc<RequestState>,

@@ -32,7 +32,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if there is no such variable, or if it has no URL.
+    /// [`Error::InvalidOption`] if the variable is missing or is not a URL.
     pub fn from_env() -> Result<Self, Error> {
         Self::new(&env::var("SESSION_API_URL").unwrap_or_default())
     }
@@ -41,7 +41,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if this is no URL of an API.
+    /// [`Error::InvalidOption`] if the text is not the URL of an API.
     pub fn new(url: &str) -> Result<Self, Error> {
         let region = env::var("AWS_REGION").or_else(|_| env::var("AWS_DEFAULT_REGION"));
         Ok(Self {
@@ -63,8 +63,8 @@ impl Options {
         Self { region: region.into(), ..self }
     }
 
-    /// Time after which the use of an unchanged session slides its expiry, if tower-sessions is told to
-    /// [always save](https://docs.rs/tower-sessions/latest/tower_sessions/struct.SessionManagerLayer.html).
+    /// Time after which a request slides the expiry of an unchanged session. It applies only with
+    /// [`with_always_save(true)`](https://docs.rs/tower-sessions/latest/tower_sessions/struct.SessionManagerLayer.html).
     /// The default is a twentieth of the lifetime.
     #[must_use]
     pub fn with_touch_after(self, touch_after: Duration) -> Self {
@@ -86,13 +86,13 @@ impl Options {
         Ok(Self { lock: Some(wait), ..self })
     }
 
-    /// Who a session belongs to, as a function of its data. `None` keeps the owner, and an empty name removes it.
+    /// Owner of a session, as a function of its data. `None` keeps the owner, and an empty name removes it.
     #[must_use]
     pub fn with_user(self, user: impl Fn(&Data) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { user: Arc::new(user), ..self }
     }
 
-    /// What the user recognizes a session by, as a function of the request's headers. The default is the browser's
+    /// Label by which the user recognizes a session, as a function of the request's headers. The default is the browser's
     /// `User-Agent`.
     #[must_use]
     pub fn with_label(
@@ -122,7 +122,7 @@ impl Options {
     }
 }
 
-/// Returns a URL of nothing but scheme, host, port and path, without a slash at its end.
+/// Parses a URL that has only a scheme, host, port and path. Removes slashes at its end.
 fn parse_url(text: &str) -> Result<Uri, Error> {
     let invalid = || {
         Error::InvalidOption(

@@ -11,7 +11,7 @@ tokio::task_local! {
     static CURRENT: Arc<RequestState>;
 }
 
-/// What one request knows of its sessions, so that parallel requests do not take each other's state for their own.
+/// Sessions of one request. Parallel requests do not share this state.
 #[derive(Default)]
 pub(crate) struct RequestState {
     pub(crate) label: Option<String>,
@@ -20,9 +20,9 @@ pub(crate) struct RequestState {
 
 #[derive(Default)]
 struct Sessions {
-    /// What each session was read as.
+    /// State of each session when the request last read or wrote it.
     read: HashMap<Id, Read>,
-    /// Sessions that are to end with the request, or when another session takes their place.
+    /// Sessions that end with the request, or earlier if another session takes their place.
     deleted: Vec<Id>,
 }
 
@@ -31,7 +31,7 @@ struct Sessions {
 pub(crate) struct Read {
     /// The session as the API has it; `None` if it has ended.
     pub(crate) stored: Option<Stored>,
-    /// Its data as the app has it, but for the changes since, which a merge compares with this.
+    /// Data that the app last read or saved. A merge compares the app's current data with it.
     pub(crate) base: Arc<Data>,
 }
 
@@ -50,7 +50,7 @@ impl RequestState {
         Self { label, ..Self::default() }
     }
 
-    /// Returns what a session was read as.
+    /// Returns the state of a session when the request last read or wrote it.
     pub(crate) fn read(&self, id: &Id) -> Option<Read> {
         self.sessions().read.get(id).cloned()
     }
@@ -87,7 +87,7 @@ impl RequestState {
         stored.find(|stored| stored.lock.is_some()).cloned()
     }
 
-    /// Whether the request has left nothing to do.
+    /// Whether no session is left to end and no lock to release.
     pub(crate) fn is_finished(&self) -> bool {
         self.next_deleted().is_none() && self.next_locked().is_none()
     }

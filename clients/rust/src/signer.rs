@@ -14,7 +14,7 @@ use crate::{Error, Options};
 
 /// Temporary credentials are renewed this long before they expire.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
-/// Credentials without an end are looked up again after this time: their file may have changed.
+/// Credentials without an expiry are loaded again after this time, because their file may have changed.
 const KEPT: Duration = Duration::from_secs(900);
 
 /// Signs requests with the credentials of the server (AWS Signature Version 4).

@@ -1,4 +1,4 @@
-"""What Flask-Session's tests of each store do with an app, in the fixture `app_utils` of theirs."""
+"""The common part of Flask-Session's store tests, which is in its fixture `app_utils`."""
 
 
 def test_session(app_utils):

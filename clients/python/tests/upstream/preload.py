@@ -1,4 +1,4 @@
-"""Has the tests of Flask-Session find our sessions in place of their own."""
+"""Replaces Flask-Session by the session API in Flask-Session's tests."""
 
 import sys
 from types import ModuleType
