@@ -1,6 +1,7 @@
 //! The commands in the documents produce the output that the documents show.
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::watch::Local;
 
@@ -92,18 +93,36 @@ fn check(markdown: &str, url: &str, before: &str) {
     let script = script.replace("http://localhost:9000", url);
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents");
     std::fs::create_dir_all(&folder).unwrap();
+    let started = Instant::now();
     let run = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder)
         .stderr(Stdio::null())
         .output()
         .unwrap();
+    // A remaining lifetime that began in the second before the start can be one second shorter still.
+    let seconds = started.elapsed().as_secs() + 1;
     let printed = String::from_utf8(run.stdout).unwrap();
     let outputs: Vec<_> = printed.split(mark).skip(1).collect();
     assert_eq!(outputs.len(), examples.len(), "{printed}");
     for (example, output) in examples.iter().zip(outputs) {
-        assert_eq!(normalized(output), normalized(&example.output), "{}", example.command);
+        let shown = normalized(&example.output);
+        let output = with_elapsed_lifetime(&normalized(output), &shown, seconds);
+        assert_eq!(output, shown, "{}", example.command);
     }
+}
+
+/// Replaces a remaining lifetime by the one that is shown, if it is at most `seconds` shorter.
+fn with_elapsed_lifetime(printed: &str, shown: &str, seconds: u64) -> String {
+    let lifetime = |line: &str| line.strip_prefix("session-ttl: ")?.parse::<u64>().ok();
+    let mut shown = shown.lines();
+    let mut as_shown = |line: &str| {
+        let shown = shown.next()?;
+        let elapsed = lifetime(shown)?.checked_sub(lifetime(line)?)?;
+        (elapsed <= seconds).then_some(shown)
+    };
+    let lines = printed.lines().map(|line| as_shown(line).unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -124,6 +143,15 @@ fn console_blocks_are_read_as_commands_and_output() {
         output: output.to_owned(),
     };
     assert_eq!(examples(markdown), [example("a \\\n    b", "one\n\ntwo\n"), example("c", "")]);
+}
+
+#[test]
+fn lifetimes_are_shorter_only_by_the_time_that_passed() {
+    let shown = "etag: …\nsession-ttl: 3600\n\ndata";
+    for (printed, matches) in [("3600", true), ("3598", true), ("3597", false), ("3601", false)] {
+        let printed = shown.replace("3600", printed);
+        assert_eq!(with_elapsed_lifetime(&printed, shown, 2) == shown, matches, "{printed}");
+    }
 }
 
 #[test]
