@@ -118,8 +118,14 @@ READS = 0.8
 HOURS = 730
 #: Part of a node's memory that data can use: ElastiCache reserves a quarter.
 USABLE = 0.75
-#: The cheapest node of ElastiCache that holds so many GB, and the cheapest instance of RDS for so many operations.
-NODES = {0.5: "valkey_micro", 3.09: "valkey_medium", 26.3: "valkey_xlarge"}
+#: GiB of a node's memory for each GB of data. An assumption of 100 bytes that Valkey keeps with each session.
+GIB_IN_VALKEY = 1e9 / 2**30 * (SESSION + 100) / SESSION
+#: An assumption: space for indexes, logs and half-filled pages.
+GB_IN_MYSQL = 1.5
+#: https://docs.aws.amazon.com/efs/latest/ug/metered-sizes.html: 2 KiB for a file, and its data in steps of 4 KiB.
+GB_IN_NFS = (2_048 + 4_096) / SESSION
+#: The cheapest node of ElastiCache with so many GiB, and the cheapest instance of RDS for so many operations.
+NODES = {0.5: "valkey_micro", 1.37: "valkey_small", 26.3: "valkey_xlarge"}
 INSTANCES = {1e8: "mysql_micro", 1e9: "mysql_medium"}
 
 
@@ -137,7 +143,8 @@ def units(data):
 def session_api(operations, live):
     (read, write), _ = units(SESSION)
     stored = live * (usd("storage") + usd("recovery"))
-    return operations / 1e6 * mixed(request("read", read), request("write", write)) + stored + idle_dollars()
+    alarms = alarm_metrics(TEMPLATE) * usd("alarms")
+    return operations / 1e6 * mixed(request("read", read), request("write", write)) + stored + alarms
 
 
 def dynamodb_in_the_app(operations, live):
@@ -152,26 +159,26 @@ def valkey_serverless(operations, live):
 
 def valkey_nodes(_operations, live):
     """Two nodes in two zones."""
-    return 2 * HOURS * next(usd(node) for memory, node in NODES.items() if memory * USABLE >= live * 0.93)
+    return 2 * HOURS * next(usd(node) for memory, node in NODES.items() if memory * USABLE >= live * GIB_IN_VALKEY)
 
 
 def mysql(operations, live):
     """An instance in two zones."""
     instance = next(usd(name) for most, name in INSTANCES.items() if operations <= most)
-    return HOURS * instance + 2 * max(20, live) * usd("mysql_storage")
+    return HOURS * instance + 2 * max(20, live * GB_IN_MYSQL) * usd("mysql_storage")
 
 
 def nfs(operations, live):
     """EFS with elastic throughput. Assumes that each operation counts as 4 KB at least."""
     transferred = operations * max(4_000, SESSION) / 1e9
-    return live * usd("nfs_storage") + transferred * mixed(usd("nfs_reads"), usd("nfs_writes"))
+    return live * GB_IN_NFS * usd("nfs_storage") + transferred * mixed(usd("nfs_reads"), usd("nfs_writes"))
 
 
 ALTERNATIVES = {
     "session API": session_api,
     "DynamoDB handler in the app": dynamodb_in_the_app,
-    "Valkey Serverless": valkey_serverless,
-    "Valkey, two nodes": valkey_nodes,
+    "Valkey, ElastiCache Serverless": valkey_serverless,
+    "Valkey, two ElastiCache nodes": valkey_nodes,
     "MySQL in two zones (RDS)": mysql,
     "NFS (EFS)": nfs,
 }
@@ -192,6 +199,11 @@ def alternatives():
     return table(("", *(f"{operations}, {live}" for operations, live in cells)), rows)
 
 
+def a_second(operations):
+    """Operations a month as a rate, to two digits."""
+    return f"{float(f'{operations / HOURS / 3600:.2g}'):g}"
+
+
 def break_even():
     """Millions of operations a month up to which the session API costs less than each alternative that is paid by time."""
     paid_by_time = {"Valkey Serverless": valkey_serverless, "Valkey, two nodes": valkey_nodes, "MySQL": mysql}
@@ -201,8 +213,14 @@ def break_even():
         each = session_api(1e6, live) - idle_cost
         # The operations themselves cost next to nothing there.
         millions = [(monthly(0, live) - idle_cost) / each for monthly in paid_by_time.values()]
-        rows.append((name, *(f"{one:.3g} million" for one in millions)))
+        rows.append((name, *(f"{one:.3g} million ({a_second(one * 1e6)} a second)" for one in millions)))
     return table(("live sessions", *paid_by_time), rows)
+
+
+def sustained(rate):
+    """Dollars a month for so many requests a second, to two digits."""
+    dollars = session_api(float(rate) * HOURS * 3600, LIVE["1 GB"])
+    return f"${float(f'{dollars:.2g}'):,.0f}"
 
 
 def average_page(handler):
@@ -305,6 +323,7 @@ BLOCKS = {
         comparison,
         alternatives,
         break_even,
+        sustained,
         traces,
         pages,
         idle,
