@@ -7,7 +7,7 @@ STACK ?= session-api
 # Processor of the deployed functions: arm64 or x86_64. By default that of the last deployment.
 ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture)
 
-# Folder for the results of `make bench`. The README shows those in benches/results.
+# Folder for the results of `make bench` and `make load`. The documents show those in benches/results.
 RESULTS ?= target/bench/results
 
 # The tools conflict with each other, so each group has a virtual environment and a file of pinned versions.
@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo compare pages test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
+.PHONY: help run demo compare pages load test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
 	lint-template format deploy destroy-stack tools rust
 
 help: ## list the targets
@@ -88,7 +88,13 @@ bench: rust tools ## measure the functions and their peers, in about ten minutes
 	cd benches && for floor in hello get-item get-item-defaults update-item; do \
 		cargo lambda build --locked --release --package $$floor --lambda-dir ../target/bench/floor || exit; \
 	done
-	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- --results $(RESULTS)
+	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- functions --results $(RESULTS)
+
+load: export CARGO_TARGET_DIR := $(CURDIR)/target
+load: rust tools ## put load on the functions within the limits of AWS, in about ten minutes (RESULTS=…, UPDATE=1)
+	cargo lambda build --locked --release
+	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- \
+		load --results $(RESULTS) $(if $(UPDATE),--update docs/scale.md)
 
 costs: .tools/emulator/installed ## update the costs in the documents after a change of prices or alarms
 	$(EMULATOR)/python -B tests/deploy/costs.py

@@ -86,8 +86,9 @@ impl SessionStore {
     /// `keep` was rotated to. Returns how many there were (at least two `Query`, one `DeleteItem` for
     /// each session). A session that is rotated meanwhile is found under its new id.
     ///
-    /// The index is eventually consistent, so this queries until a query finds nothing more. It retries
-    /// until the caller's time limit.
+    /// The index is eventually consistent, so this queries until a query finds nothing more. Deletions that
+    /// DynamoDB throttles are repeated as long as others succeed: all sessions of a user are in one partition
+    /// of the index, which admits 1,000 deletions a second.
     ///
     /// # Errors
     /// Errors of the calls. Some sessions may be destroyed by then.
@@ -112,12 +113,19 @@ impl SessionStore {
                 .buffer_unordered(CONCURRENCY)
                 .try_collect()
                 .await?;
+            let mut has_progress = false;
+            let mut throttled = None;
             for revocation in revocations {
+                has_progress |= !matches!(revocation, Revocation::Throttled(_));
                 match revocation {
                     Revocation::Session => destroyed = destroyed.saturating_add(1),
                     Revocation::NoSession => {}
                     Revocation::Spared(handle) => spared.push(handle),
+                    Revocation::Throttled(error) => throttled = Some(error),
                 }
+            }
+            if let Some(error) = throttled.filter(|_| !has_progress) {
+                return Err(error);
             }
             tokio::time::sleep(INDEX_LAG).await;
         }
@@ -132,7 +140,11 @@ impl SessionStore {
         now: Timestamp,
     ) -> Result<Revocation, StoreError> {
         let condition = condition::if_owned(user, keep, now);
-        Ok(match self.delete_item(&handle, condition, ReturnValue::AllOld).await? {
+        let deletion = match self.delete_item(&handle, condition, ReturnValue::AllOld).await {
+            Err(error @ StoreError::Throttled(_)) => return Ok(Revocation::Throttled(error)),
+            deletion => deletion?,
+        };
+        Ok(match deletion {
             // An id in its grace period is deleted too, but is not a session. Neither is a corrupt item.
             Ok(item) => match (item::is_live(&item, self.liveness(now)), item::successor(&item)) {
                 (Ok(true), Ok(None)) => Revocation::Session,
@@ -244,6 +256,8 @@ enum Revocation {
     NoSession,
     /// It is the session to keep, or no longer belongs to the user.
     Spared(Handle),
+    /// It is still there, because DynamoDB throttled its deletion.
+    Throttled(StoreError),
 }
 
 /// Logs an item that this code did not write.

@@ -182,6 +182,26 @@ async fn rotations_that_meet_neither_condition_are_refused() {
 }
 
 #[tokio::test]
+async fn revoke_all_continues_after_a_throttled_deletion() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    for _ in 0..2 {
+        proxy.app.create_session().await;
+    }
+    // The query, one deletion, and all attempts of the other.
+    proxy.inject(&[Pass, Pass, THROTTLE, THROTTLE, THROTTLE]);
+    assert_eq!(proxy.app.send(REVOKE_ALL).await.body, br#"{"destroyed":2}"#);
+    assert!(proxy.direct.items().await.is_empty());
+}
+
+#[tokio::test]
+async fn revoke_all_is_throttled_if_no_deletion_succeeds() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    proxy.app.create_session().await;
+    proxy.inject(&[Pass, THROTTLE, THROTTLE, THROTTLE]);
+    assert_eq!(proxy.app.send(REVOKE_ALL).await.outcome(), "503 store-throttled");
+}
+
+#[tokio::test]
 async fn log_counts_retries() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let proxy = FaultProxy::start(Timeouts::Long).await;

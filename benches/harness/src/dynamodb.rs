@@ -18,6 +18,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::load::table_limits::{self, TableLimits};
 use crate::table;
 
 /// Name of the sessions table, which `template.yaml` defines.
@@ -33,17 +34,24 @@ pub(crate) struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Starts the engine and the TLS proxy, and creates the table.
-    pub(crate) async fn start() -> Result<Self> {
+    /// Starts the engine and the TLS proxy, and creates the table. If there are limits, they apply to what
+    /// comes through the proxy.
+    pub(crate) async fn start(limits: Option<Arc<TableLimits>>) -> Result<Self> {
         let engine = TcpListener::bind("127.0.0.1:0").await?;
         let engine_address = engine.local_addr()?;
         let database = dynoxide::Database::memory()?;
+        let mut proxied_address = engine_address;
+        if let Some(limits) = limits {
+            let limited = TcpListener::bind("127.0.0.1:0").await?;
+            proxied_address = limited.local_addr()?;
+            tokio::spawn(table_limits::serve(limited, database.clone(), limits));
+        }
         tokio::spawn(async move { dynoxide::server::serve_on(engine, database).await });
 
         let (root_pem, tls) = certificates()?;
         let proxy = TcpListener::bind("127.0.0.1:0").await?;
         let https_url = format!("https://localhost:{}", proxy.local_addr()?.port());
-        tokio::spawn(terminate_tls(proxy, TlsAcceptor::from(Arc::new(tls)), engine_address));
+        tokio::spawn(terminate_tls(proxy, TlsAcceptor::from(Arc::new(tls)), proxied_address));
 
         let dynamodb = Self { http_url: format!("http://{engine_address}"), https_url, root_pem };
         let endpoint = dynamodb.http_url.clone();

@@ -39,6 +39,8 @@ enum RuntimeCall {
 }
 
 struct RuntimeApi {
+    /// Time limit of the function, from which it gets its deadline.
+    time_limit: Duration,
     calls: UnboundedSender<RuntimeCall>,
     events: Mutex<UnboundedReceiver<Bytes>>,
 }
@@ -73,16 +75,27 @@ impl InvocationResponse {
         ensure!(status == expected_status, "status {status} instead of {expected_status}: {body}");
         Ok(body.to_owned())
     }
+
+    /// Returns the complete response.
+    pub(crate) fn into_payload(self) -> Bytes {
+        self.payload
+    }
 }
 
 impl Function {
     /// Starts the function, and enforces the quota from the end of init, as Lambda does.
-    pub(crate) async fn start(command: &mut Command, quota: Option<Quota>) -> Result<Self> {
+    pub(crate) async fn start(
+        command: &mut Command,
+        time_limit: Duration,
+        quota: Option<Quota>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (call_sender, mut calls) = unbounded_channel();
         let (events, event_queue) = unbounded_channel();
-        let api = Arc::new(RuntimeApi { calls: call_sender, events: Mutex::new(event_queue) });
+        let events_to_send = Mutex::new(event_queue);
+        let api = RuntimeApi { time_limit, calls: call_sender, events: events_to_send };
+        let api = Arc::new(api);
         let server = tokio::spawn(serve(listener, api));
 
         command.env("AWS_LAMBDA_RUNTIME_API", address.to_string());
@@ -203,7 +216,7 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
     let Some(event) = events.recv().await else {
         return StatusCode::GONE.into_response();
     };
-    let deadline = SystemTime::now() + Duration::from_secs(15);
+    let deadline = SystemTime::now() + api.time_limit;
     let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let function = "arn:aws:lambda:us-east-1:123456789012:function:bench";
     let headers = [

@@ -1,11 +1,12 @@
 //! Benchmark of the session API against minimal functions (the floor) and equivalent functions in
-//! Node and Python (the peers), under the conditions of Lambda. `make bench` builds everything and
-//! runs it.
+//! Node and Python (the peers), under the conditions of Lambda, and a load test within the limits of
+//! AWS. `make bench` and `make load` build everything and run them.
 
 mod chart;
 mod cost;
 mod dynamodb;
 mod function;
+mod load;
 mod measure;
 mod program;
 mod quota;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::{Args, Parser};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -31,19 +32,19 @@ use quota::Quota;
 use report::{Results, Zip};
 use subject::Subject;
 
-/// Benchmarks the session API against minimal functions and against functions in Node and Python,
-/// under the conditions of Lambda.
+/// Measures the session API under the conditions of Lambda.
 #[derive(Parser)]
+enum Command {
+    /// Measure the functions, minimal functions, and functions in Node and Python
+    Functions(Options),
+    /// Put load on the functions, within the limits of AWS
+    Load(load::Options),
+}
+
+#[derive(Args)]
 struct Options {
-    /// Directory of the session API's functions, as built by `cargo lambda build`
-    #[arg(long, default_value = "target/lambda", value_name = "DIR")]
-    functions: PathBuf,
-    /// Directory of the built functions of `benches/floor`
-    #[arg(long, default_value = "target/bench/floor", value_name = "DIR")]
-    floor: PathBuf,
-    /// Directory of the peers, as installed by `benches/peers/install`
-    #[arg(long, default_value = ".tools/peers", value_name = "DIR")]
-    peers: PathBuf,
+    #[command(flatten)]
+    directories: Directories,
     /// Directory to write the results to
     #[arg(long, default_value = "target/bench/results", value_name = "DIR")]
     results: PathBuf,
@@ -58,23 +59,44 @@ struct Options {
     requests: usize,
 }
 
+/// What is measured.
+#[derive(Args)]
+struct Directories {
+    /// Directory of the session API's functions, as built by `cargo lambda build`
+    #[arg(long, default_value = "target/lambda", value_name = "DIR")]
+    functions: PathBuf,
+    /// Directory of the built functions of `benches/floor`
+    #[arg(long, default_value = "target/bench/floor", value_name = "DIR")]
+    floor: PathBuf,
+    /// Directory of the peers, as installed by `benches/peers/install`
+    #[arg(long, default_value = ".tools/peers", value_name = "DIR")]
+    peers: PathBuf,
+}
+
 const FUNCTIONS: [&str; 4] = ["read", "write", "rotate", "destroy"];
 /// Number of rounds that the warm requests are divided into.
 const ROUNDS: usize = 50;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut options = Options::parse();
-    for directory in [&mut options.functions, &mut options.floor] {
+    match Command::parse() {
+        Command::Functions(options) => measure_functions(options).await,
+        Command::Load(options) => load::run(options).await,
+    }
+}
+
+async fn measure_functions(mut options: Options) -> Result<()> {
+    let directories = &mut options.directories;
+    for directory in [&mut directories.functions, &mut directories.floor] {
         *directory = directory
             .canonicalize()
             .with_context(|| format!("no built functions in {}", directory.display()))?;
     }
     let mut missing = Vec::new();
-    options.peers = std::path::absolute(&options.peers)?;
+    directories.peers = std::path::absolute(&directories.peers)?;
     let has_peers = ["python/installed", "node/build/handler.mjs"]
         .iter()
-        .all(|part| options.peers.join(part).exists());
+        .all(|part| directories.peers.join(part).exists());
     if !has_peers {
         missing.push("the peers: benches/peers/install did not complete".to_owned());
     }
@@ -88,9 +110,9 @@ async fn main() -> Result<()> {
     };
     fs::create_dir_all(&options.results)?;
 
-    let dynamodb = DynamoDb::start().await?;
+    let dynamodb = DynamoDb::start(None).await?;
     let scratch = tempfile::tempdir()?;
-    let programs = Programs::new(&options, &dynamodb, scratch.path())?;
+    let programs = Programs::new(&options.directories, &dynamodb, scratch.path())?;
     subject::prepare(&programs, &dynamodb).await?;
     let mut subjects = Subject::all(&programs, has_peers)?;
     subjects.retain(|subject| subject.name.contains(&options.only));
@@ -99,7 +121,7 @@ async fn main() -> Result<()> {
     let functions = measure::measure(&subjects, sizes, &sampling).await?;
     println!("Consumed capacity");
     let costs = cost::measure(&programs, &dynamodb).await?;
-    let zips = zip_sizes(&options.functions)?;
+    let zips = zip_sizes(&options.directories.functions)?;
 
     let results = Results {
         date: OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?,

@@ -1,11 +1,12 @@
 //! How each function is started: in Lambda's environment, with this harness's DynamoDB.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
-use crate::Options;
+use crate::Directories;
 use crate::dynamodb::{DynamoDb, TABLE};
 use crate::function::Function;
 use crate::quota::Quota;
@@ -15,17 +16,21 @@ const BENCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const SYSTEM_CA_BUNDLES: [&str; 2] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
+/// Longest time limit that the template has for a function.
+const MAX_TIME_LIMIT: Duration = Duration::from_secs(15);
+
 /// Command that runs a Lambda function.
 pub(crate) struct Program {
     path: PathBuf,
     arguments: Vec<String>,
     directory: PathBuf,
     environment: Vec<(&'static str, String)>,
+    time_limit: Duration,
 }
 
 /// Constructs the programs, with the settings that they share.
 pub(crate) struct Programs<'a> {
-    options: &'a Options,
+    directories: &'a Directories,
     dynamodb_url: String,
     /// CA bundle of Amazon's authorities and the harness's root, for functions that trust only
     /// Amazon.
@@ -39,12 +44,16 @@ pub(crate) struct Programs<'a> {
 
 impl<'a> Programs<'a> {
     /// Writes the CA bundles to a directory.
-    pub(crate) fn new(options: &'a Options, dynamodb: &DynamoDb, directory: &Path) -> Result<Self> {
+    pub(crate) fn new(
+        directories: &'a Directories,
+        dynamodb: &DynamoDb,
+        directory: &Path,
+    ) -> Result<Self> {
         let amazon = Path::new(BENCHES).join("../src/config/amazon-roots.pem");
         let system = SYSTEM_CA_BUNDLES.iter().map(Path::new).find(|path| path.exists());
         let system = system.context("no CA bundle found; install ca-certificates")?;
         Ok(Self {
-            options,
+            directories,
             dynamodb_url: dynamodb.https_url.clone(),
             amazon_roots: dynamodb.write_ca_bundle(Some(&amazon), directory.join("amazon.pem"))?,
             system_roots: dynamodb.write_ca_bundle(Some(system), directory.join("system.pem"))?,
@@ -54,13 +63,17 @@ impl<'a> Programs<'a> {
 
     /// Returns a function of the session API.
     pub(crate) fn session_api(&self, function: &str) -> Program {
-        let path = self.options.functions.join(function).join("bootstrap");
-        self.native(path, &self.amazon_roots)
+        let path = self.directories.functions.join(function).join("bootstrap");
+        let time_limit = match function {
+            "read" | "destroy" => Duration::from_secs(5),
+            _ => MAX_TIME_LIMIT,
+        };
+        Program { time_limit, ..self.native(path, &self.amazon_roots) }
     }
 
     /// Returns a minimal function that trusts the same authorities as the session API.
     pub(crate) fn floor(&self, function: &str) -> Program {
-        let path = self.options.floor.join(function).join("bootstrap");
+        let path = self.directories.floor.join(function).join("bootstrap");
         self.native(path, &self.amazon_roots)
     }
 
@@ -71,36 +84,38 @@ impl<'a> Programs<'a> {
 
     /// Returns a minimal function that trusts the system's authorities.
     pub(crate) fn floor_with_system_roots(&self, function: &str) -> Program {
-        let path = self.options.floor.join(function).join("bootstrap");
+        let path = self.directories.floor.join(function).join("bootstrap");
         self.native(path, &self.system_roots)
     }
 
     /// Returns a handler in Node.
     pub(crate) fn node(&self, handler: &str) -> Program {
-        let installed = self.options.peers.join("node");
+        let installed = self.directories.peers.join("node");
         let runtime_client = installed.join("node_modules/aws-lambda-ric/bin/index.mjs");
         Program {
             path: "node".into(),
             arguments: vec![runtime_client.to_string_lossy().into_owned(), handler.to_owned()],
             directory: installed.join("build"),
             environment: self.environment("NODE_EXTRA_CA_CERTS", &self.harness_root),
+            time_limit: MAX_TIME_LIMIT,
         }
     }
 
     /// Returns a handler in Python.
     pub(crate) fn python(&self, handler: &str) -> Program {
         Program {
-            path: self.options.peers.join("python/bin/python"),
+            path: self.directories.peers.join("python/bin/python"),
             arguments: ["-m", "awslambdaric", handler].map(str::to_owned).to_vec(),
             directory: Path::new(BENCHES).join("peers/python"),
             environment: self.environment("AWS_CA_BUNDLE", &self.system_roots),
+            time_limit: MAX_TIME_LIMIT,
         }
     }
 
     fn native(&self, path: PathBuf, ca_bundle: &Path) -> Program {
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
         let environment = self.environment("SSL_CERT_FILE", ca_bundle);
-        Program { path, arguments: vec![], directory, environment }
+        Program { path, arguments: vec![], directory, environment, time_limit: MAX_TIME_LIMIT }
     }
 
     fn environment(
@@ -140,7 +155,7 @@ impl Program {
             // As long as a role's session token usually is, because every request includes it.
             .env("AWS_SESSION_TOKEN", "e".repeat(800))
             .env("TABLE_NAME", TABLE);
-        Function::start(&mut command, quota).await
+        Function::start(&mut command, self.time_limit, quota).await
     }
 
     /// Returns the size of the executable in bytes, or `None` for a script.

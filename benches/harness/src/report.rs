@@ -294,13 +294,13 @@ pub(crate) fn at_smallest_size(measurements: &Measurements) -> Option<&Throttled
     measurements.throttled.first()
 }
 
-fn ms(ms: f64) -> String {
+pub(crate) fn ms(ms: f64) -> String {
     let digits = if ms < 10.0 { 2 } else { 0 };
     format!("{ms:.digits$} ms")
 }
 
 /// Writes a Markdown table with aligned columns, so that the source is readable as well.
-fn write_table(text: &mut String, rows: &[Vec<String>]) -> Result<()> {
+pub(crate) fn write_table(text: &mut String, rows: &[Vec<String>]) -> Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column| {
         rows.iter()

@@ -1,0 +1,256 @@
+//! Load on the session API: its functions behind stand-ins for API Gateway's throttling, Lambda's scaling and
+//! DynamoDB's limits. `make load` builds the functions and runs it.
+
+mod browse;
+mod bucket;
+mod chart;
+mod gateway;
+mod hot_session;
+mod lambda;
+mod locks;
+mod quotas;
+mod recording;
+mod report;
+mod revoke_all;
+mod stack;
+pub(crate) mod table_limits;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use hot_session::HotSession;
+use locks::Locks;
+use quotas::{Quotas, Throttle};
+use recording::Outcome;
+use report::{Rate, Results, Scenario, percent};
+use revoke_all::RevokeAll;
+use stack::Stack;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Directory of the session API's functions, as built by `cargo lambda build`
+    #[arg(long, default_value = "target/lambda", value_name = "DIR")]
+    functions: PathBuf,
+    /// Directory to write the results to
+    #[arg(long, default_value = "target/bench/results", value_name = "DIR")]
+    results: PathBuf,
+    /// Markdown file in which to replace the results between `<!-- load -->` and `<!-- /load -->`
+    #[arg(long, value_name = "FILE")]
+    update: Option<PathBuf>,
+    /// Run only scenarios whose name contains this text
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    only: String,
+    /// Length of each scenario with a given rate, in seconds
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    seconds: u64,
+    /// Divisor of rates and quotas, for rates that this machine cannot carry
+    #[arg(long, default_value_t = 20.0, value_name = "N")]
+    scale: f64,
+}
+
+/// Time for which the steady load runs before it counts, until enough environments have been started.
+const WARM_UP: Duration = Duration::from_secs(5);
+
+/// Size of the session that gets too many writes, in bytes.
+const SESSION_BYTES: usize = 10_000;
+
+const STEADY: &str = "steady";
+const SPIKE: &str = "from nothing, `ThrottlingRate` 10,000";
+const SPIKE_AS_DEPLOYED: &str = "from nothing, as deployed";
+
+pub(crate) async fn run(mut options: Options) -> Result<()> {
+    options.functions = options
+        .functions
+        .canonicalize()
+        .with_context(|| format!("no built functions in {}", options.functions.display()))?;
+    fs::create_dir_all(&options.results)?;
+    let account = Quotas::default_account()?;
+    let raised = Quotas { route: Throttle { rate: 10_000.0, burst: 5_000.0 }, ..account.clone() };
+    let new_account = Quotas { concurrency: 10.0, ..account.clone() };
+
+    let mut scenarios = Scenarios { options: &options, done: vec![] };
+    scenarios.browse(STEADY, &account, 1.0, Rate::Constant(300.0)).await?;
+    scenarios.browse("growing, as deployed", &account, options.scale, Rate::UpTo(4_000.0)).await?;
+    let growing = "growing, `ThrottlingRate` 10,000";
+    scenarios.browse(growing, &raised, options.scale, Rate::UpTo(15_000.0)).await?;
+    let spike = Rate::Constant(10_000.0);
+    scenarios.browse(SPIKE_AS_DEPLOYED, &account, options.scale, spike).await?;
+    scenarios.browse(SPIKE, &raised, options.scale, spike).await?;
+    for load in [0.5, 1.0, 2.0] {
+        scenarios.hot_session(&account, load).await?;
+    }
+    scenarios.revoke_all(&account, 10_000).await?;
+    scenarios.locks("50 pages, one lock", &account).await?;
+    scenarios.locks("the same, 10 executions", &new_account).await?;
+
+    let results = Results {
+        date: OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?,
+        machine: crate::describe_machine()?,
+        scenarios: scenarios.done,
+    };
+    let markdown = results.to_markdown()?;
+    println!("\n{markdown}");
+    let file = |name| options.results.join(name);
+    fs::write(file("load.json"), serde_json::to_string_pretty(&results)? + "\n")?;
+    fs::write(file("load.svg"), chart::draw(&results, &[STEADY, SPIKE, SPIKE_AS_DEPLOYED])?)?;
+    println!("Wrote load.json and load.svg to {}", options.results.display());
+    if let Some(document) = &options.update {
+        update(document, &markdown).with_context(|| format!("{}", document.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs scenarios, one after the other.
+struct Scenarios<'a> {
+    options: &'a Options,
+    done: Vec<Scenario>,
+}
+
+impl Scenarios<'_> {
+    /// Sends page views at a rate, which is divided by the scale, as the quotas are.
+    async fn browse(&mut self, name: &str, quotas: &Quotas, scale: f64, rate: Rate) -> Result<()> {
+        if !self.begin(name) {
+            return Ok(());
+        }
+        let time = Duration::from_secs(self.options.seconds);
+        let quotas = quotas.scaled_down(scale);
+        let stack = Stack::start(&self.options.functions, &quotas).await?;
+        let rate_at = |elapsed: Duration| match rate {
+            Rate::Constant(rate) => rate / scale,
+            Rate::UpTo(rate) => {
+                // A rate of zero would never send anything.
+                (rate * elapsed.as_secs_f64() / time.as_secs_f64() / scale).max(1.0)
+            }
+        };
+        let warm_up = if name == STEADY { WARM_UP } else { Duration::ZERO };
+        let (recording, lost) = browse::run(&stack, warm_up, time, rate_at).await?;
+        let mut scenario = Scenario::new(name, &stack, &recording);
+        scenario.rate = Some(rate);
+        scenario.scale = scale;
+        scenario.lost = Some(lost);
+        // Repeated writes may follow after the last page view.
+        scenario.seconds.truncate(usize::try_from(self.options.seconds)?);
+        if name.contains("from nothing") {
+            let last = scenario.seconds.len().saturating_sub(1);
+            let [first, last] = [0, last].map(|second| percent(scenario.served_share(second)));
+            scenario.remark = format!("{first} served in the first second, {last} in the last");
+        }
+        if name == STEADY {
+            let refused = scenario.refused_share();
+            let ratio = scenario.latencies.p99 / scenario.latencies.p50;
+            scenario = scenario
+                .at_most("share of requests that are refused", 0.0, refused)
+                .at_most("p99 relative to the median", 3.0, ratio);
+        }
+        self.end(scenario);
+        Ok(())
+    }
+
+    async fn hot_session(&mut self, quotas: &Quotas, load: f64) -> Result<()> {
+        let name = format!("one session, {load} × its limit");
+        if !self.begin(&name) {
+            return Ok(());
+        }
+        let scale = self.options.scale;
+        let quotas = quotas.scaled_down(scale);
+        let stack = Stack::start(&self.options.functions, &quotas).await?;
+        let time = Duration::from_secs(self.options.seconds);
+        let HotSession { recording, limit } =
+            hot_session::run(&stack, &quotas, SESSION_BYTES, time, load).await?;
+        let mut scenario = Scenario::new(name, &stack, &recording);
+        scenario.scale = scale;
+        let limit = limit * scale;
+        scenario.rate = Some(Rate::Constant(limit * load));
+        let served = scenario.count(Outcome::Served) as f64 / time.as_secs_f64() * scale;
+        scenario.remark = format!("{served:.0} writes a second are served, of {limit:.0} possible");
+        let refused = scenario.refused_share();
+        scenario = if load < 1.0 {
+            scenario.at_most("share of requests that are refused", 0.0, refused)
+        } else {
+            scenario.at_most(
+                "possible writes relative to those served",
+                1.1,
+                limit.min(limit * load) / served,
+            )
+        };
+        self.end(scenario);
+        Ok(())
+    }
+
+    async fn revoke_all(&mut self, quotas: &Quotas, sessions: usize) -> Result<()> {
+        let name = format!("logout of {sessions} sessions");
+        if !self.begin(&name) {
+            return Ok(());
+        }
+        let stack = Stack::start(&self.options.functions, quotas).await?;
+        let RevokeAll { recording, time, requests, left } =
+            revoke_all::run(&stack, sessions).await?;
+        let mut scenario = Scenario::new(name, &stack, &recording);
+        scenario.remark = format!("{requests} requests, {:.0} s", time.as_secs_f64());
+        // The index has one partition for the user, and each deletion writes to it.
+        let possible = sessions as f64 / quotas.partition_writes;
+        let scenario = scenario.at_most("sessions that are left", 0.0, left as f64).at_most(
+            "time relative to what the index admits",
+            2.0,
+            time.as_secs_f64() / possible,
+        );
+        self.end(scenario);
+        Ok(())
+    }
+
+    async fn locks(&mut self, name: &str, quotas: &Quotas) -> Result<()> {
+        const PAGES: u64 = 50;
+        const TURNS: u64 = 4;
+        if !self.begin(name) {
+            return Ok(());
+        }
+        let stack = Stack::start(&self.options.functions, quotas).await?;
+        let Locks { recording, time, turns, lost } = locks::run(&stack, PAGES, TURNS).await?;
+        let mut scenario = Scenario::new(name, &stack, &recording);
+        scenario.lost = Some(lost);
+        let seconds = time.as_secs_f64();
+        let reads = stack.table.consumed().read / turns.max(1) as f64;
+        scenario.remark = format!(
+            "{turns} of {} turns in {seconds:.0} s, {reads:.1} read units each",
+            PAGES * TURNS
+        );
+        self.end(scenario);
+        Ok(())
+    }
+
+    /// Prints the name of a scenario. Returns whether it should run.
+    fn begin(&self, name: &str) -> bool {
+        let is_chosen = name.contains(&self.options.only);
+        if is_chosen {
+            println!("{name}");
+        }
+        is_chosen
+    }
+
+    fn end(&mut self, scenario: Scenario) {
+        println!(
+            "  {} requests, {} served; sent {:.1} ms late at most in 99 % of cases",
+            scenario.requests(),
+            scenario.count(Outcome::Served),
+            scenario.delays.p99
+        );
+        self.done.push(scenario);
+    }
+}
+
+/// Replaces the results in a document.
+fn update(document: &Path, markdown: &str) -> Result<()> {
+    const START: &str = "<!-- load -->\n";
+    const END: &str = "<!-- /load -->";
+    let text = fs::read_to_string(document)?;
+    let (before, rest) = text.split_once(START).context("no <!-- load -->")?;
+    let (_, after) = rest.split_once(END).context("no <!-- /load -->")?;
+    fs::write(document, format!("{before}{START}{markdown}{END}{after}"))?;
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! The report of a load test: what was served and what was refused, beside the targets.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::lambda::PoolCounts;
+use super::quotas::{PLACEMENT, READ_TIME, WRITE_TIME};
+use super::recording::{Counts, Latencies, Outcome, Recording};
+use super::stack::Stack;
+use super::table_limits::Units;
+use crate::report::{ms, write_table};
+
+/// Results of a run.
+#[derive(Serialize)]
+pub(crate) struct Results {
+    /// Time of the run, in RFC 3339 format.
+    pub(crate) date: String,
+    pub(crate) machine: String,
+    pub(crate) scenarios: Vec<Scenario>,
+}
+
+/// Result of a scenario.
+#[derive(Serialize)]
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    /// Requests a second, if the scenario has a given rate. As all rates here, it is the measured rate times
+    /// the scale.
+    pub(crate) rate: Option<Rate>,
+    /// Divisor of rates and quotas.
+    pub(crate) scale: f64,
+    pub(crate) counts: Counts,
+    /// Requests by the second in which they were due.
+    pub(crate) seconds: Vec<Counts>,
+    /// Latencies of the requests that were served.
+    pub(crate) latencies: Latencies,
+    pub(crate) latencies_by_route: BTreeMap<String, Latencies>,
+    /// How much later than due requests were sent. If this is long, the machine was too slow for the load.
+    pub(crate) delays: Latencies,
+    pub(crate) environments: BTreeMap<&'static str, PoolCounts>,
+    pub(crate) units: Units,
+    /// Calls that DynamoDB refused, including those that the function then repeated.
+    pub(crate) throttled_calls: u64,
+    /// Changes that were confirmed and are not in the table.
+    pub(crate) lost: Option<u64>,
+    /// What else was measured, as words.
+    pub(crate) remark: String,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// Requests a second that are offered.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) enum Rate {
+    /// The same all the time.
+    Constant(f64),
+    /// Growing from zero to this.
+    UpTo(f64),
+}
+
+/// Target for a scenario.
+#[derive(Serialize)]
+pub(crate) struct Target {
+    pub(crate) what: &'static str,
+    pub(crate) limit: String,
+    pub(crate) measured: String,
+    pub(crate) is_met: bool,
+}
+
+impl Scenario {
+    /// Reads the result of a scenario that has ended.
+    pub(crate) fn new(name: impl Into<String>, stack: &Stack, recording: &Recording) -> Self {
+        let seconds = recording.seconds();
+        let mut counts = Counts::new();
+        for (outcome, number) in seconds.iter().flatten() {
+            *counts.entry(*outcome).or_default() += number;
+        }
+        Self {
+            name: name.into(),
+            rate: None,
+            scale: 1.0,
+            counts,
+            seconds,
+            latencies: recording.all_latencies(),
+            latencies_by_route: recording.latencies(),
+            delays: recording.delays(),
+            environments: stack.gateway.lambda.counts(),
+            units: stack.table.consumed(),
+            throttled_calls: stack.table.throttled(),
+            lost: None,
+            remark: String::new(),
+            targets: vec![],
+        }
+    }
+
+    /// Adds a target for a number that should not exceed a limit.
+    pub(crate) fn at_most(mut self, what: &'static str, limit: f64, measured: f64) -> Self {
+        let is_met = measured <= limit;
+        let (limit, measured) = (format!("≤ {}", number(limit)), number(measured));
+        self.targets.push(Target { what, limit, measured, is_met });
+        self
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) -> u64 {
+        self.counts.get(&outcome).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// Returns the share of the requests with another outcome than served.
+    pub(crate) fn refused_share(&self) -> f64 {
+        1.0 - self.count(Outcome::Served) as f64 / self.requests().max(1) as f64
+    }
+
+    /// Returns the share of the requests of a second that was served.
+    pub(crate) fn served_share(&self, second: usize) -> f64 {
+        let counts = self.seconds.get(second);
+        let served = counts.and_then(|counts| counts.get(&Outcome::Served)).copied();
+        let all: u64 = counts.into_iter().flatten().map(|(_, number)| number).sum();
+        served.unwrap_or_default() as f64 / all.max(1) as f64
+    }
+
+    /// Returns from which rate on each limit refuses at least 1 % of the requests, in a scenario whose rate grows.
+    fn first_refusals(&self) -> Vec<(Outcome, f64)> {
+        let Some(Rate::UpTo(max)) = self.rate else { return vec![] };
+        let of_second = |second| max * (second as f64 + 0.5) / self.seconds.len().max(1) as f64;
+        let mut refusals: Vec<_> = Outcome::ALL
+            .into_iter()
+            .filter(|outcome| *outcome != Outcome::Served)
+            .filter_map(|outcome| {
+                let is_refused = |counts: &Counts| {
+                    let refused = counts.get(&outcome).copied().unwrap_or_default();
+                    refused as f64 >= 0.01 * counts.values().sum::<u64>() as f64 && refused > 0
+                };
+                Some((outcome, of_second(self.seconds.iter().position(is_refused)?)))
+            })
+            .collect();
+        refusals.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+        refusals
+    }
+
+    fn row(&self) -> Vec<String> {
+        let rate = match self.rate {
+            Some(Rate::Constant(rate)) => number(rate),
+            Some(Rate::UpTo(rate)) => format!("0 to {}", number(rate)),
+            None => "–".to_owned(),
+        };
+        let share = |outcome| self.count(outcome) as f64 / self.requests().max(1) as f64;
+        let refused: Vec<_> = Outcome::ALL
+            .into_iter()
+            .filter(|outcome| *outcome != Outcome::Served && self.count(*outcome) > 0)
+            .map(|outcome| format!("{} by {}", percent(share(outcome)), outcome.name()))
+            .collect();
+        let Latencies { p50, p99, p999, .. } = self.latencies;
+        let cold_starts: usize = self.environments.values().map(|one| one.cold_starts).sum();
+        let cold_starts = cold_starts as f64 * self.scale;
+        vec![
+            self.name.clone(),
+            rate,
+            percent(share(Outcome::Served)),
+            if refused.is_empty() { "–".to_owned() } else { refused.join(", ") },
+            ms(p50),
+            ms(p99),
+            ms(p999),
+            format!("{cold_starts:.0}"),
+            self.lost.map_or("–".to_owned(), |lost| lost.to_string()),
+            self.remark.clone(),
+        ]
+    }
+}
+
+impl Results {
+    /// Formats the results as Markdown.
+    pub(crate) fn to_markdown(&self) -> Result<String> {
+        let mut text = String::from("\n");
+        let headings = [
+            "scenario",
+            "requests a second",
+            "served",
+            "refused",
+            "p50",
+            "p99",
+            "p99.9",
+            "cold starts",
+            "lost changes",
+            "",
+        ];
+        let mut rows = vec![headings.map(str::to_owned).to_vec()];
+        rows.extend(self.scenarios.iter().map(Scenario::row));
+        write_table(&mut text, &rows)?;
+        text.push('\n');
+
+        let headings = ["target", "scenario", "limit", "measured", ""];
+        let mut rows = vec![headings.map(str::to_owned).to_vec()];
+        for (what, total) in self.totals() {
+            let verdict = if total == 0 { "met" } else { "missed" };
+            rows.push([what, "all", "0", &total.to_string(), verdict].map(str::to_owned).to_vec());
+        }
+        for scenario in &self.scenarios {
+            for Target { what, limit, measured, is_met } in &scenario.targets {
+                let verdict = if *is_met { "met" } else { "missed" };
+                let row = [what, scenario.name.as_str(), limit, measured, verdict];
+                rows.push(row.map(str::to_owned).to_vec());
+            }
+        }
+        write_table(&mut text, &rows)?;
+        text.push('\n');
+
+        let headings = ["scenario", "refuses from", "requests a second"];
+        let mut rows = vec![headings.map(str::to_owned).to_vec()];
+        for scenario in &self.scenarios {
+            for (outcome, rate) in scenario.first_refusals() {
+                let row = [scenario.name.clone(), outcome.name().to_owned(), number(rate)];
+                rows.push(row.to_vec());
+            }
+        }
+        write_table(&mut text, &rows)?;
+        let day = self.date.split('T').next().unwrap_or_default();
+        let [placement, read, write] =
+            [PLACEMENT, READ_TIME, WRITE_TIME].map(|time| time.as_millis());
+        writeln!(
+            text,
+            "\nMeasured on {}, {day}. Assumed: Lambda takes {placement} ms to create an environment, and DynamoDB takes \
+             {read} ms to read and {write} ms to write.",
+            self.machine,
+        )?;
+        Ok(text)
+    }
+
+    /// Returns what must be zero over all scenarios.
+    fn totals(&self) -> [(&'static str, u64); 2] {
+        let lost = self.scenarios.iter().filter_map(|scenario| scenario.lost).sum();
+        let failed = self.scenarios.iter().map(|scenario| scenario.count(Outcome::Failed)).sum();
+        [("confirmed changes that are lost", lost), ("responses with status 500", failed)]
+    }
+}
+
+/// Formats a share.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        0.0 | 10.0.. => format!("{percent:.0} %"),
+        _ => format!("{percent:.1} %"),
+    }
+}
+
+/// Formats a number with as many digits as mean something.
+fn number(value: f64) -> String {
+    if value >= 1_000.0 {
+        let rounded = (value / 100.0).round() as u64 * 100;
+        format!("{},{:03}", rounded / 1_000, rounded % 1_000)
+    } else if value.fract() == 0.0 || value >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}

@@ -1,0 +1,50 @@
+//! A user with very many sessions logs out everywhere.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+
+use super::browse::{counter_data, random_id};
+use super::recording::Recording;
+use super::stack::{Request, Stack, USER};
+
+/// Requests after which the scenario gives up.
+const MAX_REQUESTS: u64 = 60;
+/// Wait after a response that is not a success: its `Retry-After`.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Result of a run.
+pub(crate) struct RevokeAll {
+    pub(crate) recording: Arc<Recording>,
+    pub(crate) time: Duration,
+    pub(crate) requests: u64,
+    /// Sessions that are left.
+    pub(crate) left: usize,
+}
+
+/// Creates sessions of one user, and ends them all with as many requests as it takes.
+pub(crate) async fn run(stack: &Arc<Stack>, sessions: usize) -> Result<RevokeAll> {
+    let mut random = SmallRng::seed_from_u64(4);
+    let ids: Vec<_> = (0..sessions).map(|_| random_id(&mut random)).collect();
+    stack.create(&ids, Some(USER), &counter_data(2_000)?).await?;
+    stack.table.enforce(true);
+    let recording = Arc::new(Recording::start());
+    let started = Instant::now();
+    let mut requests = 0;
+    loop {
+        requests += 1;
+        let response = stack.send(&recording, Request::revoke_all()?).await?;
+        if response.status == 200 {
+            break;
+        }
+        ensure!(requests < MAX_REQUESTS, "{}: {}", response.status, response.body);
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+    let time = started.elapsed();
+    stack.table.enforce(false);
+    let left: Vec<serde_json::Value> = serde_json::from_str(&stack.list().await?)?;
+    Ok(RevokeAll { recording, time, requests, left: left.len() })
+}

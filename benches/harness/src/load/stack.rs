@@ -1,0 +1,186 @@
+//! A stack with its table, and the requests that scenarios send to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use axum::body::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde_json::Value;
+
+use super::gateway::{Gateway, Response};
+use super::lambda::{Invocation, Lambda};
+use super::quotas::Quotas;
+use super::recording::{Outcome, Recording};
+use super::table_limits::TableLimits;
+use crate::Directories;
+use crate::dynamodb::DynamoDb;
+use crate::program::Programs;
+use crate::subject::{CREATE, READ, REPLACE, event, set_body};
+
+const LOCK: &str = include_str!("../../../../events/lock.json");
+const LIST: &str = include_str!("../../../../events/list.json");
+const REVOKE_ALL: &str = include_str!("../../../../events/revoke-all.json");
+/// The user in these events.
+pub(crate) const USER: &str = "ada";
+/// Calls that prepare and check a scenario at the same time.
+const CONCURRENCY: usize = 4;
+
+/// A stack as it is deployed, without any environment of its functions.
+pub(crate) struct Stack {
+    pub(crate) gateway: Gateway,
+    pub(crate) table: Arc<TableLimits>,
+    /// The same functions without limits, to prepare a scenario and to check its result.
+    unlimited: Lambda,
+    has_failed: AtomicBool,
+    _certificates: tempfile::TempDir,
+}
+
+/// A request to the API.
+pub(crate) struct Request {
+    route: String,
+    function: &'static str,
+    event: Bytes,
+}
+
+impl Request {
+    fn new(function: &'static str, text: &str, change: impl FnOnce(&mut Value)) -> Result<Self> {
+        let event = event(text, change)?;
+        let route = serde_json::from_slice::<Value>(&event)?["routeKey"].take();
+        let route = route.as_str().context("the event has no routeKey")?.to_owned();
+        Ok(Self { route, function, event })
+    }
+
+    /// `PUT /session` with `If-None-Match: *`.
+    pub(crate) fn create(id: &str, user: Option<&str>, data: &str) -> Result<Self> {
+        Self::new("write", CREATE, |event| {
+            set_body(event, data);
+            let headers = &mut event["headers"];
+            headers["session-id"] = id.into();
+            match user {
+                Some(user) => headers["session-user"] = user.into(),
+                None => drop(headers.as_object_mut().map(|all| all.remove("session-user"))),
+            }
+        })
+    }
+
+    /// `GET /session`.
+    pub(crate) fn read(id: &str) -> Result<Self> {
+        Self::new("read", READ, |event| event["headers"]["session-id"] = id.into())
+    }
+
+    /// `PUT /session` with additional headers.
+    pub(crate) fn replace(id: &str, data: &str, headers: &[(&str, &str)]) -> Result<Self> {
+        Self::new("write", REPLACE, |event| {
+            set_body(event, data);
+            event["headers"]["session-id"] = id.into();
+            for (name, value) in headers {
+                event["headers"][name] = (*value).into();
+            }
+        })
+    }
+
+    /// `POST /session/lock`, which waits for the lock.
+    pub(crate) fn lock(id: &str, wait_seconds: u64) -> Result<Self> {
+        Self::new("write", LOCK, |event| {
+            event["headers"]["session-id"] = id.into();
+            event["headers"]["session-wait"] = wait_seconds.to_string().into();
+        })
+    }
+
+    /// `GET /sessions` of [`USER`].
+    pub(crate) fn list() -> Result<Self> {
+        Self::new("read", LIST, |_| ())
+    }
+
+    /// `DELETE /sessions` of [`USER`].
+    pub(crate) fn revoke_all() -> Result<Self> {
+        Self::new("destroy", REVOKE_ALL, |_| ())
+    }
+}
+
+impl Stack {
+    /// Starts a stack with a table of its own. The table's limits are not enforced yet.
+    pub(crate) async fn start(functions: &Path, quotas: &Quotas) -> Result<Arc<Self>> {
+        let table = Arc::new(TableLimits::new(quotas));
+        let dynamodb = DynamoDb::start(Some(table.clone())).await?;
+        let certificates = tempfile::tempdir()?;
+        let directories = Directories {
+            functions: functions.to_owned(),
+            floor: PathBuf::new(),
+            peers: PathBuf::new(),
+        };
+        let programs = Programs::new(&directories, &dynamodb, certificates.path())?;
+        let unlimited = Quotas { concurrency: 1e6, growth: 1e6, ..quotas.clone() };
+        Ok(Arc::new(Self {
+            gateway: Gateway::new(Lambda::new(&programs, quotas), quotas),
+            table,
+            unlimited: Lambda::new(&programs, &unlimited),
+            has_failed: AtomicBool::new(false),
+            _certificates: certificates,
+        }))
+    }
+
+    /// Sends a request that is due now, and records it.
+    pub(crate) async fn send(&self, recording: &Recording, request: Request) -> Result<Response> {
+        self.send_due(recording, request, Instant::now()).await
+    }
+
+    /// Sends a request that was due at a moment, from which its latency counts.
+    pub(crate) async fn send_due(
+        &self,
+        recording: &Recording,
+        request: Request,
+        due: Instant,
+    ) -> Result<Response> {
+        recording.sent(due);
+        let Request { route, function, event } = request;
+        let response = self.gateway.send(&route, function, &event).await?;
+        recording.record(&route, due, response.outcome);
+        if response.outcome == Outcome::Failed && !self.has_failed.swap(true, Ordering::Relaxed) {
+            println!("  the first failure, of {route}: {} {}", response.status, response.body);
+        }
+        Ok(response)
+    }
+
+    /// Creates sessions with the same data, without limits.
+    pub(crate) async fn create(
+        &self,
+        ids: &[String],
+        user: Option<&str>,
+        data: &str,
+    ) -> Result<()> {
+        let requests: Result<Vec<_>> =
+            ids.iter().map(|id| Request::create(id, user, data)).collect();
+        self.call_unlimited(requests?, 201).await?;
+        Ok(())
+    }
+
+    /// Returns the data of sessions, read without limits.
+    pub(crate) async fn read(&self, ids: &[String]) -> Result<Vec<String>> {
+        let requests: Result<Vec<_>> = ids.iter().map(|id| Request::read(id)).collect();
+        self.call_unlimited(requests?, 200).await
+    }
+
+    /// Returns the list of the user's sessions, read without limits.
+    pub(crate) async fn list(&self) -> Result<String> {
+        let lists = self.call_unlimited(vec![Request::list()?], 200).await?;
+        lists.into_iter().next().context("no list")
+    }
+
+    async fn call_unlimited(&self, requests: Vec<Request>, expected: u64) -> Result<Vec<String>> {
+        let calls = requests.into_iter().map(async |request| {
+            let called = self.unlimited.invoke(request.function, &request.event).await?;
+            let Invocation::Response(payload) = called else {
+                anyhow::bail!("{} was throttled", request.route);
+            };
+            let response: Value = serde_json::from_slice(&payload)?;
+            let body = response["body"].as_str().unwrap_or_default();
+            ensure!(response["statusCode"] == expected, "{}: {response}", request.route);
+            Ok(body.to_owned())
+        });
+        stream::iter(calls).buffered(CONCURRENCY).try_collect().await
+    }
+}

@@ -1,0 +1,255 @@
+//! DynamoDB with its limits: the embedded engine behind a server that throttles each partition.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::bucket::Bucket;
+use super::quotas::{Quotas, READ_TIME, WRITE_TIME};
+
+/// Limits of a table and of its index, and the capacity that was consumed.
+pub(crate) struct TableLimits {
+    partitions: Vec<Partition>,
+    /// The index has a partition for each user. At most one user has sessions in a scenario.
+    index: Partition,
+    are_enforced: AtomicBool,
+    consumed: Mutex<Units>,
+    throttled: AtomicU64,
+}
+
+/// Capacity units.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct Units {
+    pub(crate) read: f64,
+    pub(crate) write: f64,
+}
+
+struct Partition {
+    reads: Bucket,
+    writes: Bucket,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Access {
+    Read,
+    Write,
+}
+
+impl Partition {
+    fn bucket(&self, access: Access) -> &Bucket {
+        match access {
+            Access::Read => &self.reads,
+            Access::Write => &self.writes,
+        }
+    }
+}
+
+impl TableLimits {
+    /// Returns the limits of a new table. They are not enforced yet, so that sessions can be prepared.
+    pub(crate) fn new(quotas: &Quotas) -> Self {
+        let partition = || Partition {
+            reads: Bucket::new(quotas.partition_reads, quotas.partition_reads),
+            writes: Bucket::new(quotas.partition_writes, quotas.partition_writes),
+        };
+        Self {
+            partitions: (0..quotas.partitions).map(|_| partition()).collect(),
+            index: partition(),
+            are_enforced: AtomicBool::new(false),
+            consumed: Mutex::default(),
+            throttled: AtomicU64::new(0),
+        }
+    }
+
+    /// Enforces the limits and counts capacity, or stops both.
+    pub(crate) fn enforce(&self, are_enforced: bool) {
+        self.are_enforced.store(are_enforced, Ordering::Relaxed);
+    }
+
+    /// Returns the capacity consumed while the limits were enforced.
+    pub(crate) fn consumed(&self) -> Units {
+        *self.consumed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how many calls were refused.
+    pub(crate) fn throttled(&self) -> u64 {
+        self.throttled.load(Ordering::Relaxed)
+    }
+
+    /// Returns the partitions that a call accesses. A write to the index counts when it is charged.
+    fn accessed(&self, operation: &str, call: &Value) -> Vec<&Partition> {
+        let of_key = |key: &Value| {
+            let mut hasher = DefaultHasher::new();
+            key["id"]["S"].as_str().hash(&mut hasher);
+            let number = usize::try_from(hasher.finish()).unwrap_or(usize::MAX);
+            self.partitions.get(number % self.partitions.len())
+        };
+        match operation {
+            "Query" => vec![&self.index],
+            "PutItem" => of_key(&call["Item"]).into_iter().collect(),
+            "TransactWriteItems" => {
+                let parts = call["TransactItems"].as_array().into_iter().flatten();
+                let parts = parts.filter_map(|part| part.as_object()?.values().next());
+                parts.filter_map(|part| of_key(part.get("Key").or(part.get("Item"))?)).collect()
+            }
+            _ => of_key(&call["Key"]).into_iter().collect(),
+        }
+    }
+
+    fn admit(&self, operation: &str, accessed: &[&Partition], access: Access) -> bool {
+        // DynamoDB throttles the writes to a table if its index falls behind.
+        let writes_index = access == Access::Write && operation != "UpdateItem";
+        let is_index_behind = writes_index && !self.index.writes.has_tokens();
+        !is_index_behind && accessed.iter().all(|partition| partition.bucket(access).has_tokens())
+    }
+
+    fn charge(&self, accessed: &[&Partition], access: Access, consumed: &Consumed) {
+        let share = consumed.table / accessed.len().max(1) as f64;
+        for partition in accessed {
+            partition.bucket(access).charge(share);
+        }
+        if access == Access::Write {
+            self.index.writes.charge(consumed.index);
+        }
+        let mut units = self.consumed.lock().unwrap_or_else(PoisonError::into_inner);
+        match access {
+            Access::Read => units.read += consumed.table + consumed.index,
+            Access::Write => units.write += consumed.table + consumed.index,
+        }
+    }
+}
+
+/// Capacity units of one call.
+struct Consumed {
+    table: f64,
+    index: f64,
+}
+
+impl Consumed {
+    /// Reads the capacity that a response reports. A refused condition reports none, but consumes what a
+    /// write of the item would.
+    fn from_response(operation: &str, body: &str) -> Self {
+        let response: Value = serde_json::from_str(body).unwrap_or_default();
+        let report = match &response["ConsumedCapacity"] {
+            Value::Array(tables) => tables.first(),
+            Value::Null => None,
+            table => Some(table),
+        };
+        let Some(report) = report else {
+            // Binary data is a third longer in JSON.
+            let kib = body.len() as f64 * 0.75 / 1024.0;
+            return Self { table: kib.ceil(), index: 0.0 };
+        };
+        let total = report["CapacityUnits"].as_f64().unwrap_or_default();
+        if operation == "Query" {
+            return Self { table: total, index: 0.0 };
+        }
+        let indexes = report["GlobalSecondaryIndexes"].as_object().into_iter().flatten();
+        let index = indexes.filter_map(|(_, index)| index["CapacityUnits"].as_f64()).sum();
+        Self { table: total - index, index }
+    }
+}
+
+struct Table {
+    database: Database,
+    limits: Arc<TableLimits>,
+}
+
+/// Serves the engine with these limits.
+pub(crate) async fn serve(listener: TcpListener, database: Database, limits: Arc<TableLimits>) {
+    let table = Arc::new(Table { database, limits });
+    let router = Router::new().route("/", post(call)).with_state(table);
+    // Runs until the task is aborted: axum retries when it fails to accept a connection.
+    let _ = axum::serve(listener, router).await;
+}
+
+async fn call(State(table): State<Arc<Table>>, headers: HeaderMap, body: String) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
+    let Ok(mut call) = serde_json::from_str::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    call["ReturnConsumedCapacity"] = "INDEXES".into();
+    let (access, time) = match operation {
+        "GetItem" | "Query" => (Access::Read, READ_TIME),
+        "TransactWriteItems" => (Access::Write, 2 * WRITE_TIME),
+        _ => (Access::Write, WRITE_TIME),
+    };
+    tokio::time::sleep(time).await;
+
+    let limits = &table.limits;
+    let are_enforced = limits.are_enforced.load(Ordering::Relaxed);
+    let accessed = limits.accessed(operation, &call);
+    if are_enforced && !limits.admit(operation, &accessed, access) {
+        limits.throttled.fetch_add(1, Ordering::Relaxed);
+        return respond(StatusCode::BAD_REQUEST, throttling_error(operation));
+    }
+    let result = tokio::task::block_in_place(|| execute(&table.database, operation, call.clone()));
+    let (status, body) = match result {
+        Ok(body) => (StatusCode::OK, body),
+        Err(error) => (
+            StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST),
+            error.to_json(),
+        ),
+    };
+    if are_enforced {
+        limits.charge(&accessed, access, &Consumed::from_response(operation, &body));
+    }
+    respond(status, body)
+}
+
+fn respond(status: StatusCode, body: String) -> Response {
+    (status, [("content-type", "application/x-amz-json-1.0")], body).into_response()
+}
+
+/// Returns the error of a table on demand.
+fn throttling_error(operation: &str) -> String {
+    let message = "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling \
+                   your table or index so please try again shortly.";
+    let error = |name: &str| format!("com.amazonaws.dynamodb.v20120810#{name}");
+    let body = if operation == "TransactWriteItems" {
+        json!({
+            "__type": error("TransactionCanceledException"),
+            "message": "Transaction cancelled, please refer cancellation reasons for specific reasons [ThrottlingError]",
+            "CancellationReasons": [{ "Code": "ThrottlingError", "Message": message }],
+        })
+    } else {
+        json!({ "__type": error("ThrottlingException"), "message": message })
+    };
+    body.to_string()
+}
+
+/// Executes one of the operations that the functions call.
+fn execute(database: &Database, operation: &str, call: Value) -> dynoxide::Result<String> {
+    match operation {
+        "GetItem" => to_json(database.get_item(from_json(call)?)?),
+        "PutItem" => to_json(database.put_item(from_json(call)?)?),
+        "UpdateItem" => to_json(database.update_item(from_json(call)?)?),
+        "DeleteItem" => to_json(database.delete_item(from_json(call)?)?),
+        "Query" => to_json(database.query(from_json(call)?)?),
+        "TransactWriteItems" => to_json(database.transact_write_items(from_json(call)?)?),
+        _ => {
+            Err(DynoxideError::ValidationException(format!("{operation} is not implemented here")))
+        }
+    }
+}
+
+fn from_json<T: DeserializeOwned>(call: Value) -> dynoxide::Result<T> {
+    serde_json::from_value(call)
+        .map_err(|error| DynoxideError::ValidationException(error.to_string()))
+}
+
+fn to_json(response: impl Serialize) -> dynoxide::Result<String> {
+    serde_json::to_string(&response)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
