@@ -7,7 +7,7 @@ STACK ?= session-api
 # Processor of the deployed functions: arm64 or x86_64. By default that of the last deployment.
 ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture)
 
-# Folder for the results of `make bench` and `make load`. The documents show those in benches/results.
+# Folder for the results of `make bench`, `make pages` and `make load`. The documents show those in benches/results.
 RESULTS ?= target/bench/results
 
 # The tools conflict with each other, so each group has a virtual environment and a file of pinned versions.
@@ -63,11 +63,11 @@ compare: rust tools ## compare the clients with session handlers of today (HANDL
 	clients/compare/install
 	clients/with-api clients/compare/.venv/bin/python -B clients/compare/run $(if $(UPDATE),--update) $(HANDLERS)
 
-pages: rust tools .tools/emulator/installed ## count what page views cost, in ten minutes, and update the documents (HANDLERS=…, AWS_SDK_PHP=…)
+pages: rust tools .tools/emulator/installed ## count what page views cost, in ten minutes (RESULTS=…, HANDLERS=…, AWS_SDK_PHP=…)
 	cargo build --locked --example local --bins
 	clients/compare/install
-	clients/compare/.venv/bin/python -B clients/compare/pages --results benches/results/pages.json $(HANDLERS)
-	$(EMULATOR)/python -B tests/deploy/costs.py
+	clients/compare/.venv/bin/python -B clients/compare/pages --results $(RESULTS)/pages.json $(HANDLERS)
+	$(EMULATOR)/python -B tests/deploy/costs.py --pages $(RESULTS)/pages.json
 
 demo: rust tools ## show what the session API does for a shop, in your browser (PORT=8081)
 	cargo build --locked --example local --bins
@@ -81,7 +81,7 @@ test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy
 
 # One target folder for everything, so that shared dependencies are compiled once.
 bench: export CARGO_TARGET_DIR := $(CURDIR)/target
-bench: rust tools ## measure the functions and their peers, in about ten minutes (RESULTS=…)
+bench: rust tools ## measure the functions, their peers and page views, in about twenty minutes (RESULTS=…)
 	-benches/peers/install .tools/peers
 	cargo lambda build --locked --release
 	cargo lambda build --locked --release --output-format zip
@@ -89,6 +89,7 @@ bench: rust tools ## measure the functions and their peers, in about ten minutes
 		cargo lambda build --locked --release --package $$floor --lambda-dir ../target/bench/floor || exit; \
 	done
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- functions --results $(RESULTS)
+	$(MAKE) --no-print-directory pages
 
 load: export CARGO_TARGET_DIR := $(CURDIR)/target
 load: rust tools ## put load on the functions within the limits of AWS, in about ten minutes (RESULTS=…, UPDATE=1)

@@ -1,11 +1,14 @@
 """What the API costs, as tables of the README and of docs/: `make costs` writes them.
 
-Prices are in prices.json, units consumed are those that `make bench` measured, and the alarms are the template's.
+Prices are in prices.json, units consumed are those that `make bench` and `make pages` measured, and the alarms are the
+template's.
 """
 
+import argparse
 import json
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 
 import template as tpl
 
@@ -18,8 +21,9 @@ MEMORY_GB = 0.25
 #: An assumption, since most of it is DynamoDB's own time. The dashboard shows the actual duration.
 DURATION_S = 0.010
 #: Bytes of a request's lines in the function's log and in the access log. A test compares the first with a
-#: line of the deployed function, and the second with the template's format.
-LINES = {"function": 296, "access": 200}
+#: line of the deployed function, and the second with the template's format. Lambda's own lines are platform.start and
+#: platform.report, as https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html shows them.
+LINES = {"function": 296, "access": 200, "lambda": 370}
 #: One in this many successful requests has a line in the function's log.
 LOG_SAMPLE = TEMPLATE["Parameters"]["LogSample"]["Default"]
 #: Bytes of a request and its response in addition to the data: request line, headers, signature. An assumption.
@@ -240,11 +244,39 @@ def million_pages(handler):
     return requests + page["read_units"] * usd("read_units") + page["write_units"] * usd("write_units")
 
 
-def pages():
+def relative_to_naive(handler, results):
+    """The price of a handler's page views, relative to those of the naive client."""
+    naive = next(one for one in results["handlers"] if one["name"] == "naive")
+    return million_pages(handler) / million_pages(naive)
+
+
+#: Targets for the clients of the session API: at most so many calls for a page, and this part of the naive client's price.
+MAX_CALLS, MAX_RELATIVE_PRICE = 1.1, 1 / 3
+
+
+def page_targets(results=PAGES):
+    """The clients of the session API beside their targets."""
+
+    def beside(value, limit, unit=""):
+        return f"{value:.2f}{unit}, {'met' if value <= limit else 'missed'}"
+
+    rows = [
+        (
+            handler["title"],
+            beside(average_page(handler)["calls"], MAX_CALLS),
+            beside(relative_to_naive(handler, results), MAX_RELATIVE_PRICE, " ×"),
+        )
+        for handler in results["handlers"]
+        if handler["store"] == "session API" and handler["name"] != "naive"
+    ]
+    heading = ("client", f"calls for a page, target ≤ {MAX_CALLS}", "price relative to the naive client, target ≤ 1/3")
+    return table(heading, rows)
+
+
+def pages(results=PAGES):
     """What page views cost with each handler."""
-    naive = next(million_pages(handler) for handler in PAGES["handlers"] if handler["name"] == "naive")
     rows = []
-    for handler in PAGES["handlers"]:
+    for handler in results["handlers"]:
         page = average_page(handler)
         rows.append(
             (
@@ -252,7 +284,7 @@ def pages():
                 handler["store"],
                 *(f"{page[key]:.2f}" for key in ("calls", "read_units", "write_units", "kilobytes")),
                 f"${cents(million_pages(handler))}",
-                f"{million_pages(handler) / naive:.2f} ×",
+                f"{relative_to_naive(handler, results):.2f} ×",
             )
         )
     heading = (
@@ -296,6 +328,36 @@ def logs_share():
     return f"{100 * logs[-1] / request('read', 1):.0f} %"
 
 
+def log_steps():
+    """What the logs cost with more lines or fewer, and what is lost without them."""
+    *others, _ = gateway_and_function()
+    read = sum(dollars for _, _, dollars in others) + usd("read_units")
+    sampled = LINES["function"] / LOG_SAMPLE
+    steps = [
+        ("all lines, with Lambda's own", sum(LINES.values()), "–"),
+        (
+            "without Lambda's own lines: the template turns them off",
+            LINES["function"] + LINES["access"],
+            "the memory that an invocation used. Durations are metrics",
+        ),
+        (
+            f"`LogSample` {LOG_SAMPLE}: the default",
+            sampled + LINES["access"],
+            "duration, capacity and handle of most requests that succeed",
+        ),
+        (
+            "`AccessLog` false",
+            sampled,
+            "whom API Gateway refused, and why: metrics only count them. Most ids of successful requests are in no log",
+        ),
+    ]
+    rows = []
+    for step, length, lost in steps:
+        dollars = length / 1000 * usd("logs")
+        rows.append((step, f"{length:.0f}", f"${cents(dollars)}", f"{100 * dollars / (read + dollars):.0f} %", lost))
+    return table(("logs", "bytes of a request", "a million requests", "of a read's price", "what is lost"), rows)
+
+
 def price(name):
     """A price as in prices.json, for a sentence."""
     return f"${usd(name):.3f}".rstrip("0").ljust(len("$0.00"), "0")
@@ -326,8 +388,10 @@ BLOCKS = {
         sustained,
         traces,
         pages,
+        page_targets,
         idle,
         logs_share,
+        log_steps,
         price,
         prices,
     )
@@ -348,6 +412,17 @@ def filled(document):
     return re.sub(r"<!-- costs: (?P<name>[\w ]+) -->.*?<!-- /costs -->", fill, document, flags=re.DOTALL)
 
 
-if __name__ == "__main__":
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=Path, help="print the costs of these page views, and change no document")
+    arguments = parser.parse_args()
+    if arguments.pages:
+        results = json.loads(arguments.pages.read_text())
+        print(f"{pages(results)}\n\n{page_targets(results)}")
+        return
     for path in DOCUMENTS:
         path.write_text(filled(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -47,7 +47,7 @@ def test_log_line_of_a_function_is_as_long_as_documented(stack, app, session):
 
 def test_line_of_the_access_log_is_as_long_as_documented():
     template = tpl.load(tpl.ROOT / "template.yaml")
-    line = template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"]
+    line = template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Fn::If"][1]["Format"]
     example = {
         "requestId": "U3KzvgYYliAEPzQ=",
         "routeKey": "GET /session",

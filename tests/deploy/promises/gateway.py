@@ -97,17 +97,27 @@ def access_log(design):
             yield f"a line of the access log is not JSON: {line}"
         if settings.get("DestinationArn") != {"Fn::GetAtt": ["AccessLogs", "Arn"]}:
             yield "the access log does not go to AccessLogs"
+    silent = design.with_parameters(AccessLog="false")
+    for name, stage in tpl.of_type(silent, "AWS::ApiGatewayV2::Stage").items():
+        if "AccessLogSettings" in stage["Properties"]:
+            yield f"{name} logs although AccessLog is false"
 
 
 @access_log.mutation
 def path_in_the_access_log(raw):
-    settings = raw["Resources"]["Api"]["Properties"]["AccessLogSettings"]
+    settings = raw["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Fn::If"][1]
     settings["Format"] = settings["Format"].replace("$context.routeKey", "$context.path")
 
 
 @access_log.mutation
 def no_access_log(raw):
     raw["Resources"]["Api"]["Properties"].pop("AccessLogSettings")
+
+
+@access_log.mutation
+def an_access_log_in_any_case(raw):
+    properties = raw["Resources"]["Api"]["Properties"]
+    properties["AccessLogSettings"] = properties["AccessLogSettings"]["Fn::If"][1]
 
 
 @promise("warnings about the generated API do not fail a deployment")
