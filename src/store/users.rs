@@ -86,9 +86,9 @@ impl SessionStore {
     /// `keep` was rotated to. Returns how many there were (at least two `Query`, one `DeleteItem` for
     /// each session). A session that is rotated meanwhile is found under its new id.
     ///
-    /// The index is eventually consistent, so this queries until a query finds nothing more. Deletions that
-    /// DynamoDB throttles are repeated as long as others succeed: all sessions of a user are in one partition
-    /// of the index, which admits 1,000 deletions a second.
+    /// The index is eventually consistent, so this queries until a query finds nothing more, or until the
+    /// caller's time limit. Throttled deletions are repeated as long as others succeed: all sessions of a user
+    /// share a partition of the index, which admits 1,000 deletions a second.
     ///
     /// # Errors
     /// Errors of the calls. Some sessions may be destroyed by then.
@@ -256,7 +256,7 @@ enum Revocation {
     NoSession,
     /// It is the session to keep, or no longer belongs to the user.
     Spared(Handle),
-    /// It is still there, because DynamoDB throttled its deletion.
+    /// DynamoDB throttled the deletion. The item may still be there.
     Throttled(StoreError),
 }
 

@@ -39,7 +39,7 @@ enum RuntimeCall {
 }
 
 struct RuntimeApi {
-    /// Time limit of the function, from which it gets its deadline.
+    /// Time limit of the function, which sets the deadline of each event.
     time_limit: Duration,
     calls: UnboundedSender<RuntimeCall>,
     events: Mutex<UnboundedReceiver<Bytes>>,
@@ -139,6 +139,8 @@ impl Function {
     /// Sends an event, and waits for the response and the request for the next event.
     pub(crate) async fn invoke(&mut self, event: &Bytes) -> Result<InvocationResponse> {
         while self.log_lines.try_recv().is_ok() {}
+        // A runtime that reconnected while it was idle has requested the next event again.
+        while self.calls.try_recv().is_ok() {}
         let sent_at = Instant::now();
         self.events.send(event.clone())?;
         let response = match self.next_call().await? {
@@ -159,13 +161,16 @@ impl Function {
     }
 
     async fn next_call(&mut self) -> Result<RuntimeCall> {
-        match tokio::time::timeout(TIMEOUT, self.calls.recv()).await {
-            Ok(Some(call)) => Ok(call),
-            _ => {
-                let output = unread_output(&mut self.log_lines).await;
-                bail!("the function stopped calling the Runtime API:\n{output}")
-            }
-        }
+        let call = tokio::select! {
+            biased;
+            call = tokio::time::timeout(TIMEOUT, self.calls.recv()) => call.ok().flatten(),
+            _ = self.child.wait() => None,
+        };
+        let Some(call) = call else {
+            let output = unread_output(&mut self.log_lines).await;
+            bail!("the function stopped calling the Runtime API:\n{output}")
+        };
+        Ok(call)
     }
 
     /// Returns the first line that the function logged for the last event.
@@ -190,8 +195,13 @@ impl Function {
 
     /// Kills the process.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        self.server.abort();
         Ok(self.child.kill().await?)
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        self.server.abort();
     }
 }
 

@@ -1,5 +1,5 @@
-//! Page views at a given rate, which is kept however long the responses take: four of five read a session,
-//! the fifth also changes it.
+//! Page views that arrive at a given rate, however long the responses take. Each reads a session, and one in four
+//! also changes it, so a fifth of the requests are writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::arrivals::Rate;
 use super::recording::{Outcome, Recording};
 use super::stack::{Request, Stack};
 use crate::session_data;
@@ -22,54 +23,57 @@ const SESSION_BYTES: usize = 2_000;
 const CHANGES: f64 = 0.25;
 /// Requests per page view: a read, and perhaps a write.
 const REQUESTS_PER_VIEW: f64 = 1.0 + CHANGES;
-/// Attempts of a write, as the clients make them.
+/// Share of the page views that are of the same session as the one before, so that changes collide.
+const REPEATED: f64 = 0.1;
+/// Attempts of a write. The clients also repeat reads. Here they are not repeated, so that the rate stays as given.
 const ATTEMPTS: u32 = 3;
 
-/// Sessions with a counter in their data.
+/// A session with a counter in its data.
 struct Session {
     id: String,
-    /// Changes that succeeded.
-    applied: AtomicU64,
-    /// Changes whose outcome the caller does not know.
-    unknown: AtomicU64,
+    /// Changes that were confirmed.
+    confirmed: AtomicU64,
 }
 
-/// Sends page views to a stack that has no environment yet. `rate` is in requests a second, by the time
-/// since the start. What is due during the warm-up is not recorded. Returns the recording, and how many sessions
-/// have lost a change.
+/// Result of a run.
+pub(crate) struct Browsing {
+    pub(crate) recording: Arc<Recording>,
+    /// Confirmed changes that are not in their session.
+    pub(crate) lost: u64,
+}
+
+/// Sends page views to a stack. `rate` is in requests a second. What is due during the warm-up does not count.
 pub(crate) async fn run(
     stack: &Arc<Stack>,
+    rate: Rate,
     warm_up: Duration,
     time: Duration,
-    rate: impl Fn(Duration) -> f64,
-) -> Result<(Arc<Recording>, u64)> {
+) -> Result<Browsing> {
     let mut random = SmallRng::seed_from_u64(1);
     let ids: Vec<String> = (0..SESSIONS).map(|_| random_id(&mut random)).collect();
     stack.create(&ids, None, &counter_data(SESSION_BYTES)?).await?;
-    let sessions: Vec<_> = ids
-        .iter()
-        .map(|id| Session { id: id.clone(), applied: 0.into(), unknown: 0.into() })
-        .map(Arc::new)
-        .collect();
+    let sessions = ids.iter().map(|id| Session { id: id.clone(), confirmed: 0.into() });
+    let sessions: Vec<_> = sessions.map(Arc::new).collect();
 
     stack.table.enforce(true);
     let recording = Arc::new(Recording::start_in(warm_up));
     let mut views = JoinSet::new();
-    let mut due = Duration::ZERO;
+    let mut is_warm = warm_up.is_zero();
+    let mut session = sessions.first().context("there are no sessions")?;
     let started = Instant::now();
-    loop {
-        // Visitors do not wait for each other, so the times between their views are exponential.
-        due += Duration::from_secs_f64(
-            -(1.0 - random.random::<f64>()).ln() * REQUESTS_PER_VIEW / rate(due),
-        );
-        if due >= warm_up + time {
-            break;
-        }
+    let views_rate = rate.divided_by(REQUESTS_PER_VIEW);
+    for due in views_rate.arrivals(warm_up + time, SmallRng::seed_from_u64(random.random())) {
         tokio::time::sleep_until((started + due).into()).await;
-        let session = sessions.get(random.random_range(0..sessions.len()));
-        let session = session.context("there are no sessions")?.clone();
+        if !is_warm && due >= warm_up {
+            is_warm = true;
+            stack.reset_counts();
+        }
+        if !random.random_bool(REPEATED) {
+            let index = random.random_range(0..sessions.len());
+            session = sessions.get(index).context("there are no sessions")?;
+        }
         let seed = random.random();
-        let (stack, recording) = (stack.clone(), recording.clone());
+        let (stack, recording, session) = (stack.clone(), recording.clone(), session.clone());
         views.spawn(async move { view(&stack, &recording, &session, started + due, seed).await });
         while let Some(view) = views.try_join_next() {
             view??;
@@ -81,11 +85,9 @@ pub(crate) async fn run(
     stack.table.enforce(false);
     let mut lost = 0;
     for (data, session) in stack.read(&ids).await?.iter().zip(&sessions) {
-        let applied = session.applied.load(Ordering::Relaxed);
-        let unknown = session.unknown.load(Ordering::Relaxed);
-        lost += u64::from(!(applied..=applied + unknown).contains(&counter(data)?));
+        lost += session.confirmed.load(Ordering::Relaxed).saturating_sub(counter(data)?);
     }
-    Ok((recording, lost))
+    Ok(Browsing { recording, lost })
 }
 
 /// Reads the session, and increments its counter if the page view is one that changes it.
@@ -105,12 +107,15 @@ async fn view(
     let key = random_id(&mut random);
     let headers = [("if-match", read.header("etag")?), ("idempotency-key", &key)];
     for attempt in 0..ATTEMPTS {
-        let wait = f64::from(attempt) * random.random_range(0.1..0.3);
-        tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+        if attempt > 0 {
+            // As the clients wait: 50 to 100 ms, then twice as long.
+            let wait = f64::from(attempt) * random.random_range(0.05..0.1);
+            tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+        }
         let request = Request::replace(&session.id, &data, &headers)?;
         match stack.send(recording, request).await?.status {
             204 => {
-                session.applied.fetch_add(1, Ordering::Relaxed);
+                session.confirmed.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
             // Another view changed the session first. An app would repeat its change.
@@ -118,7 +123,6 @@ async fn view(
             _ => {}
         }
     }
-    session.unknown.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 

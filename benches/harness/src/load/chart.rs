@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use super::arrivals::Rate;
 use super::recording::Outcome;
-use super::report::{Rate, Results, Scenario};
+use super::report::{Results, Scenario};
 
 const WIDTH: f64 = 860.0;
 /// Area of a panel, without its heading and labels.
@@ -25,7 +26,6 @@ const STYLE: &str = "
   .c3 { color: #0969da } .c4 { color: #1a7f37 } .c5 { color: #9a6700 } .c6 { color: #cf222e }
   @media (prefers-color-scheme: dark) {
     text { fill: #9198a1 }
-    .key { fill: currentColor }
     .heading { fill: #f0f6fc }
     .axis { stroke: #3d444d }
     .c0 { color: #f0883e } .c1 { color: #9198a1 } .c2 { color: #a371f7 }
@@ -33,7 +33,7 @@ const STYLE: &str = "
   }
 ";
 
-/// Draws the latencies of the scenarios that are named, and the outcomes of all scenarios with a given rate.
+/// Draws the latencies of the named scenarios, and the outcomes over time of those with a spike or a growing rate.
 pub(crate) fn draw(results: &Results, latencies_of: &[&str]) -> Result<String> {
     let mut panels = String::new();
     let mut y = 0.0;
@@ -44,7 +44,7 @@ pub(crate) fn draw(results: &Results, latencies_of: &[&str]) -> Result<String> {
         y += HEADING_HEIGHT + PLOT_HEIGHT + LABELS_HEIGHT;
     }
     for scenario in &results.scenarios {
-        if matches!(scenario.rate, Some(Rate::UpTo(_))) || scenario.name.contains("from nothing") {
+        if matches!(scenario.rate, Some(Rate::Growing(_) | Rate::Spike(_))) {
             draw_outcomes(&mut panels, y, scenario)?;
             y += HEADING_HEIGHT + PLOT_HEIGHT + LABELS_HEIGHT;
         }
@@ -73,9 +73,9 @@ fn draw_latencies(panels: &mut String, y: f64, scenarios: &[&Scenario]) -> Resul
     let bottom = top + PLOT_HEIGHT;
     // From 1 ms to 10 s, and from no request to one in 1,024.
     let x_of = |share: f64| LEFT + PLOT_WIDTH * (1.0 / (1.0 - share)).log2() / 10.0;
-    let y_of = |ms: f64| bottom - PLOT_HEIGHT * ms.max(1.0).log10() / 4.0;
+    let y_of = |ms: f64| bottom - PLOT_HEIGHT * ms.clamp(1.0, 1e4).log10() / 4.0;
     for (ms, label) in
-        [(1.0, "1"), (10.0, "10"), (100.0, "100"), (1_000.0, "1 000"), (1e4, "10 000")]
+        [(1.0, "1"), (10.0, "10"), (100.0, "100"), (1_000.0, "1,000"), (1e4, "10,000")]
     {
         let y = y_of(ms);
         writeln!(
@@ -95,9 +95,9 @@ fn draw_latencies(panels: &mut String, y: f64, scenarios: &[&Scenario]) -> Resul
         )?;
     }
     for (index, scenario) in scenarios.iter().enumerate() {
-        let points = scenario.latencies.distribution.iter().filter(|(share, _)| *share < 0.9991);
-        let points: Vec<_> =
-            points.map(|(share, ms)| format!("{:.1},{:.1}", x_of(*share), y_of(*ms))).collect();
+        let points = scenario.latencies.distribution.iter();
+        let points = points.map(|(share, ms)| format!("{:.1},{:.1}", x_of(*share), y_of(*ms)));
+        let points: Vec<_> = points.collect();
         writeln!(panels, r#"<polyline class="c{index}" points="{}"/>"#, points.join(" "))?;
         draw_key(panels, top, index, index, &plain(&scenario.name))?;
     }

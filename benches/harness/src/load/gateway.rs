@@ -52,32 +52,22 @@ impl Gateway {
     }
 
     /// Sends a request through the limits of the stack, of API Gateway, of Lambda and of DynamoDB.
-    pub(crate) async fn send(
-        &self,
-        route: &str,
-        function: &str,
-        event: &Bytes,
-    ) -> Result<Response> {
+    pub(crate) async fn send(&self, route: &str, function: &str, event: &Bytes) -> Response {
         if !self.bucket(route).take() {
-            return Ok(Response::refused(Outcome::RefusedByStack, 429));
+            return Response::refused(Outcome::RefusedByRoute, 429);
         }
         if !self.account.take() {
-            return Ok(Response::refused(Outcome::RefusedByGateway, 429));
+            return Response::refused(Outcome::RefusedByAccount, 429);
         }
-        let payload = match self.lambda.invoke(function, event).await? {
-            Invocation::Throttled => return Ok(Response::refused(Outcome::RefusedByLambda, 503)),
-            Invocation::Response(payload) => payload,
+        let response = match self.lambda.invoke(function, event).await {
+            Ok(Invocation::Throttled) => return Response::refused(Outcome::RefusedByLambda, 503),
+            Ok(Invocation::Response(payload)) => parse(&payload),
+            Err(error) => Err(error),
         };
-        let mut response: Value = serde_json::from_slice(&payload)?;
-        let status = response["statusCode"].as_u64().context("the response has no statusCode")?;
-        let body = response["body"].as_str().unwrap_or_default().to_owned();
-        let outcome = match status {
-            503 if body.contains("store-throttled") => Outcome::RefusedByDynamoDb,
-            503 if body.contains("store-unavailable") => Outcome::TimedOut,
-            500.. => Outcome::Failed,
-            _ => Outcome::Served,
-        };
-        Ok(Response { outcome, status, headers: response["headers"].take(), body })
+        response.unwrap_or_else(|error| {
+            let body = format!("{error:#}");
+            Response { body, ..Response::refused(Outcome::Failed, 500) }
+        })
     }
 
     fn bucket(&self, route: &str) -> Arc<Bucket> {
@@ -85,4 +75,18 @@ impl Gateway {
         let new = || Arc::new(Bucket::new(self.route.rate, self.route.burst));
         routes.entry(route.to_owned()).or_insert_with(new).clone()
     }
+}
+
+/// Parses the response of a function.
+fn parse(payload: &[u8]) -> Result<Response> {
+    let mut response: Value = serde_json::from_slice(payload)?;
+    let status = response["statusCode"].as_u64().context("the response has no statusCode")?;
+    let body = response["body"].as_str().unwrap_or_default().to_owned();
+    let outcome = match status {
+        200..300 | 412 | 423 => Outcome::Served,
+        503 if body.contains("store-throttled") => Outcome::RefusedByDynamoDb,
+        503 if body.contains("store-unavailable") => Outcome::TimedOut,
+        _ => Outcome::Failed,
+    };
+    Ok(Response { outcome, status, headers: response["headers"].take(), body })
 }

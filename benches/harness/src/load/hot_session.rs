@@ -1,16 +1,18 @@
 //! One session that gets more writes than a partition of DynamoDB admits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 
+use super::arrivals::Rate;
 use super::browse::{counter, counter_data, random_id};
 use super::quotas::Quotas;
-use super::recording::Recording;
+use super::recording::{Outcome, Recording};
 use super::stack::{Request, Stack};
 
 /// Result of a run.
@@ -37,34 +39,34 @@ pub(crate) async fn run(
         let write = Request::replace(&id, &data, &[])?;
         let written = stack.send(&Recording::start(), write).await?;
         ensure!(written.status == 204, "{}: {}", written.status, written.body);
-        stack.table.consumed().write
+        stack.table.counts().write_units
     };
     let limit = quotas.partition_writes / units;
 
     let recording = Arc::new(Recording::start());
     let started = Instant::now();
     let mut writes = JoinSet::new();
-    let mut due = Duration::ZERO;
-    let mut number = 0_u64;
-    loop {
-        due += Duration::from_secs_f64(-(1.0 - random.random::<f64>()).ln() / (limit * load));
-        if due >= time {
-            break;
-        }
+    let arrivals = Rate::Steady(limit * load).arrivals(time, SmallRng::seed_from_u64(2));
+    for (number, due) in (1_u64..).zip(arrivals) {
         tokio::time::sleep_until((started + due).into()).await;
-        number += 1;
         let data = data.replacen("\"counter\":0", &format!("\"counter\":{number}"), 1);
         let request = Request::replace(&id, &data, &[])?;
         let (stack, recording) = (stack.clone(), recording.clone());
         let due = started + due;
-        writes.spawn(async move { stack.send_due(&recording, request, due).await });
+        writes.spawn(async move {
+            anyhow::Ok((number, stack.send_due(&recording, request, due).await?.outcome))
+        });
     }
+    let mut written = BTreeSet::from([0]);
     while let Some(write) = writes.join_next().await {
-        write??;
+        let (number, outcome) = write??;
+        if matches!(outcome, Outcome::Served | Outcome::TimedOut | Outcome::Failed) {
+            written.insert(number);
+        }
     }
     stack.table.enforce(false);
     for data in stack.read(&[id]).await? {
-        ensure!((1..=number).contains(&counter(&data)?), "the session has the data of no write");
+        ensure!(written.contains(&counter(&data)?), "the session has the data of a refused write");
     }
     Ok(HotSession { recording, limit })
 }

@@ -1,12 +1,12 @@
 //! Lambda's scaling: environments that handle one request at a time, cold starts, and the limits on both.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use axum::body::Bytes;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::bucket::Bucket;
 use super::quotas::{PLACEMENT, Quotas, REQUESTS_PER_EXECUTION};
@@ -16,8 +16,7 @@ use crate::program::{Program, Programs};
 /// The functions of a stack, in an account of their own.
 pub(crate) struct Lambda {
     pools: BTreeMap<&'static str, Pool>,
-    executions: AtomicUsize,
-    max_executions: usize,
+    executions: Semaphore,
     /// Requests a second over all functions.
     requests: Bucket,
 }
@@ -25,13 +24,15 @@ pub(crate) struct Lambda {
 /// Environments of one function.
 struct Pool {
     program: Program,
-    /// Those that wait for a request. The one that was used last is used first.
+    /// Idle environments, the most recently used last.
     idle: Mutex<Vec<Function>>,
+    /// Processes for new environments.
+    spares: Mutex<Vec<Function>>,
     growth: Bucket,
     counts: Mutex<PoolCounts>,
 }
 
-/// What became of a function's environments.
+/// Counts of a function's environments.
 #[derive(Clone, Copy, Default, Serialize)]
 pub(crate) struct PoolCounts {
     /// Environments that were started.
@@ -50,15 +51,6 @@ pub(crate) enum Invocation {
     Throttled,
 }
 
-/// Counts a value until it is dropped.
-struct Running<'a>(&'a AtomicUsize);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Lambda {
     /// Returns the functions without any environment.
     pub(crate) fn new(programs: &Programs<'_>, quotas: &Quotas) -> Self {
@@ -66,6 +58,7 @@ impl Lambda {
             let pool = Pool {
                 program: programs.session_api(function),
                 idle: Mutex::default(),
+                spares: Mutex::default(),
                 growth: Bucket::new(quotas.growth / 10.0, quotas.growth),
                 counts: Mutex::default(),
             };
@@ -74,58 +67,82 @@ impl Lambda {
         let requests = quotas.concurrency * REQUESTS_PER_EXECUTION;
         Self {
             pools: crate::FUNCTIONS.into_iter().map(pool).collect(),
-            executions: AtomicUsize::new(0),
-            max_executions: quotas.concurrency as usize,
+            executions: Semaphore::new(quotas.concurrency as usize),
             requests: Bucket::new(requests, requests),
         }
     }
 
+    /// Starts processes for new environments of a function, one after the other. On AWS, environments that start at
+    /// the same time do not compete for the cores of one machine.
+    pub(crate) async fn prepare(&self, function: &str, environments: usize) -> Result<()> {
+        let pool = self.pool(function)?;
+        for _ in 0..environments {
+            let spare = pool.program.start(None).await?;
+            lock(&pool.spares).push(spare);
+        }
+        Ok(())
+    }
+
     /// Invokes a function, in an environment that is idle or else in a new one.
     pub(crate) async fn invoke(&self, function: &str, event: &Bytes) -> Result<Invocation> {
-        let pool = self.pools.get(function).context("no such function")?;
-        let running = Running(&self.executions);
-        let is_below_quota = self.executions.fetch_add(1, Ordering::Relaxed) < self.max_executions;
-        if !is_below_quota || !self.requests.take() {
+        let pool = self.pool(function)?;
+        let Ok(_execution) = self.executions.try_acquire() else {
+            return Ok(Invocation::Throttled);
+        };
+        if !self.requests.take() {
             return Ok(Invocation::Throttled);
         }
-        let idle = pool.idle().pop();
+        let idle = lock(&pool.idle).pop();
         let mut environment = match idle {
             Some(environment) => environment,
             None if !pool.growth.take() => return Ok(Invocation::Throttled),
-            None => {
-                pool.counts().cold_starts += 1;
-                tokio::time::sleep(PLACEMENT).await;
-                pool.program.start(None).await?
-            }
+            None => pool.cold_start().await?,
         };
         pool.began();
         let result = environment.invoke(event).await;
-        pool.counts().busy -= 1;
-        drop(running);
+        lock(&pool.counts).busy -= 1;
         let response = result?;
-        pool.idle().push(environment);
+        lock(&pool.idle).push(environment);
         Ok(Invocation::Response(response.into_payload()))
     }
 
-    /// Returns what became of the environments of each function that was invoked.
+    /// Returns the counts of each function that was invoked.
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, PoolCounts> {
-        let counts = self.pools.iter().map(|(name, pool)| (*name, *pool.counts()));
+        let counts = self.pools.iter().map(|(name, pool)| (*name, *lock(&pool.counts)));
         counts.filter(|(_, counts)| counts.peak > 0).collect()
+    }
+
+    /// Counts from zero again.
+    pub(crate) fn reset_counts(&self) {
+        for pool in self.pools.values() {
+            let mut counts = lock(&pool.counts);
+            *counts = PoolCounts { busy: counts.busy, ..PoolCounts::default() };
+        }
+    }
+
+    fn pool(&self, function: &str) -> Result<&Pool> {
+        self.pools.get(function).context("no such function")
     }
 }
 
 impl Pool {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Function>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn counts(&self) -> std::sync::MutexGuard<'_, PoolCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns a new environment, after the time that it takes to create and to initialize one.
+    async fn cold_start(&self) -> Result<Function> {
+        lock(&self.counts).cold_starts += 1;
+        tokio::time::sleep(PLACEMENT).await;
+        let spare = lock(&self.spares).pop();
+        let Some(environment) = spare else { return self.program.start(None).await };
+        tokio::time::sleep(environment.init).await;
+        Ok(environment)
     }
 
     fn began(&self) {
-        let mut counts = self.counts();
+        let mut counts = lock(&self.counts);
         counts.busy += 1;
         counts.peak = counts.peak.max(counts.busy);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

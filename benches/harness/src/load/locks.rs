@@ -14,7 +14,7 @@ use super::stack::{Request, Stack};
 
 /// Longest wait for the lock that the API offers, in seconds.
 const WAIT: u64 = 10;
-/// Time after which the pages begin nothing more.
+/// Time after which pages give up.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Time for which a page keeps the lock.
 const WORK: Duration = Duration::from_millis(20);
@@ -25,7 +25,7 @@ pub(crate) struct Locks {
     pub(crate) time: Duration,
     /// Pages that had the lock and wrote.
     pub(crate) turns: u64,
-    /// Increments that the session does not have.
+    /// Confirmed increments that are not in the session.
     pub(crate) lost: u64,
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Lo
     let time = started.elapsed();
     stack.table.enforce(false);
     let data = stack.read(&ids).await?.into_iter().next().context("the session is gone")?;
-    Ok(Locks { recording, time, turns: done, lost: done.abs_diff(counter(&data)?) })
+    Ok(Locks { recording, time, turns: done, lost: done.saturating_sub(counter(&data)?) })
 }
 
 /// Increments the counter under the lock. If the lock expired before the write, it begins again. Returns whether
@@ -80,7 +80,7 @@ async fn turn(
         let key = random_id(random);
         let headers =
             [("session-unlock", locked.header("session-lock")?), ("idempotency-key", &key)];
-        loop {
+        while started.elapsed() < TIME_LIMIT {
             let request = Request::replace(id, &data, &headers)?;
             match stack.send(recording, request).await?.status {
                 204 => return Ok(true),

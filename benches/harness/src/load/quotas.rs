@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-/// Requests that are admitted: a rate, and a burst above it.
+/// Requests that are admitted: a rate, and a burst above it. AWS applies it on a best-effort basis. The stand-in is exact.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Throttle {
     /// Requests a second.
@@ -24,7 +24,8 @@ pub(crate) struct Quotas {
     /// [Lambda](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
     pub(crate) concurrency: f64,
     /// Execution environments that each function [gains in ten
-    /// seconds](https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html).
+    /// seconds](https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html). Or 10,000 requests a second more,
+    /// which is left out here: the limits above are reached first.
     pub(crate) growth: f64,
     /// Partitions of a new table on demand. They admit its
     /// [4,000 write units and 12,000 read units](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html).
@@ -64,8 +65,8 @@ impl Quotas {
         })
     }
 
-    /// Divides every rate and number by `scale`. As long as nothing queues, the shares that are refused stay
-    /// the same for a load that is divided too.
+    /// Divides all limits but the number of partitions by `scale`. For a load that is divided too, the shares that are
+    /// refused are about the same. Random peaks weigh more, so they are rather larger.
     pub(crate) fn scaled_down(&self, scale: f64) -> Self {
         let throttle =
             |Throttle { rate, burst }| Throttle { rate: rate / scale, burst: burst / scale };

@@ -1,4 +1,4 @@
-//! What became of the requests of a scenario, and how long they took.
+//! Outcomes and latencies of the requests of a scenario.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,30 +7,30 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// What became of a request.
+/// Outcome of a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum Outcome {
-    /// The function responded, also with `404`, `412` or `423`.
+    /// The function responded with success, `412` or `423`.
     Served,
-    /// `429` by the throttling of the stack's route.
-    RefusedByStack,
+    /// `429` by the throttling of the route.
+    RefusedByRoute,
     /// `429` by the quota of the account at API Gateway.
-    RefusedByGateway,
+    RefusedByAccount,
     /// `503` by API Gateway, because Lambda refused to run the function.
     RefusedByLambda,
     /// `503 store-throttled` by the function, because DynamoDB throttled all of its attempts.
     RefusedByDynamoDb,
     /// `503 store-unavailable` by the function, because it ran out of time.
     TimedOut,
-    /// Any other response of status 500 or above.
+    /// Any other response, or none.
     Failed,
 }
 
 impl Outcome {
     pub(crate) const ALL: [Self; 7] = [
         Self::Served,
-        Self::RefusedByStack,
-        Self::RefusedByGateway,
+        Self::RefusedByRoute,
+        Self::RefusedByAccount,
         Self::RefusedByLambda,
         Self::RefusedByDynamoDb,
         Self::TimedOut,
@@ -40,8 +40,8 @@ impl Outcome {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Served => "served",
-            Self::RefusedByStack => "the stack's throttling",
-            Self::RefusedByGateway => "API Gateway",
+            Self::RefusedByRoute => "the route's throttling",
+            Self::RefusedByAccount => "the account's quota",
             Self::RefusedByLambda => "Lambda",
             Self::RefusedByDynamoDb => "DynamoDB",
             Self::TimedOut => "a time limit",
@@ -64,7 +64,7 @@ struct Records {
     latencies: BTreeMap<String, Histogram<u64>>,
     /// Requests by the second in which they were due.
     seconds: Vec<Counts>,
-    /// How much later than due requests were sent, in microseconds.
+    /// How late requests were sent, in microseconds.
     delays: Histogram<u64>,
 }
 
@@ -100,7 +100,7 @@ impl Recording {
         }
     }
 
-    /// Records that a request which was due is sent now.
+    /// Records how late a request is sent, now.
     pub(crate) fn sent(&self, due: Instant) {
         if due >= self.started {
             self.records().delays.saturating_record(micros(due.elapsed()));
@@ -128,7 +128,7 @@ impl Recording {
         Latencies::of(&all)
     }
 
-    /// Returns how much later than due requests were sent.
+    /// Returns how late requests were sent.
     pub(crate) fn delays(&self) -> Latencies {
         Latencies::of(&self.records().delays)
     }

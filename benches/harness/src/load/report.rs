@@ -6,12 +6,16 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::arrivals::Rate;
 use super::lambda::PoolCounts;
 use super::quotas::{PLACEMENT, READ_TIME, WRITE_TIME};
 use super::recording::{Counts, Latencies, Outcome, Recording};
 use super::stack::Stack;
-use super::table_limits::Units;
+use super::table_limits::TableCounts;
 use crate::report::{ms, write_table};
+
+/// Seconds over which a rate that grows is averaged.
+const WINDOW: usize = 3;
 
 /// Results of a run.
 #[derive(Serialize)]
@@ -19,6 +23,8 @@ pub(crate) struct Results {
     /// Time of the run, in RFC 3339 format.
     pub(crate) date: String,
     pub(crate) machine: String,
+    /// Length of each scenario with a given rate.
+    pub(crate) seconds: u64,
     pub(crate) scenarios: Vec<Scenario>,
 }
 
@@ -26,8 +32,8 @@ pub(crate) struct Results {
 #[derive(Serialize)]
 pub(crate) struct Scenario {
     pub(crate) name: String,
-    /// Requests a second, if the scenario has a given rate. As all rates here, it is the measured rate times
-    /// the scale.
+    /// Requests a second that were to be offered, if the scenario has a given rate. Like all rates of the report, it is
+    /// multiplied by the scale.
     pub(crate) rate: Option<Rate>,
     /// Divisor of rates and quotas.
     pub(crate) scale: f64,
@@ -37,26 +43,16 @@ pub(crate) struct Scenario {
     /// Latencies of the requests that were served.
     pub(crate) latencies: Latencies,
     pub(crate) latencies_by_route: BTreeMap<String, Latencies>,
-    /// How much later than due requests were sent. If this is long, the machine was too slow for the load.
+    /// How late requests were sent. If this is long, the machine was too slow for the load.
     pub(crate) delays: Latencies,
     pub(crate) environments: BTreeMap<&'static str, PoolCounts>,
-    pub(crate) units: Units,
-    /// Calls that DynamoDB refused, including those that the function then repeated.
-    pub(crate) throttled_calls: u64,
+    /// Capacity, and calls that DynamoDB refused, including those that the function then repeated.
+    pub(crate) table: TableCounts,
     /// Changes that were confirmed and are not in the table.
     pub(crate) lost: Option<u64>,
-    /// What else was measured, as words.
+    /// Other results, in words.
     pub(crate) remark: String,
     pub(crate) targets: Vec<Target>,
-}
-
-/// Requests a second that are offered.
-#[derive(Clone, Copy, Serialize)]
-pub(crate) enum Rate {
-    /// The same all the time.
-    Constant(f64),
-    /// Growing from zero to this.
-    UpTo(f64),
 }
 
 /// Target for a scenario.
@@ -86,8 +82,7 @@ impl Scenario {
             latencies_by_route: recording.latencies(),
             delays: recording.delays(),
             environments: stack.gateway.lambda.counts(),
-            units: stack.table.consumed(),
-            throttled_calls: stack.table.throttled(),
+            table: stack.table.counts(),
             lost: None,
             remark: String::new(),
             targets: vec![],
@@ -110,11 +105,6 @@ impl Scenario {
         self.counts.values().sum()
     }
 
-    /// Returns the share of the requests with another outcome than served.
-    pub(crate) fn refused_share(&self) -> f64 {
-        1.0 - self.count(Outcome::Served) as f64 / self.requests().max(1) as f64
-    }
-
     /// Returns the share of the requests of a second that was served.
     pub(crate) fn served_share(&self, second: usize) -> f64 {
         let counts = self.seconds.get(second);
@@ -123,19 +113,30 @@ impl Scenario {
         served.unwrap_or_default() as f64 / all.max(1) as f64
     }
 
-    /// Returns from which rate on each limit refuses at least 1 % of the requests, in a scenario whose rate grows.
+    /// Returns the rate that was offered in some of the seconds. Page views whose read is refused make no write, so it can
+    /// be lower than was to be offered.
+    pub(crate) fn offered(&self, seconds: &[Counts]) -> f64 {
+        let requests: u64 = seconds.iter().flat_map(Counts::values).sum();
+        requests as f64 / seconds.len().max(1) as f64 * self.scale
+    }
+
+    /// Returns the offered rate at which each limit began to refuse requests, in a scenario whose rate grows: that of the
+    /// first three seconds in a row in which it refused at least 1 %.
     fn first_refusals(&self) -> Vec<(Outcome, f64)> {
-        let Some(Rate::UpTo(max)) = self.rate else { return vec![] };
-        let of_second = |second| max * (second as f64 + 0.5) / self.seconds.len().max(1) as f64;
+        if !matches!(self.rate, Some(Rate::Growing(_))) {
+            return vec![];
+        }
         let mut refusals: Vec<_> = Outcome::ALL
             .into_iter()
             .filter(|outcome| *outcome != Outcome::Served)
             .filter_map(|outcome| {
                 let is_refused = |counts: &Counts| {
                     let refused = counts.get(&outcome).copied().unwrap_or_default();
-                    refused as f64 >= 0.01 * counts.values().sum::<u64>() as f64 && refused > 0
+                    refused * 100 >= counts.values().sum() && refused > 0
                 };
-                Some((outcome, of_second(self.seconds.iter().position(is_refused)?)))
+                let mut windows = self.seconds.windows(WINDOW);
+                let first = windows.find(|window| window.iter().all(is_refused))?;
+                Some((outcome, self.offered(first)))
             })
             .collect();
         refusals.sort_by(|(_, one), (_, other)| one.total_cmp(other));
@@ -143,9 +144,13 @@ impl Scenario {
     }
 
     fn row(&self) -> Vec<String> {
+        let last = self.seconds.len().saturating_sub(WINDOW);
         let rate = match self.rate {
-            Some(Rate::Constant(rate)) => number(rate),
-            Some(Rate::UpTo(rate)) => format!("0 to {}", number(rate)),
+            Some(Rate::Growing(_)) => {
+                let end = self.offered(self.seconds.get(last..).unwrap_or_default());
+                format!("0 to {}", number(end))
+            }
+            Some(_) => number(self.offered(&self.seconds)),
             None => "–".to_owned(),
         };
         let share = |outcome| self.count(outcome) as f64 / self.requests().max(1) as f64;
@@ -209,7 +214,7 @@ impl Results {
         write_table(&mut text, &rows)?;
         text.push('\n');
 
-        let headings = ["scenario", "refuses from", "requests a second"];
+        let headings = ["scenario", "limit", "refuses from, in requests a second"];
         let mut rows = vec![headings.map(str::to_owned).to_vec()];
         for scenario in &self.scenarios {
             for (outcome, rate) in scenario.first_refusals() {
@@ -219,32 +224,41 @@ impl Results {
         }
         write_table(&mut text, &rows)?;
         let day = self.date.split('T').next().unwrap_or_default();
+        let seconds = self.seconds;
         let [placement, read, write] =
             [PLACEMENT, READ_TIME, WRITE_TIME].map(|time| time.as_millis());
         writeln!(
             text,
-            "\nMeasured on {}, {day}. Assumed: Lambda takes {placement} ms to create an environment, and DynamoDB takes \
-             {read} ms to read and {write} ms to write.",
+            "\nThe rate grows within {seconds} s, so bursts delay the first refusal. Measured on {}, {day}. Assumed: Lambda takes \
+             {placement} ms to create an environment, and DynamoDB takes {read} ms to read and {write} ms to write. The \
+             functions have no limit on their CPU, and share the machine with everything else.",
             self.machine,
         )?;
         Ok(text)
     }
 
-    /// Returns what must be zero over all scenarios.
+    /// Returns the totals that must be zero.
     fn totals(&self) -> [(&'static str, u64); 2] {
         let lost = self.scenarios.iter().filter_map(|scenario| scenario.lost).sum();
         let failed = self.scenarios.iter().map(|scenario| scenario.count(Outcome::Failed)).sum();
-        [("confirmed changes that are lost", lost), ("responses with status 500", failed)]
+        [
+            ("confirmed changes that are lost", lost),
+            ("responses that are neither expected nor a refusal", failed),
+        ]
     }
 }
 
-/// Formats a share.
+/// Formats a share, with digits where it is close to none or to all.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    match percent {
-        0.0 | 10.0.. => format!("{percent:.0} %"),
-        _ => format!("{percent:.1} %"),
-    }
+    let is_whole = percent == 0.0 || percent == 100.0;
+    let digits = match percent.min(100.0 - percent) {
+        _ if is_whole => 0,
+        ..0.1 => 2,
+        ..10.0 => 1,
+        _ => 0,
+    };
+    format!("{percent:.digits$} %")
 }
 
 /// Formats a number with as many digits as mean something.

@@ -102,8 +102,13 @@ impl Request {
 }
 
 impl Stack {
-    /// Starts a stack with a table of its own. The table's limits are not enforced yet.
-    pub(crate) async fn start(functions: &Path, quotas: &Quotas) -> Result<Arc<Self>> {
+    /// Starts a stack with a table of its own, and processes for as many new environments of `read` and `write`. The
+    /// table's limits are not enforced yet.
+    pub(crate) async fn start(
+        functions: &Path,
+        quotas: &Quotas,
+        environments: usize,
+    ) -> Result<Arc<Self>> {
         let table = Arc::new(TableLimits::new(quotas));
         let dynamodb = DynamoDb::start(Some(table.clone())).await?;
         let certificates = tempfile::tempdir()?;
@@ -114,8 +119,12 @@ impl Stack {
         };
         let programs = Programs::new(&directories, &dynamodb, certificates.path())?;
         let unlimited = Quotas { concurrency: 1e6, growth: 1e6, ..quotas.clone() };
+        let lambda = Lambda::new(&programs, quotas);
+        for function in ["read", "write"] {
+            lambda.prepare(function, environments).await?;
+        }
         Ok(Arc::new(Self {
-            gateway: Gateway::new(Lambda::new(&programs, quotas), quotas),
+            gateway: Gateway::new(lambda, quotas),
             table,
             unlimited: Lambda::new(&programs, &unlimited),
             has_failed: AtomicBool::new(false),
@@ -123,9 +132,15 @@ impl Stack {
         }))
     }
 
+    /// Counts environments and capacity from zero again.
+    pub(crate) fn reset_counts(&self) {
+        self.gateway.lambda.reset_counts();
+        self.table.reset_counts();
+    }
+
     /// Sends a request that is due now, and records it.
     pub(crate) async fn send(&self, recording: &Recording, request: Request) -> Result<Response> {
-        self.send_due(recording, request, Instant::now()).await
+        self.record(recording, request, Instant::now()).await
     }
 
     /// Sends a request that was due at a moment, from which its latency counts.
@@ -136,8 +151,17 @@ impl Stack {
         due: Instant,
     ) -> Result<Response> {
         recording.sent(due);
+        self.record(recording, request, due).await
+    }
+
+    async fn record(
+        &self,
+        recording: &Recording,
+        request: Request,
+        due: Instant,
+    ) -> Result<Response> {
         let Request { route, function, event } = request;
-        let response = self.gateway.send(&route, function, &event).await?;
+        let response = self.gateway.send(&route, function, &event).await;
         recording.record(&route, due, response.outcome);
         if response.outcome == Outcome::Failed && !self.has_failed.swap(true, Ordering::Relaxed) {
             println!("  the first failure, of {route}: {} {}", response.status, response.body);

@@ -1,8 +1,8 @@
 //! DynamoDB with its limits: the embedded engine behind a server that throttles each partition.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
@@ -18,21 +18,21 @@ use tokio::net::TcpListener;
 use super::bucket::Bucket;
 use super::quotas::{Quotas, READ_TIME, WRITE_TIME};
 
-/// Limits of a table and of its index, and the capacity that was consumed.
+/// Limits of a table and of a partition of its index, and the consumed capacity. The index has a partition key for each
+/// user, and at most one user has sessions in a scenario.
 pub(crate) struct TableLimits {
     partitions: Vec<Partition>,
-    /// The index has a partition for each user. At most one user has sessions in a scenario.
     index: Partition,
     are_enforced: AtomicBool,
-    consumed: Mutex<Units>,
-    throttled: AtomicU64,
+    counts: Mutex<TableCounts>,
 }
 
-/// Capacity units.
+/// Consumed capacity, and calls that were refused.
 #[derive(Clone, Copy, Default, Serialize)]
-pub(crate) struct Units {
-    pub(crate) read: f64,
-    pub(crate) write: f64,
+pub(crate) struct TableCounts {
+    pub(crate) read_units: f64,
+    pub(crate) write_units: f64,
+    pub(crate) throttled: u64,
 }
 
 struct Partition {
@@ -66,8 +66,7 @@ impl TableLimits {
             partitions: (0..quotas.partitions).map(|_| partition()).collect(),
             index: partition(),
             are_enforced: AtomicBool::new(false),
-            consumed: Mutex::default(),
-            throttled: AtomicU64::new(0),
+            counts: Mutex::default(),
         }
     }
 
@@ -76,55 +75,50 @@ impl TableLimits {
         self.are_enforced.store(are_enforced, Ordering::Relaxed);
     }
 
-    /// Returns the capacity consumed while the limits were enforced.
-    pub(crate) fn consumed(&self) -> Units {
-        *self.consumed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns what was counted while the limits were enforced.
+    pub(crate) fn counts(&self) -> TableCounts {
+        *self.lock_counts()
     }
 
-    /// Returns how many calls were refused.
-    pub(crate) fn throttled(&self) -> u64 {
-        self.throttled.load(Ordering::Relaxed)
+    /// Counts from zero again.
+    pub(crate) fn reset_counts(&self) {
+        *self.lock_counts() = TableCounts::default();
     }
 
-    /// Returns the partitions that a call accesses. A write to the index counts when it is charged.
-    fn accessed(&self, operation: &str, call: &Value) -> Vec<&Partition> {
-        let of_key = |key: &Value| {
-            let mut hasher = DefaultHasher::new();
-            key["id"]["S"].as_str().hash(&mut hasher);
-            let number = usize::try_from(hasher.finish()).unwrap_or(usize::MAX);
-            self.partitions.get(number % self.partitions.len())
+    fn lock_counts(&self) -> MutexGuard<'_, TableCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the partition that a call accesses. A write to the index counts when it is charged.
+    fn accessed(&self, operation: &str, call: &Value) -> Option<&Partition> {
+        let key = match operation {
+            "Query" => return Some(&self.index),
+            "PutItem" => &call["Item"],
+            _ => &call["Key"],
         };
-        match operation {
-            "Query" => vec![&self.index],
-            "PutItem" => of_key(&call["Item"]).into_iter().collect(),
-            "TransactWriteItems" => {
-                let parts = call["TransactItems"].as_array().into_iter().flatten();
-                let parts = parts.filter_map(|part| part.as_object()?.values().next());
-                parts.filter_map(|part| of_key(part.get("Key").or(part.get("Item"))?)).collect()
-            }
-            _ => of_key(&call["Key"]).into_iter().collect(),
-        }
+        let mut hasher = DefaultHasher::new();
+        key["id"]["S"].as_str().hash(&mut hasher);
+        let number = usize::try_from(hasher.finish()).unwrap_or(usize::MAX);
+        self.partitions.get(number % self.partitions.len())
     }
 
-    fn admit(&self, operation: &str, accessed: &[&Partition], access: Access) -> bool {
-        // DynamoDB throttles the writes to a table if its index falls behind.
+    fn admit(&self, operation: &str, accessed: &Partition, access: Access) -> bool {
+        // DynamoDB throttles writes that its index cannot follow. No update in the scenarios changes the index, and
+        // while the limits are enforced, only sessions with a user are deleted.
         let writes_index = access == Access::Write && operation != "UpdateItem";
         let is_index_behind = writes_index && !self.index.writes.has_tokens();
-        !is_index_behind && accessed.iter().all(|partition| partition.bucket(access).has_tokens())
+        !is_index_behind && accessed.bucket(access).has_tokens()
     }
 
-    fn charge(&self, accessed: &[&Partition], access: Access, consumed: &Consumed) {
-        let share = consumed.table / accessed.len().max(1) as f64;
-        for partition in accessed {
-            partition.bucket(access).charge(share);
-        }
-        if access == Access::Write {
-            self.index.writes.charge(consumed.index);
-        }
-        let mut units = self.consumed.lock().unwrap_or_else(PoisonError::into_inner);
+    fn charge(&self, accessed: &Partition, access: Access, consumed: &Consumed) {
+        accessed.bucket(access).charge(consumed.table);
+        let mut counts = self.lock_counts();
         match access {
-            Access::Read => units.read += consumed.table + consumed.index,
-            Access::Write => units.write += consumed.table + consumed.index,
+            Access::Read => counts.read_units += consumed.table + consumed.index,
+            Access::Write => {
+                self.index.writes.charge(consumed.index);
+                counts.write_units += consumed.table + consumed.index;
+            }
         }
     }
 }
@@ -140,16 +134,12 @@ impl Consumed {
     /// write of the item would.
     fn from_response(operation: &str, body: &str) -> Self {
         let response: Value = serde_json::from_str(body).unwrap_or_default();
-        let report = match &response["ConsumedCapacity"] {
-            Value::Array(tables) => tables.first(),
-            Value::Null => None,
-            table => Some(table),
-        };
-        let Some(report) = report else {
+        let report = &response["ConsumedCapacity"];
+        if report.is_null() {
             // Binary data is a third longer in JSON.
             let kib = body.len() as f64 * 0.75 / 1024.0;
             return Self { table: kib.ceil(), index: 0.0 };
-        };
+        }
         let total = report["CapacityUnits"].as_f64().unwrap_or_default();
         if operation == "Query" {
             return Self { table: total, index: 0.0 };
@@ -182,19 +172,20 @@ async fn call(State(table): State<Arc<Table>>, headers: HeaderMap, body: String)
     call["ReturnConsumedCapacity"] = "INDEXES".into();
     let (access, time) = match operation {
         "GetItem" | "Query" => (Access::Read, READ_TIME),
-        "TransactWriteItems" => (Access::Write, 2 * WRITE_TIME),
         _ => (Access::Write, WRITE_TIME),
     };
     tokio::time::sleep(time).await;
 
     let limits = &table.limits;
+    let Some(accessed) = limits.accessed(operation, &call) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     let are_enforced = limits.are_enforced.load(Ordering::Relaxed);
-    let accessed = limits.accessed(operation, &call);
-    if are_enforced && !limits.admit(operation, &accessed, access) {
-        limits.throttled.fetch_add(1, Ordering::Relaxed);
-        return respond(StatusCode::BAD_REQUEST, throttling_error(operation));
+    if are_enforced && !limits.admit(operation, accessed, access) {
+        limits.lock_counts().throttled += 1;
+        return respond(StatusCode::BAD_REQUEST, throttling_error());
     }
-    let result = tokio::task::block_in_place(|| execute(&table.database, operation, call.clone()));
+    let result = tokio::task::block_in_place(|| execute(&table.database, operation, call));
     let (status, body) = match result {
         Ok(body) => (StatusCode::OK, body),
         Err(error) => (
@@ -203,7 +194,7 @@ async fn call(State(table): State<Arc<Table>>, headers: HeaderMap, body: String)
         ),
     };
     if are_enforced {
-        limits.charge(&accessed, access, &Consumed::from_response(operation, &body));
+        limits.charge(accessed, access, &Consumed::from_response(operation, &body));
     }
     respond(status, body)
 }
@@ -213,20 +204,11 @@ fn respond(status: StatusCode, body: String) -> Response {
 }
 
 /// Returns the error of a table on demand.
-fn throttling_error(operation: &str) -> String {
+fn throttling_error() -> String {
     let message = "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling \
                    your table or index so please try again shortly.";
-    let error = |name: &str| format!("com.amazonaws.dynamodb.v20120810#{name}");
-    let body = if operation == "TransactWriteItems" {
-        json!({
-            "__type": error("TransactionCanceledException"),
-            "message": "Transaction cancelled, please refer cancellation reasons for specific reasons [ThrottlingError]",
-            "CancellationReasons": [{ "Code": "ThrottlingError", "Message": message }],
-        })
-    } else {
-        json!({ "__type": error("ThrottlingException"), "message": message })
-    };
-    body.to_string()
+    let error = "com.amazonaws.dynamodb.v20120810#ThrottlingException";
+    json!({ "__type": error, "message": message }).to_string()
 }
 
 /// Executes one of the operations that the functions call.
@@ -237,7 +219,6 @@ fn execute(database: &Database, operation: &str, call: Value) -> dynoxide::Resul
         "UpdateItem" => to_json(database.update_item(from_json(call)?)?),
         "DeleteItem" => to_json(database.delete_item(from_json(call)?)?),
         "Query" => to_json(database.query(from_json(call)?)?),
-        "TransactWriteItems" => to_json(database.transact_write_items(from_json(call)?)?),
         _ => {
             Err(DynoxideError::ValidationException(format!("{operation} is not implemented here")))
         }
