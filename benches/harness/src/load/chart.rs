@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::arrivals::Rate;
 use super::recording::Outcome;
-use super::report::{Results, Scenario};
+use super::report::{Results, Scenario, number};
 
 const WIDTH: f64 = 860.0;
 /// Area of a panel, without its heading and labels.
@@ -133,10 +133,11 @@ fn draw_outcomes(panels: &mut String, y: f64, scenario: &Scenario) -> Result<()>
         let y = bottom - PLOT_HEIGHT * value / max;
         writeln!(
             panels,
-            r#"<line class="axis" x1="{LEFT}" y1="{y:.1}" x2="{}" y2="{y:.1}"/><text x="{}" y="{:.1}" text-anchor="end">{value:.0}</text>"#,
+            r#"<line class="axis" x1="{LEFT}" y1="{y:.1}" x2="{}" y2="{y:.1}"/><text x="{}" y="{:.1}" text-anchor="end">{}</text>"#,
             LEFT + PLOT_WIDTH,
             LEFT - 8.0,
             y + 4.0,
+            number(value),
         )?;
         value += step;
     }

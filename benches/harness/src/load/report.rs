@@ -262,7 +262,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// Formats a number with as many digits as mean something.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value >= 1_000.0 {
         let rounded = (value / 100.0).round() as u64 * 100;
         format!("{},{:03}", rounded / 1_000, rounded % 1_000)
