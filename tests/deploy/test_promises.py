@@ -1,6 +1,7 @@
 """The template keeps its promises, and each check notices a template that breaks them."""
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -68,3 +69,10 @@ def test_template_has_no_yaml_anchors():
     text = (tpl.ROOT / "template.yaml").read_text()
     assert not anchors(text)
     assert anchors(text.replace("DeletionProtectionEnabled: true", "DeletionProtectionEnabled: &yes true")) == ["yes"]
+
+
+def test_a_panic_ends_one_request_and_not_the_function():
+    """cargo-lambda builds with `abort` if the profile does not say otherwise."""
+    manifest = (tpl.ROOT / "Cargo.toml").read_text()
+    profile = manifest.partition("[profile.release]\n")[2].partition("\n[")[0]
+    assert re.search('^panic = "unwind"$', profile, re.MULTILINE)
