@@ -92,7 +92,7 @@ bench: rust tools ## measure the functions, their peers and page views, in about
 	$(MAKE) --no-print-directory pages
 
 load: export CARGO_TARGET_DIR := $(CURDIR)/target
-load: rust tools ## put load on the functions within the limits of AWS, in about ten minutes (RESULTS=…, UPDATE=1)
+load: rust tools ## load-test the functions against the limits of AWS, in about seven minutes (RESULTS=…, UPDATE=1)
 	cargo lambda build --locked --release
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- \
 		load --results $(RESULTS) $(if $(UPDATE),--update docs/scale.md)

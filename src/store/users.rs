@@ -87,7 +87,7 @@ impl SessionStore {
     /// each session). A session that is rotated meanwhile is found under its new id.
     ///
     /// The index is eventually consistent, so this queries until a query finds nothing more, or until the
-    /// caller's time limit. Throttled deletions are repeated as long as others succeed: all sessions of a user
+    /// caller's time limit. Throttled deletions are retried as long as others succeed: all sessions of a user
     /// share a partition of the index, which admits 1,000 deletions a second.
     ///
     /// # Errors

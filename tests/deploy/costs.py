@@ -124,7 +124,7 @@ HOURS = 730
 USABLE = 0.75
 #: GiB of a node's memory for each GB of data. An assumption of 100 bytes that Valkey keeps with each session.
 GIB_IN_VALKEY = 1e9 / 2**30 * (SESSION + 100) / SESSION
-#: An assumption: space for indexes, logs and half-filled pages.
+#: GB of MySQL storage for each GB of data. Assumes half as much again for indexes, logs and half-filled pages.
 GB_IN_MYSQL = 1.5
 #: https://docs.aws.amazon.com/efs/latest/ug/metered-sizes.html: 2 KiB for a file, and its data in steps of 4 KiB.
 GB_IN_NFS = (2_048 + 4_096) / SESSION
@@ -222,7 +222,7 @@ def break_even():
 
 
 def sustained(rate):
-    """Dollars a month for so many requests a second, to two digits."""
+    """Dollars a month for a sustained rate in requests a second, to two significant digits."""
     dollars = session_api(float(rate) * HOURS * 3600, LIVE["1 GB"])
     return f"${float(f'{dollars:.2g}'):,.0f}"
 
@@ -250,12 +250,12 @@ def relative_to_naive(handler, results):
     return million_pages(handler) / million_pages(naive)
 
 
-#: Targets for the clients of the session API: at most so many calls for a page, and this part of the naive client's price.
+#: Targets for the clients of the session API: maximum calls per page, and maximum price relative to the naive client.
 MAX_CALLS, MAX_RELATIVE_PRICE = 1.1, 1 / 3
 
 
 def page_targets(results=PAGES):
-    """The clients of the session API beside their targets."""
+    """Whether each client of the session API meets its targets."""
 
     def beside(value, limit, unit=""):
         return f"{value:.2f}{unit}, {'met' if value <= limit else 'missed'}"
@@ -329,33 +329,42 @@ def logs_share():
 
 
 def log_steps():
-    """What the logs cost with more lines or fewer, and what is lost without them."""
+    """Price of the logs at each level of logging, and what each level loses."""
     *others, _ = gateway_and_function()
     read = sum(dollars for _, _, dollars in others) + usd("read_units")
     sampled = LINES["function"] / LOG_SAMPLE
     steps = [
-        ("all lines, with Lambda's own", sum(LINES.values()), "–"),
+        ("every line, including Lambda's own", sum(LINES.values()), "–"),
         (
-            "without Lambda's own lines: the template turns them off",
+            "without Lambda's own lines, which the template turns off; `LogSample` 1",
             LINES["function"] + LINES["access"],
-            "the memory that an invocation used. Durations are metrics",
+            "memory used by each invocation. Durations are metrics",
         ),
         (
-            f"`LogSample` {LOG_SAMPLE}: the default",
+            f"also with `LogSample` {LOG_SAMPLE} (the default)",
             sampled + LINES["access"],
-            "duration, capacity and handle of most requests that succeed",
+            "duration, consumed capacity and session handle of most successful requests",
         ),
         (
-            "`AccessLog` false",
+            "also with `AccessLog` `false`",
             sampled,
-            "whom API Gateway refused, and why: metrics only count them. Most ids of successful requests are in no log",
+            "caller and reason of each request that API Gateway refused: metrics only count them. Most successful requests leave no line",
         ),
     ]
     rows = []
     for step, length, lost in steps:
         dollars = length / 1000 * usd("logs")
         rows.append((step, f"{length:.0f}", f"${cents(dollars)}", f"{100 * dollars / (read + dollars):.0f} %", lost))
-    return table(("logs", "bytes of a request", "a million requests", "of a read's price", "what is lost"), rows)
+    return table(
+        (
+            "logs",
+            "bytes logged per request",
+            "price of a million requests",
+            "share of a read's price",
+            "what is lost, compared with the row above",
+        ),
+        rows,
+    )
 
 
 def price(name):
@@ -414,7 +423,9 @@ def filled(document):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pages", type=Path, help="print the costs of these page views, and change no document")
+    parser.add_argument(
+        "--pages", type=Path, help="print the costs of the page views in this file, and leave the documents unchanged"
+    )
     arguments = parser.parse_args()
     if arguments.pages:
         results = json.loads(arguments.pages.read_text())

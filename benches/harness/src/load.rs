@@ -43,16 +43,16 @@ pub(crate) struct Options {
     /// Directory to write the results to
     #[arg(long, default_value = "target/bench/results", value_name = "DIR")]
     results: PathBuf,
-    /// Markdown file in which to replace the results between `<!-- load -->` and `<!-- /load -->`
+    /// Markdown file to update: the results replace the text between `<!-- load -->` and `<!-- /load -->`
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     update: Option<PathBuf>,
     /// Run only scenarios whose name contains this text
     #[arg(long, default_value = "", value_name = "TEXT")]
     only: String,
-    /// Length of each scenario with a given rate, in seconds
+    /// Duration of each scenario that has a request rate, in seconds
     #[arg(long, default_value_t = 30, value_name = "N")]
     seconds: u64,
-    /// Divisor of rates and quotas, for rates that this machine cannot carry
+    /// Number by which rates and quotas are divided, for loads that this machine cannot sustain
     #[arg(long, default_value_t = 20.0, value_name = "N")]
     scale: f64,
 }
@@ -137,7 +137,7 @@ impl Scenarios<'_> {
         scenario.rate = Some(rate);
         scenario.scale = scale;
         scenario.lost = Some(lost);
-        // Repeated writes may follow after the last page view.
+        // Retries of writes may arrive after the last page view.
         scenario.seconds.truncate(usize::try_from(self.options.seconds)?);
         let delay = scenario.delays.p99;
         scenario = scenario.at_most("p99 of the delay in sending, in ms", 20.0, delay);
@@ -176,10 +176,11 @@ impl Scenarios<'_> {
         scenario.rate = Some(Rate::Steady(limit * load));
         let possible = scenario.offered(&scenario.seconds).min(limit);
         let served = scenario.count(Outcome::Served) as f64 / time.as_secs_f64() * scale;
-        scenario.remark = format!("{served:.0} writes a second are served, of {limit:.0} possible");
+        scenario.remark =
+            format!("{served:.0} writes a second are served; the partition admits {limit:.0}");
         let unserved = (1.0 - served / possible).max(0.0);
         let scenario =
-            scenario.at_most("share of the possible writes that is refused", 0.1, unserved);
+            scenario.at_most("share of the admissible writes that failed", 0.1, unserved);
         self.end(scenario);
         Ok(())
     }
@@ -218,7 +219,7 @@ impl Scenarios<'_> {
         let seconds = time.as_secs_f64();
         let reads = stack.table.counts().read_units / turns.max(1) as f64;
         scenario.remark = format!(
-            "{turns} of {} turns in {seconds:.0} s, {reads:.1} read units each",
+            "{turns} of {} turns in {seconds:.0} s, {reads:.1} read units per turn",
             PAGES * TURNS
         );
         self.end(scenario);

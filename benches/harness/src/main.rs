@@ -1,5 +1,5 @@
 //! Benchmark of the session API against minimal functions (the floor) and equivalent functions in
-//! Node and Python (the peers), under the conditions of Lambda, and a load test within the limits of
+//! Node and Python (the peers), under the conditions of Lambda, and a load test against the limits of
 //! AWS. `make bench` and `make load` build everything and run them.
 
 mod chart;
@@ -37,7 +37,7 @@ use subject::Subject;
 enum Command {
     /// Measure the functions, minimal functions, and functions in Node and Python
     Functions(Options),
-    /// Put load on the functions, within the limits of AWS
+    /// Load-test the functions behind stand-ins that enforce the limits of AWS
     Load(load::Options),
 }
 

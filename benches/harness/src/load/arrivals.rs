@@ -6,14 +6,14 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use serde::Serialize;
 
-/// Requests a second that are offered.
+/// Offered load, in requests a second.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) enum Rate {
-    /// The same all the time, to environments that have been started.
+    /// Constant, after a warm-up that starts the environments.
     Steady(f64),
-    /// The same from the first moment on, when there is no environment yet.
+    /// Constant from the start, when no environment exists yet.
     Spike(f64),
-    /// Growing from zero to this.
+    /// Growing linearly from zero to this rate.
     Growing(f64),
 }
 
@@ -42,7 +42,7 @@ impl Rate {
                 if due >= time {
                     return None;
                 }
-                // Leaves out as many of the arrivals at the peak rate as the rate is lower at that time.
+                // Keeps each arrival of the peak rate with a probability of current rate / peak rate.
                 let is_growing = matches!(self, Self::Growing(_));
                 let share = due.as_secs_f64() / time.as_secs_f64();
                 if !is_growing || random.random::<f64>() < share {

@@ -37,8 +37,7 @@ impl Bucket {
         self.replenished().tokens > 0.0
     }
 
-    /// Takes tokens for something that was admitted before its price was known. The bucket may owe tokens
-    /// afterwards.
+    /// Takes tokens for an admitted call whose cost is known only afterwards. The balance may become negative.
     pub(crate) fn charge(&self, tokens: f64) {
         self.replenished().tokens -= tokens;
     }

@@ -52,7 +52,7 @@ pub(crate) fn draw(results: &Results, latencies_of: &[&str]) -> Result<String> {
     let day = results.date.split('T').next().unwrap_or_default();
     writeln!(
         panels,
-        r#"<text x="0" y="{}">Single run on {}, {day}. Rates are multiplied by the scale.</text>"#,
+        r#"<text x="0" y="{}">Single run on {}, {day}. Rates are shown at full scale.</text>"#,
         y + 20.0,
         results.machine,
     )?;
@@ -174,7 +174,7 @@ fn draw_key(panels: &mut String, top: f64, line: usize, color: usize, text: &str
     Ok(writeln!(panels, r#"<text class="key c{color}" x="{x}" y="{y}">{text}</text>"#)?)
 }
 
-/// Returns a name without the marks of code.
+/// Removes the backticks from a name.
 fn plain(name: &str) -> String {
     name.replace('`', "")
 }

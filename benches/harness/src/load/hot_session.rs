@@ -37,7 +37,7 @@ pub(crate) async fn run(
     stack.table.enforce(true);
     let units = {
         let write = Request::replace(&id, &data, &[])?;
-        let written = stack.send(&Recording::start(), write).await?;
+        let written = stack.send(&Recording::start(), write).await;
         ensure!(written.status == 204, "{}: {}", written.status, written.body);
         stack.table.counts().write_units
     };
@@ -53,13 +53,12 @@ pub(crate) async fn run(
         let request = Request::replace(&id, &data, &[])?;
         let (stack, recording) = (stack.clone(), recording.clone());
         let due = started + due;
-        writes.spawn(async move {
-            anyhow::Ok((number, stack.send_due(&recording, request, due).await?.outcome))
-        });
+        writes
+            .spawn(async move { (number, stack.send_due(&recording, request, due).await.outcome) });
     }
     let mut written = BTreeSet::from([0]);
     while let Some(write) = writes.join_next().await {
-        let (number, outcome) = write??;
+        let (number, outcome) = write?;
         if matches!(outcome, Outcome::Served | Outcome::TimedOut | Outcome::Failed) {
             written.insert(number);
         }

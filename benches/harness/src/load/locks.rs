@@ -30,7 +30,7 @@ pub(crate) struct Locks {
 }
 
 /// Lets `pages` requests take the lock of one session at the same time, `turns` times each. Each increments a
-/// counter in the session and releases the lock. They repeat what is refused, and give up after a minute.
+/// counter in the session and releases the lock. They retry refused requests, and give up after a minute.
 pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Locks> {
     let mut random = SmallRng::seed_from_u64(3);
     let ids = [random_id(&mut random)];
@@ -60,7 +60,7 @@ pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Lo
     Ok(Locks { recording, time, turns: done, lost: done.saturating_sub(counter(&data)?) })
 }
 
-/// Increments the counter under the lock. If the lock expired before the write, it begins again. Returns whether
+/// Increments the counter under the lock. If the lock expires before the write, takes the lock again. Returns whether
 /// it wrote before the time limit.
 async fn turn(
     stack: &Stack,
@@ -70,7 +70,7 @@ async fn turn(
     started: Instant,
 ) -> Result<bool> {
     while started.elapsed() < TIME_LIMIT {
-        let locked = stack.send(recording, Request::lock(id, WAIT)?).await?;
+        let locked = stack.send(recording, Request::lock(id, WAIT)?).await;
         if locked.status != 200 {
             back_off(random).await;
             continue;
@@ -82,7 +82,7 @@ async fn turn(
             [("session-unlock", locked.header("session-lock")?), ("idempotency-key", &key)];
         while started.elapsed() < TIME_LIMIT {
             let request = Request::replace(id, &data, &headers)?;
-            match stack.send(recording, request).await?.status {
+            match stack.send(recording, request).await.status {
                 204 => return Ok(true),
                 412 | 423 => break,
                 _ => back_off(random).await,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-/// Requests that are admitted: a rate, and a burst above it. AWS applies it on a best-effort basis. The stand-in is exact.
+/// Requests that are admitted: a rate, and a burst above it. AWS enforces it on a best-effort basis,
+/// the stand-in exactly.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Throttle {
     /// Requests a second.
@@ -24,8 +25,8 @@ pub(crate) struct Quotas {
     /// [Lambda](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
     pub(crate) concurrency: f64,
     /// Execution environments that each function [gains in ten
-    /// seconds](https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html). Or 10,000 requests a second more,
-    /// which is left out here: the limits above are reached first.
+    /// seconds](https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html). AWS also allows growth by
+    /// 10,000 requests a second. This test ignores that, because the limits above are reached first.
     pub(crate) growth: f64,
     /// Partitions of a new table on demand. They admit its
     /// [4,000 write units and 12,000 read units](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html).
@@ -42,7 +43,7 @@ pub(crate) const REQUESTS_PER_EXECUTION: f64 = 10.0;
 /// [cold starts of under 100 ms to over 1 s](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html),
 /// which include a function's init. An assumption: nothing here can measure it.
 pub(crate) const PLACEMENT: Duration = Duration::from_millis(100);
-/// Time of a read and of a write in DynamoDB, of which AWS says that it is
+/// Duration of a read and of a write in DynamoDB, which AWS describes as
 /// [single-digit milliseconds](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Introduction.html).
 /// Also an assumption. The embedded engine takes a fraction of a millisecond.
 pub(crate) const READ_TIME: Duration = Duration::from_millis(4);
@@ -65,8 +66,8 @@ impl Quotas {
         })
     }
 
-    /// Divides all limits but the number of partitions by `scale`. For a load that is divided too, the shares that are
-    /// refused are about the same. Random peaks weigh more, so they are rather larger.
+    /// Divides all limits except the number of partitions by `scale`. If the load is divided too, about the same share of it is
+    /// refused: slightly more, because random peaks are relatively higher at low rates.
     pub(crate) fn scaled_down(&self, scale: f64) -> Self {
         let throttle =
             |Throttle { rate, burst }| Throttle { rate: rate / scale, burst: burst / scale };

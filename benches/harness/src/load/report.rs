@@ -32,8 +32,8 @@ pub(crate) struct Results {
 #[derive(Serialize)]
 pub(crate) struct Scenario {
     pub(crate) name: String,
-    /// Requests a second that were to be offered, if the scenario has a given rate. Like all rates of the report, it is
-    /// multiplied by the scale.
+    /// Configured rate in requests a second, if the scenario has one. Like all rates of the report, it is multiplied by the
+    /// scale.
     pub(crate) rate: Option<Rate>,
     /// Divisor of rates and quotas.
     pub(crate) scale: f64,
@@ -46,7 +46,7 @@ pub(crate) struct Scenario {
     /// How late requests were sent. If this is long, the machine was too slow for the load.
     pub(crate) delays: Latencies,
     pub(crate) environments: BTreeMap<&'static str, PoolCounts>,
-    /// Capacity, and calls that DynamoDB refused, including those that the function then repeated.
+    /// Capacity, and calls that DynamoDB refused, including those that the function then retried.
     pub(crate) table: TableCounts,
     /// Changes that were confirmed and are not in the table.
     pub(crate) lost: Option<u64>,
@@ -113,8 +113,8 @@ impl Scenario {
         served.unwrap_or_default() as f64 / all.max(1) as f64
     }
 
-    /// Returns the rate that was offered in some of the seconds. Page views whose read is refused make no write, so it can
-    /// be lower than was to be offered.
+    /// Returns the average offered rate over these seconds. It can be lower than the configured rate, because a page view
+    /// whose read is refused sends no write.
     pub(crate) fn offered(&self, seconds: &[Counts]) -> f64 {
         let requests: u64 = seconds.iter().flat_map(Counts::values).sum();
         requests as f64 / seconds.len().max(1) as f64 * self.scale
@@ -214,7 +214,7 @@ impl Results {
         write_table(&mut text, &rows)?;
         text.push('\n');
 
-        let headings = ["scenario", "limit", "refuses from, in requests a second"];
+        let headings = ["scenario", "limit", "first refuses at, in requests a second"];
         let mut rows = vec![headings.map(str::to_owned).to_vec()];
         for scenario in &self.scenarios {
             for (outcome, rate) in scenario.first_refusals() {
@@ -229,9 +229,10 @@ impl Results {
             [PLACEMENT, READ_TIME, WRITE_TIME].map(|time| time.as_millis());
         writeln!(
             text,
-            "\nThe rate grows within {seconds} s, so bursts delay the first refusal. Measured on {}, {day}. Assumed: Lambda takes \
-             {placement} ms to create an environment, and DynamoDB takes {read} ms to read and {write} ms to write. The \
-             functions have no limit on their CPU, and share the machine with everything else.",
+            "\nA growing rate reaches its maximum after {seconds} s. Bursts absorb the first excess requests, so refusals begin \
+             above the limit. Measured on {}, {day}. Assumed: Lambda takes {placement} ms to create an environment, and DynamoDB \
+             takes {read} ms to read and {write} ms to write. The functions' CPU is not limited, and they share the machine \
+             with the load generator and the stand-ins.",
             self.machine,
         )?;
         Ok(text)
@@ -241,14 +242,11 @@ impl Results {
     fn totals(&self) -> [(&'static str, u64); 2] {
         let lost = self.scenarios.iter().filter_map(|scenario| scenario.lost).sum();
         let failed = self.scenarios.iter().map(|scenario| scenario.count(Outcome::Failed)).sum();
-        [
-            ("confirmed changes that are lost", lost),
-            ("responses that are neither expected nor a refusal", failed),
-        ]
+        [("lost changes that had been confirmed", lost), ("unexpected responses", failed)]
     }
 }
 
-/// Formats a share, with digits where it is close to none or to all.
+/// Formats a share as a percentage, with decimals close to 0 % and 100 %.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let is_whole = percent == 0.0 || percent == 100.0;
@@ -261,7 +259,7 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{percent:.digits$} %")
 }
 
-/// Formats a number with as many digits as mean something.
+/// Formats a number, rounded to its significant digits.
 pub(crate) fn number(value: f64) -> String {
     if value >= 1_000.0 {
         let rounded = (value / 100.0).round() as u64 * 100;

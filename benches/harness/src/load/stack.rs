@@ -25,7 +25,7 @@ const LIST: &str = include_str!("../../../../events/list.json");
 const REVOKE_ALL: &str = include_str!("../../../../events/revoke-all.json");
 /// The user in these events.
 pub(crate) const USER: &str = "ada";
-/// Calls that prepare and check a scenario at the same time.
+/// Maximum number of concurrent calls that prepare or check a scenario.
 const CONCURRENCY: usize = 4;
 
 /// A stack as it is deployed, without any environment of its functions.
@@ -102,8 +102,8 @@ impl Request {
 }
 
 impl Stack {
-    /// Starts a stack with a table of its own, and processes for as many new environments of `read` and `write`. The
-    /// table's limits are not enforced yet.
+    /// Starts a stack with its own table, and spare processes for `environments` of `read` and of `write` each. The table's limits
+    /// are not enforced yet.
     pub(crate) async fn start(
         functions: &Path,
         quotas: &Quotas,
@@ -139,7 +139,7 @@ impl Stack {
     }
 
     /// Sends a request that is due now, and records it.
-    pub(crate) async fn send(&self, recording: &Recording, request: Request) -> Result<Response> {
+    pub(crate) async fn send(&self, recording: &Recording, request: Request) -> Response {
         self.record(recording, request, Instant::now()).await
     }
 
@@ -149,24 +149,19 @@ impl Stack {
         recording: &Recording,
         request: Request,
         due: Instant,
-    ) -> Result<Response> {
+    ) -> Response {
         recording.sent(due);
         self.record(recording, request, due).await
     }
 
-    async fn record(
-        &self,
-        recording: &Recording,
-        request: Request,
-        due: Instant,
-    ) -> Result<Response> {
+    async fn record(&self, recording: &Recording, request: Request, due: Instant) -> Response {
         let Request { route, function, event } = request;
         let response = self.gateway.send(&route, function, &event).await;
         recording.record(&route, due, response.outcome);
         if response.outcome == Outcome::Failed && !self.has_failed.swap(true, Ordering::Relaxed) {
             println!("  the first failure, of {route}: {} {}", response.status, response.body);
         }
-        Ok(response)
+        response
     }
 
     /// Creates sessions with the same data, without limits.

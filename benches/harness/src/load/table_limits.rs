@@ -89,7 +89,7 @@ impl TableLimits {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the partition that a call accesses. A write to the index counts when it is charged.
+    /// Returns the partition of the table, or for a query that of the index. Index writes are charged in [`Self::charge`].
     fn accessed(&self, operation: &str, call: &Value) -> Option<&Partition> {
         let key = match operation {
             "Query" => return Some(&self.index),
@@ -103,7 +103,7 @@ impl TableLimits {
     }
 
     fn admit(&self, operation: &str, accessed: &Partition, access: Access) -> bool {
-        // DynamoDB throttles writes that its index cannot follow. No update in the scenarios changes the index, and
+        // DynamoDB throttles a write to the table if the index has no capacity for it. No update in the scenarios changes the index, and
         // while the limits are enforced, only sessions with a user are deleted.
         let writes_index = access == Access::Write && operation != "UpdateItem";
         let is_index_behind = writes_index && !self.index.writes.has_tokens();
@@ -130,8 +130,8 @@ struct Consumed {
 }
 
 impl Consumed {
-    /// Reads the capacity that a response reports. A refused condition reports none, but consumes what a
-    /// write of the item would.
+    /// Reads the capacity that a response reports. A write whose condition fails reports none, but
+    /// consumes as much as a write of the existing item.
     fn from_response(operation: &str, body: &str) -> Self {
         let response: Value = serde_json::from_str(body).unwrap_or_default();
         let report = &response["ConsumedCapacity"];
@@ -203,7 +203,7 @@ fn respond(status: StatusCode, body: String) -> Response {
     (status, [("content-type", "application/x-amz-json-1.0")], body).into_response()
 }
 
-/// Returns the error of a table on demand.
+/// Returns the error with which an on-demand table throttles.
 fn throttling_error() -> String {
     let message = "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling \
                    your table or index so please try again shortly.";
