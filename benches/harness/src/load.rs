@@ -18,12 +18,11 @@ pub(crate) mod table_limits;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use arrivals::Rate;
 use browse::Browsing;
@@ -95,7 +94,7 @@ pub(crate) async fn run(mut options: Options) -> Result<()> {
     scenarios.locks("50 pages, one lock, 10 executions", &new_account).await?;
 
     let results = Results {
-        date: OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?,
+        date: crate::current_time()?,
         machine: crate::describe_machine()?,
         seconds: options.seconds,
         scenarios: scenarios.done,
@@ -239,6 +238,11 @@ impl Scenarios<'_> {
         println!("  {} requests, {} served", scenario.requests(), scenario.count(Outcome::Served));
         self.done.push(scenario);
     }
+}
+
+/// Locks a mutex, even if a task panicked while it held it: the scenario fails with that panic anyway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Replaces the results in a document.

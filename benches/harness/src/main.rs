@@ -124,7 +124,7 @@ async fn measure_functions(mut options: Options) -> Result<()> {
     let zips = zip_sizes(&options.directories.functions)?;
 
     let results = Results {
-        date: OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?,
+        date: current_time()?,
         machine: describe_machine()?,
         targets: Results::targets(&functions, &costs.operations, &zips),
         functions,
@@ -152,6 +152,11 @@ fn zip_sizes(functions: &Path) -> Result<Vec<Zip>> {
         Ok(Zip { function, bytes: file.len() })
     };
     FUNCTIONS.into_iter().map(zip).collect()
+}
+
+/// Returns the current time, in RFC 3339 format.
+fn current_time() -> Result<String> {
+    Ok(OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?)
 }
 
 /// Describes the machine that runs the benchmark.

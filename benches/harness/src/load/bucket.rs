@@ -1,7 +1,9 @@
 //! Token bucket: the form of most of AWS's limits.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
+
+use super::lock;
 
 /// Tokens that are replenished at a rate, up to a burst.
 pub(crate) struct Bucket {
@@ -43,7 +45,7 @@ impl Bucket {
     }
 
     fn replenished(&self) -> MutexGuard<'_, Level> {
-        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut level = lock(&self.level);
         let now = Instant::now();
         level.tokens = self.burst.min(level.tokens + self.rate * (now - level.at).as_secs_f64());
         level.at = now;

@@ -74,17 +74,8 @@ fn draw_latencies(panels: &mut String, y: f64, scenarios: &[&Scenario]) -> Resul
     // From 1 ms to 10 s, and from no request to one in 1,024.
     let x_of = |share: f64| LEFT + PLOT_WIDTH * (1.0 / (1.0 - share)).log2() / 10.0;
     let y_of = |ms: f64| bottom - PLOT_HEIGHT * ms.clamp(1.0, 1e4).log10() / 4.0;
-    for (ms, label) in
-        [(1.0, "1"), (10.0, "10"), (100.0, "100"), (1_000.0, "1,000"), (1e4, "10,000")]
-    {
-        let y = y_of(ms);
-        writeln!(
-            panels,
-            r#"<line class="axis" x1="{LEFT}" y1="{y:.1}" x2="{}" y2="{y:.1}"/><text x="{}" y="{:.1}" text-anchor="end">{label}</text>"#,
-            LEFT + PLOT_WIDTH,
-            LEFT - 8.0,
-            y + 4.0,
-        )?;
+    for ms in [1.0, 10.0, 100.0, 1_000.0, 1e4] {
+        draw_grid_line(panels, y_of(ms), ms)?;
     }
     for (share, label) in [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9 %")] {
         let x = x_of(share);
@@ -130,15 +121,7 @@ fn draw_outcomes(panels: &mut String, y: f64, scenario: &Scenario) -> Result<()>
     };
     let mut value = 0.0;
     while value <= max {
-        let y = bottom - PLOT_HEIGHT * value / max;
-        writeln!(
-            panels,
-            r#"<line class="axis" x1="{LEFT}" y1="{y:.1}" x2="{}" y2="{y:.1}"/><text x="{}" y="{:.1}" text-anchor="end">{}</text>"#,
-            LEFT + PLOT_WIDTH,
-            LEFT - 8.0,
-            y + 4.0,
-            number(value),
-        )?;
+        draw_grid_line(panels, bottom - PLOT_HEIGHT * value / max, value)?;
         value += step;
     }
     let width = PLOT_WIDTH / seconds.max(1) as f64;
@@ -166,6 +149,18 @@ fn draw_outcomes(panels: &mut String, y: f64, scenario: &Scenario) -> Result<()>
         draw_key(panels, top, line, *outcome as usize, outcome.name())?;
     }
     Ok(())
+}
+
+/// Draws a horizontal line across a panel, with its value on the left.
+fn draw_grid_line(panels: &mut String, y: f64, value: f64) -> Result<()> {
+    Ok(writeln!(
+        panels,
+        r#"<line class="axis" x1="{LEFT}" y1="{y:.1}" x2="{}" y2="{y:.1}"/><text x="{}" y="{:.1}" text-anchor="end">{}</text>"#,
+        LEFT + PLOT_WIDTH,
+        LEFT - 8.0,
+        y + 4.0,
+        number(value),
+    )?)
 }
 
 /// Draws a line of the key beside a panel.

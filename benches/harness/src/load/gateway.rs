@@ -1,7 +1,7 @@
 //! API Gateway's throttling, and what a caller sees.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use axum::body::Bytes;
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::bucket::Bucket;
 use super::lambda::{Invocation, Lambda};
+use super::lock;
 use super::quotas::{Quotas, Throttle};
 use super::recording::Outcome;
 
@@ -71,7 +72,7 @@ impl Gateway {
     }
 
     fn bucket(&self, route: &str) -> Arc<Bucket> {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = lock(&self.routes);
         let new = || Arc::new(Bucket::new(self.route.rate, self.route.burst));
         routes.entry(route.to_owned()).or_insert_with(new).clone()
     }

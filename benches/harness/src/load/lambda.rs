@@ -1,7 +1,7 @@
 //! Lambda's scaling: environments that handle one request at a time, cold starts, and the limits on both.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use axum::body::Bytes;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::bucket::Bucket;
+use super::lock;
 use super::quotas::{PLACEMENT, Quotas, REQUESTS_PER_EXECUTION};
 use crate::function::Function;
 use crate::program::{Program, Programs};
@@ -141,8 +142,4 @@ impl Pool {
         counts.busy += 1;
         counts.peak = counts.peak.max(counts.busy);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

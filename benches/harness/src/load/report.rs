@@ -32,8 +32,8 @@ pub(crate) struct Results {
 #[derive(Serialize)]
 pub(crate) struct Scenario {
     pub(crate) name: String,
-    /// Configured rate in requests a second, if the scenario has one. Like all rates of the report, it is multiplied by the
-    /// scale.
+    /// Configured rate in requests a second, if the scenario has one. It is multiplied by the scale, like all rates of
+    /// the report.
     pub(crate) rate: Option<Rate>,
     /// Divisor of rates and quotas.
     pub(crate) scale: f64,

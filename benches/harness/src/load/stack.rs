@@ -102,7 +102,7 @@ impl Request {
 }
 
 impl Stack {
-    /// Starts a stack with its own table, and spare processes for `environments` of `read` and of `write` each. The table's limits
+    /// Starts a stack with its own table, and `environments` spare processes each for `read` and `write`. The table's limits
     /// are not enforced yet.
     pub(crate) async fn start(
         functions: &Path,

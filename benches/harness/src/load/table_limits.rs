@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::extract::State;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::bucket::Bucket;
+use super::lock;
 use super::quotas::{Quotas, READ_TIME, WRITE_TIME};
 
 /// Limits of a table and of a partition of its index, and the consumed capacity. The index has a partition key for each
@@ -86,7 +87,7 @@ impl TableLimits {
     }
 
     fn lock_counts(&self) -> MutexGuard<'_, TableCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 
     /// Returns the partition of the table, or for a query that of the index. Index writes are charged in [`Self::charge`].
