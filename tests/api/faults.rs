@@ -202,6 +202,16 @@ async fn revoke_all_is_throttled_if_no_deletion_succeeds() {
 }
 
 #[tokio::test]
+async fn revoke_all_succeeds_when_retried_after_a_lost_response_and_throttling() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    proxy.app.create_session().await;
+    proxy.inject(&[Pass, LoseResponse, THROTTLE, THROTTLE]);
+    assert_eq!(proxy.app.send(REVOKE_ALL).await.outcome(), "503 store-throttled");
+    assert!(proxy.direct.items().await.is_empty());
+    assert_eq!(proxy.app.send(REVOKE_ALL).await.body, br#"{"destroyed":0}"#);
+}
+
+#[tokio::test]
 async fn log_counts_retries() {
     let (log, _guard) = Log::capture(LevelFilter::INFO);
     let proxy = FaultProxy::start(Timeouts::Long).await;
