@@ -26,8 +26,8 @@ use aws_sdk_dynamodb::Client;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use tokio::time::Instant;
 
-use crate::config::{Config, Limits};
-use crate::session::Timestamp;
+use crate::config::Config;
+use crate::session::{Limits, Timestamp};
 use crate::store::{SessionStore, StoreError, Warmup};
 use log::RequestLog;
 
@@ -113,7 +113,7 @@ pub async fn destroy(route: Route, context: &RequestContext) -> Result<Response,
 impl Api {
     /// Returns an API over the table that the configuration names.
     pub fn new(client: Client, config: &Config) -> Self {
-        let store = SessionStore::new(client, &config.table, config.revoked_before);
+        let store = SessionStore::new(client, &config.table, config.limits);
         Self { store, limits: config.limits, log_sample: config.log_sample }
     }
 
@@ -139,7 +139,7 @@ impl Api {
         F: AsyncFn(Route, &RequestContext) -> Result<Response, Problem>,
     {
         let started = Instant::now();
-        let store = self.store.for_request();
+        let store = self.store.for_request(arrived_at);
         let Event { route, gateway_request_id, request } = event;
         let mut handle = None;
         let result = match (route, request) {
@@ -188,7 +188,7 @@ fn prefer_data(problem: Problem, context: &RequestContext) -> Result<Response, P
     let request = &context.request;
     match request.session_id() {
         Ok(id) if request.prefers_representation() => {
-            problem.with_current_representation(id, context.now())
+            problem.with_current_representation(id, &context.limits, context.now())
         }
         _ => Err(problem),
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use tracing::level_filters::LevelFilter;
 
-use crate::session::Timestamp;
+use crate::session::{Limits, Timestamp};
 
 pub use aws::{http_client, sdk_config};
 pub use error::ConfigError;
@@ -28,9 +28,6 @@ pub struct Config {
     pub table: String,
     /// Limits on the lifetimes of sessions.
     pub limits: Limits,
-    /// `REVOKED_BEFORE`: sessions that were created before it are not live; `None` to revoke none. It
-    /// ends everybody's sessions without touching one (OWASP ASVS 5.0, 7.4.5).
-    pub revoked_before: Option<Timestamp>,
     /// Region, credentials and endpoint of DynamoDB, from the variables of the AWS SDKs.
     pub aws: SdkConfig,
     /// `RUST_LOG`: lowest level at which this crate logs. Its dependencies log errors only, whatever
@@ -46,24 +43,11 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("table", &self.table)
             .field("limits", &self.limits)
-            .field("revoked_before", &self.revoked_before)
             .field("region", &self.aws.region())
             .field("log_level", &self.log_level)
             .field("log_sample", &self.log_sample)
             .finish_non_exhaustive()
     }
-}
-
-/// Limits on the lifetimes of sessions, in whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// `DEFAULT_TTL`: idle lifetime of a session whose creator names none.
-    pub default_ttl: Duration,
-    /// `MAX_TTL`: longest idle lifetime. A request that asks for more gets this one.
-    pub max_ttl: Duration,
-    /// `MAX_LIFETIME`: time from the creation of a session to its absolute end; `None` for no absolute
-    /// end.
-    pub max_lifetime: Option<Duration>,
 }
 
 /// Longest lifetime, in seconds: ten years of 365 days. More is a mistake in units.
@@ -90,9 +74,9 @@ impl Config {
         let lookup =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let settings = Settings::from_lookup(lookup, Timestamp::now())?;
-        let Settings { table, limits, revoked_before, log_level, log_sample } = settings;
+        let Settings { table, limits, log_level, log_sample } = settings;
         let aws = aws::load(lookup).await?;
-        Ok(Self { table, limits, revoked_before, aws, log_level, log_sample })
+        Ok(Self { table, limits, aws, log_level, log_sample })
     }
 }
 
@@ -101,7 +85,6 @@ impl Config {
 struct Settings {
     table: String,
     limits: Limits,
-    revoked_before: Option<Timestamp>,
     log_level: LevelFilter,
     log_sample: u32,
 }
@@ -159,8 +142,9 @@ impl Settings {
             default_ttl: Duration::from_secs(default_ttl),
             max_ttl: Duration::from_secs(max_ttl),
             max_lifetime: (max_lifetime > 0).then_some(Duration::from_secs(max_lifetime)),
+            revoked_before,
         };
-        Ok(Self { table, limits, revoked_before, log_level, log_sample })
+        Ok(Self { table, limits, log_level, log_sample })
     }
 }
 
@@ -197,8 +181,8 @@ mod tests {
                     default_ttl: Duration::from_secs(86_400),
                     max_ttl: Duration::from_secs(34_560_000),
                     max_lifetime: None,
+                    revoked_before: None,
                 },
-                revoked_before: None,
                 log_level: LevelFilter::INFO,
                 log_sample: 1,
             }
@@ -220,7 +204,7 @@ mod tests {
         assert_eq!(settings.limits.default_ttl.as_secs(), 60);
         assert_eq!(settings.limits.max_ttl.as_secs(), 120);
         assert_eq!(settings.limits.max_lifetime, Some(Duration::from_secs(3600)));
-        assert_eq!(settings.revoked_before, Some(NOW));
+        assert_eq!(settings.limits.revoked_before, Some(NOW));
         assert_eq!(settings.log_level, LevelFilter::WARN);
         assert_eq!(settings.log_sample, 100);
     }
@@ -228,7 +212,7 @@ mod tests {
     #[test]
     fn empty_revocation_counts_as_none() {
         let settings = settings(&[("TABLE_NAME", "sessions"), ("REVOKED_BEFORE", "")]);
-        assert_eq!(settings.unwrap().revoked_before, None);
+        assert_eq!(settings.unwrap().limits.revoked_before, None);
     }
 
     #[test]
@@ -240,7 +224,6 @@ mod tests {
         let config = Config {
             table: "sessions".into(),
             limits: settings(&[("TABLE_NAME", "sessions")]).unwrap().limits,
-            revoked_before: None,
             aws: sdk_config(region.clone(), key, http_client(&region, None), None),
             log_level: LevelFilter::INFO,
             log_sample: 1,

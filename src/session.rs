@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use attributes::{Change, Label, MediaType, User};
 pub use etag::{ETag, ETagCondition};
 pub use id::{Handle, SessionId};
-pub use lifetime::{Lifetime, Liveness, Timestamp};
+pub use lifetime::{Lifetime, Limits, Liveness, MAX_CLOCK_SKEW, Timestamp};
 pub use lock::{LockCondition, LockToken};
 pub use write_id::{IdempotencyKey, RecentWrites, WriteId};
 
@@ -27,11 +27,9 @@ pub struct Metadata {
     pub etag: ETag,
     /// Media type of the data.
     pub media_type: MediaType,
-    /// Moment of creation.
-    pub created: Timestamp,
     /// Idle lifetime, in whole seconds: how far each use slides the expiry.
     pub ttl: Duration,
-    /// When the session ends.
+    /// When the session was created, and when it expires.
     pub lifetime: Lifetime,
     /// Owner.
     pub user: Option<User>,
@@ -74,10 +72,9 @@ mod tests {
         let user = User::parse("grace").unwrap();
         let session = Session {
             metadata: Metadata {
-                etag: WriteId::generate().unwrap().etag(),
+                etag: ETag::generate(&WriteId::generate().unwrap()).unwrap(),
                 media_type: MediaType::default(),
-                created: Timestamp::from_seconds(0),
-                lifetime: Lifetime { expires: Timestamp::from_seconds(1), deadline: None },
+                lifetime: Lifetime::starting(Timestamp::from_seconds(0), Duration::from_secs(1)),
                 ttl: Duration::from_secs(1),
                 user: Some(user),
                 label: Some(Label::parse("lynx").unwrap()),

@@ -8,11 +8,13 @@
 //!   read and every write condition checks the lifetime itself.
 //! - Only [`SessionStore::create`] and [`SessionStore::rotate`] insert items.
 //! - Every write has a write id and applies once, however often it is sent: `call.rs` adds the id to the
-//!   item's last write ids, and refuses a write whose id is among them. A write that was refused after an
-//!   attempt of unknown outcome (`outcome.rs`) is [`StoreError::OutcomeUnknown`] unless the item shows
-//!   that it was applied.
+//!   item's last write ids, and refuses a write whose id is among them. That is a success only while the
+//!   session is live. A write that was refused after an attempt of unknown outcome (`outcome.rs`) is
+//!   [`StoreError::OutcomeUnknown`] unless the item shows that it was applied.
+//! - What a request may change is fixed when it arrives: no write condition admits a session that was
+//!   created later, however long the request has waited or been retried since.
 //! - A method documents how many DynamoDB calls it makes. `call.rs` sends and meters them.
-//! - `now` is an argument: no method reads a clock.
+//! - `now` is an argument: no method reads a clock. It is the arrival, or later after a wait.
 //! - Every method can return [`StoreError::Throttled`], [`StoreError::Unavailable`],
 //!   [`StoreError::Refused`] and [`StoreError::Corrupt`], and a write [`StoreError::OutcomeUnknown`].
 //!   `# Errors` lists the others.
@@ -41,19 +43,19 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 
-use crate::session::{Liveness, Timestamp};
+use crate::session::{Limits, Liveness, Timestamp};
 use usage::Meter;
 
 pub use client::{client, settings};
-pub use create::NewSession;
+pub use create::{Created, NewSession};
 pub use error::{Cause, StoreError};
 pub use item::{CorruptItem, SealedSession};
 pub use read::Snapshot;
-pub use replace::NewData;
+pub use replace::{NewData, Replaced};
 pub use rotate::{Rotated, Rotation};
 pub use touch::Touched;
 pub use usage::Usage;
-pub use users::SessionSummary;
+pub use users::{Ending, SessionSummary};
 pub use warmup::Warmup;
 pub use write::{AttributeChanges, Write};
 
@@ -62,25 +64,27 @@ pub use write::{AttributeChanges, Write};
 pub struct SessionStore {
     client: Client,
     table: Arc<str>,
-    revoked_before: Option<Timestamp>,
+    limits: Limits,
+    arrived: Timestamp,
     meter: Meter,
 }
 
 impl SessionStore {
-    /// Returns a store over this table. Sessions that were created before `revoked_before` are not live.
-    pub fn new(client: Client, table: &str, revoked_before: Option<Timestamp>) -> Self {
-        Self { client, table: table.into(), revoked_before, meter: Meter::default() }
+    /// Returns a store over this table.
+    pub fn new(client: Client, table: &str, limits: Limits) -> Self {
+        let arrived = Timestamp::from_millis(0);
+        Self { client, table: table.into(), limits, arrived, meter: Meter::default() }
     }
 
-    /// Returns the same store with a usage of zero, to meter one request.
+    /// Returns the same store for a request that arrived at this moment, with a usage of zero.
     #[must_use]
-    pub fn for_request(&self) -> Self {
-        Self { meter: Meter::default(), ..self.clone() }
+    pub fn for_request(&self, arrived: Timestamp) -> Self {
+        Self { arrived, meter: Meter::default(), ..self.clone() }
     }
 
     /// Returns what makes a session live at this moment.
     fn liveness(&self, now: Timestamp) -> Liveness {
-        Liveness { now, revoked_before: self.revoked_before }
+        Liveness::new(&self.limits, self.arrived, now)
     }
 
     /// Returns the usage of all calls made through this store so far.

@@ -5,8 +5,7 @@ use tokio::time::Instant;
 use super::problem::Problem;
 use super::request::Request;
 use super::route::Route;
-use crate::config::Limits;
-use crate::session::{LockCondition, LockToken, Timestamp, WriteId};
+use crate::session::{Limits, LockCondition, LockToken, Timestamp, WriteId};
 use crate::store::{SessionStore, StoreError, Write};
 
 /// A request with the store, the limits and the clock. It has no `Debug`, which would print ids and
@@ -16,8 +15,7 @@ pub struct RequestContext {
     pub(super) request: Request,
     pub(super) store: SessionStore,
     pub(super) limits: Limits,
-    /// When the request arrived. Use it to judge whether a session is live, and in the response of an
-    /// endpoint that does not wait.
+    /// When the request arrived. Endpoints that do not wait need no other time.
     pub(super) arrived_at: Timestamp,
     /// The arrival on the monotonic clock.
     pub(super) started: Instant,
@@ -36,14 +34,16 @@ impl RequestContext {
     }
 
     /// Returns the id of the request's write: a new one, or the one that the request and its retries
-    /// have in common. A request on another route or with another body is no retry, even if it has the
-    /// same key.
+    /// have in common. A request on another route or with another body or media type is not a retry, even
+    /// if it has the same key.
     pub(super) fn write_id(&self) -> Result<WriteId, Problem> {
         match self.request.idempotency_key()? {
             None => Ok(WriteId::generate().map_err(StoreError::from)?),
             Some(key) => {
                 let route = self.route.key().as_bytes();
-                let request = [route, key.expose().as_bytes(), self.request.body()];
+                let media_type = self.request.media_type()?;
+                let kind = media_type.as_str().as_bytes();
+                let request = [route, key.expose().as_bytes(), kind, self.request.body()];
                 Ok(WriteId::derive(self.request.session_id()?, &request))
             }
         }

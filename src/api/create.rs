@@ -5,8 +5,8 @@ use lambda_http::http::StatusCode;
 use super::context::RequestContext;
 use super::problem::Problem;
 use super::response::Response;
-use crate::session::{Metadata, SessionId, Timestamp, WriteId};
-use crate::store::{NewSession, StoreError};
+use crate::session::{SessionId, WriteId};
+use crate::store::{Created, NewSession, StoreError};
 
 /// Number of ids that are tried. An attempt whose outcome is unknown may leave a session behind that
 /// nobody can reach.
@@ -20,7 +20,7 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
         attempts_left = attempts_left.saturating_sub(1);
         let id = SessionId::generate().map_err(StoreError::from)?;
         match store.create(&id, new.clone(), *arrived_at).await {
-            Ok(metadata) => return Ok(created(&metadata, *arrived_at).with_new_id(&id)),
+            Ok(new) => return Ok(created(context, &new).with_new_id(&id)),
             Err(StoreError::OutcomeUnknown) if attempts_left > 0 => {}
             Err(error) => return Err(error.into()),
         }
@@ -38,16 +38,17 @@ pub(super) fn new_session(
         write,
         data: request.body(),
         media_type: request.media_type()?,
-        ttl: attributes.ttl.unwrap_or(limits.default_ttl),
-        max_lifetime: limits.max_lifetime,
+        ttl: attributes.ttl.unwrap_or(limits.clamp(limits.default_ttl)),
         user: attributes.user.into_new(),
         label: attributes.label.into_new(),
     })
 }
 
 /// Returns the response to a creation.
-pub(super) fn created(metadata: &Metadata, now: Timestamp) -> Response {
-    Response::new(StatusCode::CREATED)
-        .with_etag(&metadata.etag)
-        .with_lifetime(&metadata.lifetime, now)
+pub(super) fn created(context: &RequestContext, new: &Created) -> Response {
+    Response::new(StatusCode::CREATED).with_some_etag(new.etag.as_ref()).with_lifetime(
+        &new.lifetime,
+        &context.limits,
+        context.arrived_at,
+    )
 }

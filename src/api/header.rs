@@ -5,6 +5,7 @@ pub(super) const ACCEPT_PATCH: &str = "Accept-Patch";
 pub(super) const CACHE_CONTROL: &str = "Cache-Control";
 pub(super) const CONTENT_ENCODING: &str = "Content-Encoding";
 pub(super) const CONTENT_LENGTH: &str = "Content-Length";
+pub(super) const CONTENT_SHA256: &str = "x-amz-content-sha256";
 pub(super) const CONTENT_TYPE: &str = "Content-Type";
 pub(super) const ETAG: &str = "ETag";
 pub(super) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";

@@ -10,11 +10,11 @@ use super::header::SESSION_LOCK;
 use super::problem::Problem;
 use super::response::Response;
 use crate::backoff::Backoff;
-use crate::session::{LockCondition, SessionId, Timestamp};
-use crate::store::StoreError;
+use crate::session::{LockCondition, LockToken, SessionId, Timestamp};
+use crate::store::{StoreError, Write};
 
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
-    let RequestContext { request, store, .. } = context;
+    let RequestContext { request, store, limits, .. } = context;
     let id = request.session_id()?;
     let lease = request.lease()?;
     let wait = request.wait()?;
@@ -30,12 +30,13 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
         match store.lock(id, &token, lease, &write, context.now()).await {
             Ok(session) => {
                 return Ok(Response::new(StatusCode::OK)
-                    .with_metadata(&session.metadata, context.now())
+                    .with_metadata(&session.metadata, limits, context.now())
                     .with(SESSION_LOCK, token.expose())
                     .with_body(session.data));
             }
             Err(StoreError::Locked { until }) => {
-                wait_until_free(context, id, until, wait, &mut backoff).await?;
+                let lock = (id, &token, &write);
+                wait_until_free(context, lock, until, wait, &mut backoff).await?;
             }
             Err(other) => return Err(other.into()),
         }
@@ -49,10 +50,10 @@ const LAST_POLL: Duration = Duration::from_secs(1);
 /// Returns once the lock appears free. Another request may take it first.
 ///
 /// It polls with reads: DynamoDB bills a refused conditional write at the size of the whole item, 20
-/// times the price of a read.
+/// times the price of a read. A poll that fails tells nothing, so the wait goes on.
 async fn wait_until_free(
     context: &RequestContext,
-    id: &SessionId,
+    (id, token, write): (&SessionId, &LockToken, &Write),
     mut until: Timestamp,
     wait: Duration,
     backoff: &mut Backoff,
@@ -65,13 +66,12 @@ async fn wait_until_free(
         let lock_left = until.since(context.now());
         tokio::time::sleep(poll_delay(backoff.delay(), lock_left, wait_left)).await;
         let time_limit = wait.saturating_sub(context.started.elapsed()).max(LAST_POLL);
-        let poll = context.store.locked_until(id, context.now());
+        let poll = context.store.poll_lock(id, token, write, context.now());
         match tokio::time::timeout(time_limit, poll).await {
-            Ok(locked) => match locked? {
-                Some(renewed) => until = renewed,
-                None => return Ok(()),
-            },
-            Err(_) => return Err(StoreError::Locked { until }),
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(renewed))) => until = renewed,
+            Err(_) | Ok(Err(StoreError::Throttled(_) | StoreError::Unavailable(_))) => {}
+            Ok(Err(other)) => return Err(other),
         }
     }
 }

@@ -181,7 +181,7 @@ fn request(
     let mut http = lambda_http::Request::new(body).with_raw_http_path(path);
     *http.headers_mut() = headers;
     let request = Request::new(http);
-    if !is_base64_encoded && !request.has_stated_length() {
+    if !is_base64_encoded && !request.is_unaltered() {
         return Err(Problem::AlteredBody);
     }
     Ok(request)

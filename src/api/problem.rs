@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::header::{ACCEPT_ENCODING, ACCEPT_PATCH, CONTENT_TYPE, PREFERENCE_APPLIED, RETRY_AFTER};
 use super::response::Response;
+use super::route::Route;
 use crate::seal::{MAX_DATA, MAX_SEALED};
-use crate::session::{SessionId, Timestamp};
+use crate::session::{Limits, SessionId, Timestamp};
 use crate::store::{Cause, SealedSession, StoreError};
 
 /// Media type of a merge patch (RFC 7396).
@@ -29,16 +30,16 @@ pub enum Problem {
         /// Description of valid values, to follow "must be".
         expected: Cow<'static, str>,
     },
-    /// The request has a `Session-*` header that the route does not take.
+    /// The request has a `Session-*` header or a precondition that the route does not accept.
     UnknownHeader {
-        /// Names of the `Session-*` headers that the route takes.
+        /// Names of those that the route accepts.
         known: &'static [&'static str],
     },
     /// The event's body is not text, or not the base64 that the event states. API Gateway sends no
     /// such event.
     InvalidBody,
-    /// A text body does not have the length that `Content-Length` states. API Gateway passes bodies of
-    /// text media types as text, and replaces bytes that are not UTF-8.
+    /// A text body does not have the length that `Content-Length` states, or not the hash that was signed.
+    /// API Gateway passes bodies of text media types as text, and replaces bytes that are not UTF-8.
     AlteredBody,
     /// The request has a `Content-Encoding`.
     EncodedBody,
@@ -48,8 +49,8 @@ pub enum Problem {
     RouteNotFound,
     /// A live session already has the id. Holds the session if it is the request's own.
     SessionExists(Option<Box<SealedSession>>),
-    /// The data does not have the required version.
-    ETagMismatch(Box<SealedSession>),
+    /// The data does not have the required version. Holds the session if a write was refused.
+    ETagMismatch(Option<Box<SealedSession>>),
     /// Another request holds the session's lock.
     SessionLocked {
         /// When the lock expires.
@@ -83,18 +84,17 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound => Self::SessionNotFound,
             StoreError::AlreadyExists(session) => Self::SessionExists(session),
-            StoreError::ETagMismatch(session) => Self::ETagMismatch(session),
+            StoreError::ETagMismatch(session) => Self::ETagMismatch(Some(session)),
             StoreError::Locked { until } => Self::SessionLocked { until },
             StoreError::NotLockHolder => Self::NotLockHolder,
             StoreError::TooLarge => Self::DataTooLarge,
-            StoreError::Throttled(_) => Self::StoreThrottled(error.into()),
+            StoreError::Throttled(_) | StoreError::Changed => Self::StoreThrottled(error.into()),
             StoreError::Unavailable(_) | StoreError::OutcomeUnknown => {
                 Self::StoreUnavailable(error.into())
             }
-            StoreError::Corrupt(_)
-            | StoreError::Refused(_)
-            | StoreError::NotSealed(_)
-            | StoreError::Changed => Self::Internal(error.into()),
+            StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::NotSealed(_) => {
+                Self::Internal(error.into())
+            }
         }
     }
 }
@@ -141,16 +141,16 @@ impl Problem {
             Self::InvalidHeader { header, expected } => Description {
                 code: "invalid-header",
                 status: StatusCode::BAD_REQUEST,
-                title: "A header is malformed",
+                title: "A header is invalid",
                 detail: format!("{header} must be {expected}.").into(),
             },
             Self::UnknownHeader { known } => Description {
                 code: "invalid-header",
                 status: StatusCode::BAD_REQUEST,
-                title: "The route does not take a Session header of the request",
+                title: "A header is invalid",
                 detail: format!(
-                    "The Session headers of this route are {}. Remove the others, or check their \
-                     spelling.",
+                    "Of the Session headers and preconditions, this route accepts {}. Remove the others, \
+                     or check their spelling.",
                     known.join(", ")
                 )
                 .into(),
@@ -158,22 +158,22 @@ impl Problem {
             Self::InvalidBody => row(
                 "invalid-body",
                 StatusCode::BAD_REQUEST,
-                "The body is malformed",
+                "The body is invalid",
                 "The event's body must be a string, and valid base64 if isBase64Encoded is true. \
                  Invoke the function through API Gateway, or fix the event.",
             ),
             Self::AlteredBody => row(
                 "invalid-body",
                 StatusCode::BAD_REQUEST,
-                "The body was changed in transit",
-                "The body does not have the length that Content-Length states. API Gateway decodes \
-                 text media types as UTF-8 and replaces other bytes. Send data that is not UTF-8 as \
-                 application/octet-stream. Nothing was stored.",
+                "The body is invalid",
+                "The body was changed on the way: it does not have the length or the hash that the request \
+                 states. API Gateway decodes text media types as UTF-8 and replaces other bytes. Send data \
+                 that is not UTF-8 as application/octet-stream. Nothing was stored.",
             ),
             Self::EncodedBody => row(
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body has a Content-Encoding",
+                "The media type is not supported",
                 "Send the data uncompressed and without a Content-Encoding header. The API \
                  compresses data at rest.",
             ),
@@ -183,12 +183,16 @@ impl Problem {
                 "There is no such session",
                 "The session expired, was destroyed or never existed. Create a new one.",
             ),
-            Self::RouteNotFound => row(
-                "route-not-found",
-                StatusCode::NOT_FOUND,
-                "There is no such route",
-                "The README lists the routes.",
-            ),
+            Self::RouteNotFound => Description {
+                code: "route-not-found",
+                status: StatusCode::NOT_FOUND,
+                title: "There is no such route",
+                detail: format!(
+                    "The routes are {}. Check the method and the path.",
+                    Route::keys().collect::<Vec<_>>().join(", ")
+                )
+                .into(),
+            },
             Self::SessionExists(_) => row(
                 "session-exists",
                 StatusCode::PRECONDITION_FAILED,
@@ -220,13 +224,13 @@ impl Problem {
             Self::InvalidPatch => row(
                 "invalid-patch",
                 StatusCode::BAD_REQUEST,
-                "The patch is malformed",
+                "The patch is invalid",
                 "The body must be a JSON merge patch (RFC 7396).",
             ),
             Self::PatchTooDeep { limit } => Description {
                 code: "invalid-patch",
                 status: StatusCode::BAD_REQUEST,
-                title: "The patch is nested too deeply",
+                title: "The patch is invalid",
                 detail: format!(
                     "A patch may nest at most {limit} objects within each other. Objects in arrays do \
                      not count. Replace the session's data with PUT instead."
@@ -236,7 +240,7 @@ impl Problem {
             Self::UnsupportedMediaType => row(
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The media type cannot be patched",
+                "The media type is not supported",
                 "Send the patch as application/merge-patch+json. The session's data must be \
                  application/json or have a type that ends in +json. Replace other data with PUT.",
             ),
@@ -327,14 +331,15 @@ impl Problem {
     pub(super) fn with_current_representation(
         self,
         id: &SessionId,
+        limits: &Limits,
         now: Timestamp,
     ) -> Result<Response, Self> {
-        let (Self::ETagMismatch(sealed) | Self::SessionExists(Some(sealed))) = self else {
+        let (Self::ETagMismatch(Some(sealed)) | Self::SessionExists(Some(sealed))) = self else {
             return Err(self);
         };
         let session = sealed.open(id).map_err(StoreError::from)?;
         Ok(Response::new(StatusCode::PRECONDITION_FAILED)
-            .with_metadata(&session.metadata, now)
+            .with_metadata(&session.metadata, limits, now)
             .with(PREFERENCE_APPLIED, "return=representation")
             .with_body(session.data))
     }

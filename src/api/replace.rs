@@ -16,17 +16,20 @@ pub(super) async fn put(context: &RequestContext) -> Result<Response, Problem> {
     if request.creates()? {
         request.refuse_lock()?;
         let new = new_session(context, context.write_id()?)?;
-        return Ok(created(&store.create(id, new, *arrived_at).await?, *arrived_at));
+        return Ok(created(context, &store.create(id, new, *arrived_at).await?));
     }
     let data = NewData { bytes: request.body(), media_type: &request.media_type()? };
     let write = context.write(request.lock_condition()?)?;
-    store.replace(id, data, &request.if_match()?, &write, *arrived_at).await?;
-    let response = Response::new(StatusCode::NO_CONTENT).with_etag(&write.id.etag());
-    // Nothing else of the session is known: DynamoDB returns either no attribute or all of the data.
-    Ok(match (write.attributes.ttl, limits.max_lifetime) {
-        (Some(ttl), None) => {
-            response.with_lifetime(&Lifetime::starting(*arrived_at, ttl, None), *arrived_at)
-        }
-        _ => response,
+    let replaced = store.replace(id, data, &request.if_match()?, &write, *arrived_at).await?;
+    // A PUT learns nothing of the session, so it only knows the expiry that it has set itself, and the end
+    // only if that does not depend on the creation.
+    let lifetime = write.attributes.ttl.and_then(|ttl| {
+        let new = limits.max_lifetime.is_none().then(|| Lifetime::starting(*arrived_at, ttl));
+        replaced.lifetime.or(new)
+    });
+    let response = Response::new(StatusCode::NO_CONTENT).with_some_etag(replaced.etag.as_ref());
+    Ok(match lifetime {
+        Some(lifetime) => response.with_lifetime(&lifetime, limits, *arrived_at),
+        None => response,
     })
 }

@@ -7,10 +7,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use lambda_http::RequestExt as _;
+use lambda_http::http::{HeaderName, HeaderValue, header};
+use ring::digest;
 
 use super::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, IDEMPOTENCY_KEY, PREFER, SESSION_GRACE, SESSION_ID,
-    SESSION_LEASE, SESSION_LIMIT, SESSION_NEW_ID, SESSION_WAIT,
+    CONTENT_LENGTH, CONTENT_SHA256, CONTENT_TYPE, IDEMPOTENCY_KEY, PREFER, SESSION_GRACE,
+    SESSION_ID, SESSION_LEASE, SESSION_LIMIT, SESSION_NEW_ID, SESSION_WAIT,
 };
 use super::problem::{MERGE_PATCH, Problem};
 use super::route::Route;
@@ -25,7 +27,7 @@ const MAX_WAIT: u64 = 10;
 /// Maximum time that an id stays readable after a rotation, in seconds.
 const MAX_GRACE: u64 = 300;
 
-/// Maximum that a rotation may limit the sessions of a user to.
+/// Maximum that the sessions of a user may be limited to.
 const MAX_LIMIT: u64 = 100;
 
 /// A request to one of the routes. Methods that read a header return an error that names the header
@@ -55,11 +57,16 @@ impl Request {
         self.http.raw_http_path().rsplit('/').next().and_then(Handle::parse)
     }
 
-    /// Whether the body has the length that `Content-Length` states. `true` without that header.
-    pub(super) fn has_stated_length(&self) -> bool {
-        let length = self.body().len();
-        let stated = self.http.headers().get(CONTENT_LENGTH);
-        stated.is_none_or(|value| value.to_str().is_ok_and(|text| text.parse() == Ok(length)))
+    /// Whether the body has the length that `Content-Length` states and the SHA-256 that the caller signed, as
+    /// far as the request has these headers. Callers that sign with SigV4 may send the hash in
+    /// [`x-amz-content-sha256`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
+    pub(super) fn is_unaltered(&self) -> bool {
+        let header = |name| self.http.headers().get(name).map(HeaderValue::as_bytes);
+        let length = self.body().len().to_string();
+        let has_length = header(CONTENT_LENGTH).is_none_or(|stated| stated == length.as_bytes());
+        // Other values, such as UNSIGNED-PAYLOAD, state no hash.
+        let signed = header(CONTENT_SHA256).filter(|hash| hash.len() == 64);
+        has_length && signed.is_none_or(|signed| signed == sha256_hex(self.body()).as_bytes())
     }
 
     /// Reads `Session-Id`, which is required.
@@ -73,16 +80,20 @@ impl Request {
         if is_sent { self.session_id().map(Some) } else { Ok(None) }
     }
 
-    /// Refuses `Session-*` headers that the route does not take: to ignore one would look like success.
+    /// Refuses `Session-*` headers and preconditions that the route does not accept: a caller that asks for
+    /// one and does not get it believes that it had it.
     pub(super) fn refuse_unknown_headers(&self, route: Route) -> Result<(), Problem> {
-        let known = route.session_headers();
-        let is_unknown = |name: &str| {
-            name.starts_with("session-") && !known.iter().any(|k| k.eq_ignore_ascii_case(name))
+        let known = route.headers();
+        let is_unknown = |name: &HeaderName| {
+            let is_checked = name.as_str().starts_with("session-")
+                || *name == header::IF_MATCH
+                || *name == header::IF_NONE_MATCH;
+            is_checked && !known.iter().any(|known| known.eq_ignore_ascii_case(name.as_str()))
         };
-        match self.http.headers().keys().any(|name| is_unknown(name.as_str())) {
-            true => Err(Problem::UnknownHeader { known }),
-            false => Ok(()),
+        if self.http.headers().keys().any(is_unknown) {
+            return Err(Problem::UnknownHeader { known });
         }
+        Ok(())
     }
 
     /// Reads `Session-New-Id`, which must not be the session's own id.
@@ -99,7 +110,7 @@ impl Request {
     pub(super) fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
         self.parse(IDEMPOTENCY_KEY, IdempotencyKey::parse, || {
             let (min, max) = (IdempotencyKey::MIN_LENGTH, IdempotencyKey::MAX_LENGTH);
-            format!("{min} to {max} characters of A-Z, a-z, 0-9, '_', ',' and '-'")
+            format!("{min} to {max} characters of A-Z, a-z, 0-9, '_', ',' and '-', bare or in double quotes")
         })
     }
 
@@ -125,18 +136,17 @@ impl Request {
         Ok(self.seconds(SESSION_WAIT, 0..=MAX_WAIT)?.unwrap_or_default())
     }
 
-    /// Whether `Prefer` asks for the representation (RFC 7240, 4.2). Unknown and malformed preferences
-    /// are ignored.
+    /// Whether `Prefer` asks for the representation: whether the first `return` preference does (RFC 7240, 2
+    /// and 4.2). Unknown and malformed preferences are ignored.
     pub(super) fn prefers_representation(&self) -> bool {
-        let preferences = self.http.headers().get_all(PREFER).iter();
-        let preferences = preferences.filter_map(|value| value.to_str().ok());
-        preferences.flat_map(|value| value.split(',')).any(|preference| {
-            let preference = preference.split(';').next().unwrap_or_default();
-            preference.split_once('=').is_some_and(|(name, value)| {
-                name.trim().eq_ignore_ascii_case("return")
-                    && value.trim().trim_matches('"').eq_ignore_ascii_case("representation")
-            })
-        })
+        let values = self.http.headers().get_all(PREFER).iter();
+        let values = values.filter_map(|value| value.to_str().ok());
+        let first = values.flat_map(preferences).find_map(|preference| {
+            let (name, value) = preference.split(';').next()?.split_once('=')?;
+            let is_return = name.trim().eq_ignore_ascii_case("return");
+            is_return.then(|| value.trim().trim_matches('"').to_ascii_lowercase())
+        });
+        first.as_deref() == Some("representation")
     }
 
     /// Whether `Content-Type` is that of a merge patch.
@@ -192,6 +202,29 @@ impl Request {
             None => Err(Problem::InvalidHeader { header: name, expected: expected().into() }),
         }
     }
+}
+
+/// Returns the SHA-256 in lower-case hexadecimal digits.
+fn sha256_hex(bytes: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    hash.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        hex.extend(
+            [byte >> 4, byte & 15]
+                .map(|digit| char::from_digit(digit.into(), 16))
+                .into_iter()
+                .flatten(),
+        );
+        hex
+    })
+}
+
+/// Splits a list of preferences at its commas, except for those in quoted strings.
+fn preferences(list: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    list.split(move |c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, SESSION_CREATED, SESSION_EXPIRES, SESSION_ID, SESSION_LABEL,
     SESSION_TTL, SESSION_USER,
 };
-use crate::session::{ETag, Handle, Lifetime, Metadata, SessionId, Timestamp};
+use crate::session::{ETag, Handle, Lifetime, Limits, Metadata, SessionId, Timestamp};
 
 /// A response, and the session that it created. It has no `Debug`, which would print ids and data.
 pub struct Response {
@@ -60,18 +60,32 @@ impl Response {
     }
 
     /// Sets `Session-TTL` and `Session-Expires`.
-    pub(super) fn with_lifetime(self, lifetime: &Lifetime, now: Timestamp) -> Self {
-        self.with(SESSION_TTL, &lifetime.seconds_left(now).to_string())
-            .with(SESSION_EXPIRES, &lifetime.end().to_rfc3339())
+    pub(super) fn with_lifetime(
+        self,
+        lifetime: &Lifetime,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Self {
+        let end = limits.end(lifetime);
+        let seconds_left = end.seconds().saturating_sub(now.seconds());
+        self.with(SESSION_TTL, &seconds_left.to_string()).with(SESSION_EXPIRES, &end.to_rfc3339())
     }
 
-    /// Sets all headers of a session.
-    pub(super) fn with_metadata(self, metadata: &Metadata, now: Timestamp) -> Self {
+    /// Sets all headers of a session. A `304` has no `Content-Type` (RFC 9110, 15.4.5).
+    pub(super) fn with_metadata(
+        self,
+        metadata: &Metadata,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Self {
         let response = self
-            .with(CONTENT_TYPE, metadata.media_type.as_str())
             .with_etag(&metadata.etag)
-            .with_lifetime(&metadata.lifetime, now)
-            .with(SESSION_CREATED, &metadata.created.to_rfc3339());
+            .with_lifetime(&metadata.lifetime, limits, now)
+            .with(SESSION_CREATED, &metadata.lifetime.created.to_rfc3339());
+        let response = match response.http.status() {
+            StatusCode::NOT_MODIFIED => response,
+            _ => response.with(CONTENT_TYPE, metadata.media_type.as_str()),
+        };
         let response = match &metadata.user {
             Some(user) => response.with(SESSION_USER, user.expose()),
             None => response,

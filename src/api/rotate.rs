@@ -21,32 +21,31 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     };
     let media_type = request.media_type()?;
     let rotation = Rotation {
+        old,
+        new: &new,
         data: match request.body() {
             [] => None,
             bytes => Some(NewData { bytes, media_type: &media_type }),
         },
         grace: request.grace()?,
         is_repeatable,
+        required: request.if_match()?,
         write: Write {
-            id: SessionStore::rotation_id(&new),
+            id: SessionStore::rotation_id(old, &new),
             attributes: request.attribute_changes(limits)?,
             lock: request.lock_condition()?,
         },
     };
-    let limit = request.limit()?;
-    let if_match = request.if_match()?;
     let mut retries = ConflictRetries::new();
-    let rotated = loop {
-        match store.rotate(old, &new, &rotation, &if_match, context.now()).await {
-            Ok(rotated) => break rotated,
+    loop {
+        match store.rotate(&rotation, context.now()).await {
+            Ok(rotated) => {
+                return Ok(Response::new(StatusCode::OK)
+                    .with_new_id(&new)
+                    .with_some_etag(rotated.etag.as_ref())
+                    .with_lifetime(&rotated.lifetime, limits, context.now()));
+            }
             Err(error) => retries.wait(error).await?,
         }
-    };
-    if let (Some(limit), Some(user)) = (limit, &rotated.user) {
-        store.limit_sessions(user, new.handle(), limit, context.now()).await?;
     }
-    Ok(Response::new(StatusCode::OK)
-        .with_new_id(&new)
-        .with_some_etag(rotated.etag.as_ref())
-        .with_lifetime(&rotated.lifetime, context.now()))
 }

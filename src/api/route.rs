@@ -1,8 +1,9 @@
 //! Routes of the API.
 
 use super::header::{
-    SESSION_GRACE, SESSION_ID, SESSION_LABEL, SESSION_LEASE, SESSION_LIMIT, SESSION_LOCK,
-    SESSION_NEW_ID, SESSION_TTL, SESSION_UNLOCK, SESSION_USER, SESSION_WAIT,
+    IF_MATCH, IF_NONE_MATCH, SESSION_GRACE, SESSION_ID, SESSION_LABEL, SESSION_LEASE,
+    SESSION_LIMIT, SESSION_LOCK, SESSION_NEW_ID, SESSION_TTL, SESSION_UNLOCK, SESSION_USER,
+    SESSION_WAIT,
 };
 
 /// A route: a method on a path.
@@ -75,34 +76,55 @@ impl Route {
         ROUTES.iter().find(|(route, _)| *route == self).map_or("", |(_, key)| key)
     }
 
-    /// Returns the `Session-*` headers that the route takes.
-    pub(super) fn session_headers(self) -> &'static [&'static str] {
+    /// Returns the keys of all routes.
+    pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+        ROUTES.iter().map(|(_, key)| *key)
+    }
+
+    /// Returns the `Session-*` headers and the preconditions that the route accepts. Ignoring another one
+    /// would look like success.
+    pub(super) fn headers(self) -> &'static [&'static str] {
         match self {
             Self::Create => &[SESSION_TTL, SESSION_USER, SESSION_LABEL],
-            Self::Read | Self::Head | Self::Destroy => &[SESSION_ID],
-            Self::Replace | Self::Patch => &[
+            Self::Read | Self::Head => &[SESSION_ID, IF_MATCH, IF_NONE_MATCH],
+            Self::Destroy => &[SESSION_ID, IF_MATCH],
+            Self::Replace => &[
                 SESSION_ID,
+                IF_MATCH,
+                IF_NONE_MATCH,
                 SESSION_TTL,
                 SESSION_USER,
                 SESSION_LABEL,
                 SESSION_LOCK,
                 SESSION_UNLOCK,
             ],
-            Self::Touch => &[SESSION_ID, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_UNLOCK],
+            Self::Patch => &[
+                SESSION_ID,
+                IF_MATCH,
+                SESSION_TTL,
+                SESSION_USER,
+                SESSION_LABEL,
+                SESSION_LOCK,
+                SESSION_UNLOCK,
+            ],
+            Self::Touch => {
+                &[SESSION_ID, IF_MATCH, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_UNLOCK]
+            }
             Self::Rotate => &[
                 SESSION_ID,
                 SESSION_NEW_ID,
+                IF_MATCH,
                 SESSION_TTL,
                 SESSION_USER,
                 SESSION_LABEL,
                 SESSION_GRACE,
-                SESSION_LIMIT,
                 SESSION_LOCK,
                 SESSION_UNLOCK,
             ],
             Self::Lock => &[SESSION_ID, SESSION_TTL, SESSION_LEASE, SESSION_WAIT, SESSION_LOCK],
             Self::Unlock => &[SESSION_ID, SESSION_UNLOCK],
-            Self::List | Self::RevokeAll => &[SESSION_USER, SESSION_ID],
+            Self::List => &[SESSION_USER, SESSION_ID],
+            Self::RevokeAll => &[SESSION_USER, SESSION_ID, SESSION_LIMIT],
             Self::Revoke => &[SESSION_USER],
         }
     }

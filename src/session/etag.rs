@@ -1,13 +1,26 @@
 //! Entity tags: the versions of a session's data (RFC 9110, 8.8.3).
 
-/// Version of a session's data: the write id of the last change of the data.
+use super::write_id::WriteId;
+use crate::random::{self, NoRandomness};
+
+/// Version of a session's data: the id of the write that made it, a dot, and 8 random bytes as 11
+/// characters of base64url. A tag never comes back, even if a write is applied again after the session
+/// has forgotten it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
 
 impl ETag {
-    /// Returns the version that a write made, from its write id.
-    pub(super) fn of_write(id: &str) -> Self {
-        Self(id.to_owned())
+    /// Returns a new version, made by this write.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] if the operating system returns no random bytes.
+    pub fn generate(write: &WriteId) -> Result<Self, NoRandomness> {
+        Ok(Self(format!("{}.{}", write.as_str(), random::base64url::<8>()?)))
+    }
+
+    /// Whether this write made the version.
+    pub fn is_made_by(&self, write: &WriteId) -> bool {
+        self.0.split_once('.').is_some_and(|(id, _)| id == write.as_str())
     }
 
     /// Parses a tag from the table or from a client, without HTTP's quotes. Returns `None` if it has a

@@ -79,25 +79,23 @@ impl Timestamp {
     }
 }
 
-/// Lifetime of a session. Both ends are whole seconds.
+/// Maximum difference between the clocks of two machines. Amazon's time service keeps them within
+/// milliseconds; a second leaves room for a machine that is off.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(1);
+
+/// What decides when a session ends, together with [`Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// End of an idle session. Each use moves it.
+    /// Moment of creation.
+    pub created: Timestamp,
+    /// End of an idle session, a whole second. Each use moves it.
     pub expires: Timestamp,
-    /// Absolute end, which no use moves.
-    pub deadline: Option<Timestamp>,
 }
 
 impl Lifetime {
     /// Returns the lifetime of a session that is created now.
-    pub fn starting(now: Timestamp, ttl: Duration, max_lifetime: Option<Duration>) -> Self {
-        let end = |lifetime| now.after(lifetime).to_whole_second();
-        Self { expires: end(ttl), deadline: max_lifetime.map(end) }
-    }
-
-    /// Returns the earlier of both ends.
-    pub fn end(&self) -> Timestamp {
-        self.deadline.map_or(self.expires, |deadline| deadline.min(self.expires))
+    pub fn starting(now: Timestamp, ttl: Duration) -> Self {
+        Self { created: now, expires: now }.slid(now, ttl)
     }
 
     /// Returns the lifetime after the expiry slid.
@@ -105,26 +103,67 @@ impl Lifetime {
     pub fn slid(self, now: Timestamp, ttl: Duration) -> Self {
         Self { expires: now.after(ttl).to_whole_second(), ..self }
     }
+}
 
-    /// Returns the seconds until the end; 0 after it.
-    pub fn seconds_left(&self, now: Timestamp) -> u64 {
-        self.end().seconds().saturating_sub(now.seconds())
+/// Limits on the lifetimes of sessions, in whole seconds. They apply to all sessions, including those
+/// that are older than the setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `DEFAULT_TTL`: idle lifetime of a session whose creator names none.
+    pub default_ttl: Duration,
+    /// `MAX_TTL`: longest idle lifetime. A request that asks for more gets this one.
+    pub max_ttl: Duration,
+    /// `MAX_LIFETIME`: time from the creation of a session to its absolute end; `None` for no absolute
+    /// end.
+    pub max_lifetime: Option<Duration>,
+    /// `REVOKED_BEFORE`: sessions that were created before it are not live; `None` to revoke none. It
+    /// ends everybody's sessions without touching one (OWASP ASVS 5.0, 7.4.5).
+    pub revoked_before: Option<Timestamp>,
+}
+
+impl Limits {
+    /// Returns the idle lifetime that a session gets if this one is asked for. A session that may not get
+    /// older than that needs no longer one, and so the table forgets it sooner.
+    pub fn clamp(&self, ttl: Duration) -> Duration {
+        self.max_lifetime.map_or(ttl, |max| ttl.min(max)).min(self.max_ttl)
+    }
+
+    /// Returns when a session ends if nobody uses it: when it expires, or at its absolute end.
+    pub fn end(&self, lifetime: &Lifetime) -> Timestamp {
+        let absolute = self.max_lifetime.map(|max| lifetime.created.after(max).to_whole_second());
+        absolute.map_or(lifetime.expires, |end| end.min(lifetime.expires))
+    }
+
+    /// Returns the earliest creation of a session that is live at this moment.
+    fn live_from(&self, now: Timestamp) -> Timestamp {
+        let by_age = self.max_lifetime.map_or(Timestamp(0), |max| {
+            Timestamp::from_seconds(now.seconds().saturating_add(1)).before(max)
+        });
+        self.revoked_before.map_or(by_age, |revoked| revoked.max(by_age))
     }
 }
 
-/// When a session counts as live. A session that is not live counts as absent.
+/// When a session counts as live, and whether it is the one that a request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Liveness {
     /// The moment for which liveness is judged.
     pub now: Timestamp,
-    /// Sessions that were created before this moment are not live.
-    pub revoked_before: Option<Timestamp>,
+    /// When the request arrived. It never changes a session that was created later, however long it has
+    /// waited since.
+    pub arrived: Timestamp,
+    /// Earliest creation of a live session.
+    pub live_from: Timestamp,
 }
 
 impl Liveness {
+    /// Returns what makes a session live at `now`, for a request that arrived at `arrived`.
+    pub fn new(limits: &Limits, arrived: Timestamp, now: Timestamp) -> Self {
+        Self { now, arrived, live_from: limits.live_from(now) }
+    }
+
     /// Whether a session is live. In the second of its end, it no longer is.
-    pub fn admits(&self, lifetime: &Lifetime, created: Timestamp) -> bool {
-        lifetime.end() > self.now && self.revoked_before.is_none_or(|moment| created >= moment)
+    pub fn admits(&self, lifetime: &Lifetime) -> bool {
+        lifetime.expires > self.now && lifetime.created >= self.live_from
     }
 }
 
@@ -136,41 +175,54 @@ mod tests {
         Timestamp::from_seconds(seconds)
     }
 
-    fn is_live(lifetime: &Lifetime, now: Timestamp) -> bool {
-        Liveness { now, revoked_before: None }.admits(lifetime, second(0))
+    const LIMITS: Limits = Limits {
+        default_ttl: Duration::from_secs(60),
+        max_ttl: Duration::from_secs(60),
+        max_lifetime: None,
+        revoked_before: None,
+    };
+
+    fn is_live(limits: &Limits, lifetime: &Lifetime, now: Timestamp) -> bool {
+        Liveness::new(limits, now, now).admits(lifetime)
     }
 
     #[test]
     fn sessions_created_before_the_revocation_are_not_live() {
-        let lifetime = Lifetime { expires: second(100), deadline: None };
-        let live = Liveness { now: second(50), revoked_before: Some(second(40)) };
-        assert!(live.admits(&lifetime, second(40)));
-        assert!(!live.admits(&lifetime, Timestamp::from_millis(39_999)));
+        let limits = Limits { revoked_before: Some(second(40)), ..LIMITS };
+        for (created, expected) in [(40_000, true), (39_999, false)] {
+            let created = Timestamp::from_millis(created);
+            let lifetime = Lifetime { created, expires: second(100) };
+            assert_eq!(is_live(&limits, &lifetime, second(50)), expected);
+        }
     }
 
     #[test]
     fn session_expires_at_the_start_of_the_second() {
-        let lifetime = Lifetime { expires: second(100), deadline: None };
-        assert!(is_live(&lifetime, Timestamp::from_millis(99_999)));
-        assert!(!is_live(&lifetime, second(100)));
-        assert!(!is_live(&lifetime, second(101)));
+        let lifetime = Lifetime { created: second(0), expires: second(100) };
+        assert!(is_live(&LIMITS, &lifetime, Timestamp::from_millis(99_999)));
+        assert!(!is_live(&LIMITS, &lifetime, second(100)));
+        assert!(!is_live(&LIMITS, &lifetime, second(101)));
     }
 
     #[test]
-    fn deadline_ends_a_session_in_use() {
-        let lifetime = Lifetime { expires: second(200), deadline: Some(second(100)) };
-        assert!(is_live(&lifetime, second(99)));
-        assert!(!is_live(&lifetime, second(100)));
-        assert_eq!(lifetime.seconds_left(second(90)), 10);
-        assert_eq!(lifetime.seconds_left(second(150)), 0);
+    fn absolute_end_is_a_whole_second_after_the_creation() {
+        let limits = Limits { max_lifetime: Some(Duration::from_secs(100)), ..LIMITS };
+        for created in [5_000, 5_001, 5_999] {
+            let created = Timestamp::from_millis(created);
+            let lifetime = Lifetime { created, expires: second(200) };
+            assert_eq!(limits.end(&lifetime), second(105));
+            assert!(is_live(&limits, &lifetime, Timestamp::from_millis(104_999)), "{created:?}");
+            assert!(!is_live(&limits, &lifetime, second(105)), "{created:?}");
+        }
+        let idle = Lifetime { created: second(5), expires: second(50) };
+        assert_eq!(limits.end(&idle), second(50));
     }
 
     #[test]
-    fn lifetimes_end_at_whole_seconds() {
+    fn expiry_is_a_whole_second() {
         let now = Timestamp::from_millis(5_999);
-        let seconds = Duration::from_secs;
-        let lifetime = Lifetime::starting(now, seconds(10), Some(seconds(20)));
-        assert_eq!(lifetime, Lifetime { expires: second(15), deadline: Some(second(25)) });
+        let lifetime = Lifetime::starting(now, Duration::from_secs(10));
+        assert_eq!(lifetime, Lifetime { created: now, expires: second(15) });
     }
 
     #[test]

@@ -35,11 +35,6 @@ impl WriteId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Returns the version of the data that this write made.
-    pub fn etag(&self) -> ETag {
-        ETag::of_write(&self.0)
-    }
 }
 
 /// The last write ids of a session, newest first.
@@ -67,9 +62,12 @@ impl RecentWrites {
         self.0.contains(write)
     }
 
-    /// Whether a write after this one made the version `etag` of the data.
-    pub fn made_since(&self, write: &WriteId, etag: &ETag) -> bool {
-        self.0.iter().take_while(|other| *other != write).any(|other| other.etag() == *etag)
+    /// Returns the version `etag` of the data if it is that right after this write. Returns `None` if the
+    /// data was changed since, or if the write is too long ago to know.
+    pub fn etag_at<'a>(&self, write: &WriteId, etag: &'a ETag) -> Option<&'a ETag> {
+        let later = || self.0.iter().take_while(|other| *other != write);
+        let is_unchanged = self.contains(write) && !later().any(|other| etag.is_made_by(other));
+        (etag.is_made_by(write) || is_unchanged).then_some(etag)
     }
 }
 
@@ -83,9 +81,13 @@ impl IdempotencyKey {
     /// Maximum length, in characters.
     pub const MAX_LENGTH: usize = 128;
 
-    /// Parses a key. Returns `None` unless it is [`Self::MIN_LENGTH`] to [`Self::MAX_LENGTH`] characters
-    /// of the alphabet of session ids.
+    /// Parses a key, bare or in double quotes, the form of the [IETF's
+    /// draft](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header). Returns
+    /// `None` unless it is [`Self::MIN_LENGTH`] to [`Self::MAX_LENGTH`] characters of the alphabet of
+    /// session ids.
     pub fn parse(text: &str) -> Option<Self> {
+        let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let text = quoted.unwrap_or(text);
         let length = (Self::MIN_LENGTH..=Self::MAX_LENGTH).contains(&text.len());
         (length && is_of_id_alphabet(text)).then(|| Self(text.to_owned()))
     }
@@ -122,18 +124,21 @@ mod tests {
     }
 
     #[test]
-    fn data_changes_after_a_write_are_recognized() {
+    fn version_right_after_a_write_is_known_until_the_data_changes() {
         let writes = RecentWrites::new(["d", "c", "b", "a"].map(write));
         assert_eq!(writes.revision(), &write("d"));
-        for (made, since, expected) in [
-            ("d", "c", true),
-            ("c", "b", true),
-            ("d", "a", true),
-            ("d", "d", false),
-            ("b", "c", false),
-            ("older", "b", false),
+        for (made, at, is_known) in [
+            ("d", "c", false),
+            ("c", "b", false),
+            ("d", "a", false),
+            ("d", "d", true),
+            ("b", "c", true),
+            ("older", "b", true),
+            ("older", "oldest", false),
+            ("older", "older", true),
         ] {
-            assert_eq!(writes.made_since(&write(since), &write(made).etag()), expected);
+            let etag = ETag::generate(&write(made)).unwrap();
+            assert_eq!(writes.etag_at(&write(at), &etag).is_some(), is_known, "{made} at {at}");
         }
         assert!(writes.contains(&write("a")));
         assert!(!writes.contains(&write("older")));
@@ -144,8 +149,11 @@ mod tests {
         for (length, is_valid) in [(15, false), (16, true), (128, true), (129, false)] {
             assert_eq!(IdempotencyKey::parse(&"k".repeat(length)).is_some(), is_valid, "{length}");
         }
-        assert!(IdempotencyKey::parse("0123456789 abcdef").is_none());
+        for malformed in ["0123456789 abcdef", "\"0123456789abcdef", "\"\"0123456789abcdef\"\""] {
+            assert!(IdempotencyKey::parse(malformed).is_none(), "{malformed}");
+        }
         let key = IdempotencyKey::parse("0123456789_,-abcdef").unwrap();
+        assert!(IdempotencyKey::parse("\"0123456789_,-abcdef\"").as_ref() == Some(&key));
         assert_eq!(format!("{key:?}"), "IdempotencyKey([redacted])");
     }
 }

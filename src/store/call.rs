@@ -13,13 +13,14 @@ use super::error::StoreError;
 use super::expression::{Expression, projection};
 use super::item::{self, ID, Item};
 use super::outcome::UnknownOutcomes;
-use crate::session::{Handle, WriteId};
+use crate::session::{Handle, Liveness, WriteId};
 
 /// Outcome of a conditional write that has a write id.
 pub(super) enum WriteOutcome {
     /// The write was applied. Holds the attributes that the call asked for.
     Applied(Item),
-    /// The write was refused because an earlier attempt was applied. Holds the current item.
+    /// The write was refused because an earlier attempt was applied. Holds the current item, which is
+    /// live.
     AppliedBefore(Item),
     /// The condition was not met. Holds the current item, if one exists.
     Refused(Option<Item>),
@@ -34,13 +35,16 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Returns the outcome of the write with this id.
+    /// Returns the outcome of the write with this id. A retry never outlives its session: once that has
+    /// ended or was rotated away, the write is refused like anybody's.
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`] if an earlier attempt may have been applied.
-    pub(super) fn outcome(self, write: &WriteId) -> Result<WriteOutcome, StoreError> {
+    fn outcome(self, write: &WriteId, live: Liveness) -> Result<WriteOutcome, StoreError> {
         match self.item {
-            Some(item) if item::has_write(&item, write) => Ok(WriteOutcome::AppliedBefore(item)),
+            Some(item) if item::has_write(&item, write) && item::is_current(&item, live)? => {
+                Ok(WriteOutcome::AppliedBefore(item))
+            }
             _ if self.is_in_doubt => Err(StoreError::OutcomeUnknown),
             item => Ok(WriteOutcome::Refused(item)),
         }
@@ -108,6 +112,7 @@ impl SessionStore {
         item: Item,
         condition: Expression,
         write: &WriteId,
+        live: Liveness,
     ) -> Result<WriteOutcome, StoreError> {
         let request = self
             .client
@@ -121,7 +126,7 @@ impl SessionStore {
             send_write!(self, request, PutItemError, config_override(client::creation_settings()));
         match sent? {
             Ok(attributes) => Ok(WriteOutcome::Applied(attributes)),
-            Err(refusal) => refusal.outcome(write),
+            Err(refusal) => refusal.outcome(write, live),
         }
     }
 
@@ -132,6 +137,7 @@ impl SessionStore {
         handle: &Handle,
         update: Expression,
         write: &WriteId,
+        live: Liveness,
         returned: ReturnValue,
     ) -> Result<WriteOutcome, StoreError> {
         let update = update.once(write);
@@ -148,7 +154,7 @@ impl SessionStore {
         let sent: Result<_, StoreError> = send_write!(self, request, UpdateItemError);
         match sent? {
             Ok(attributes) => Ok(WriteOutcome::Applied(attributes)),
-            Err(refusal) => refusal.outcome(write),
+            Err(refusal) => refusal.outcome(write, live),
         }
     }
 

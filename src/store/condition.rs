@@ -4,25 +4,37 @@
 use super::error::StoreError;
 use super::expression::Expression;
 use super::item::{
-    self, CREATED, CorruptItem, DEADLINE, ETAG, EXPIRES, ID, Item, LOCK, LOCK_UNTIL, Lock,
+    self, CREATED, CorruptItem, ETAG, EXPIRES, ID, Item, LOCK, LOCK_UNTIL, Lock, OWNED,
     PREDECESSOR, SUCCESSOR, SealedSession, USER, WRITES,
 };
-use crate::session::{ETagCondition, Handle, Liveness, LockCondition, Timestamp, User, WriteId};
+use crate::session::{
+    ETagCondition, Handle, Liveness, LockCondition, MAX_CLOCK_SKEW, Timestamp, User, WriteId,
+};
 
 /// Requires that no live session has the id, not even one that was rotated away and is in its grace
 /// period.
 pub(super) fn if_absent(live: Liveness) -> Expression {
-    let absent = Expression::default()
+    Expression::default()
         .push_condition(&format!(
-            "attribute_not_exists(#{ID}) OR #{EXPIRES} <= :now OR #{DEADLINE} <= :now"
+            "attribute_not_exists(#{ID}) OR #{EXPIRES} <= :now OR #{CREATED} < :live_from"
         ))
-        .value(":now", item::number(live.now.seconds()));
-    match live.revoked_before {
-        None => absent,
-        Some(moment) => absent
-            .push_condition(&format!(" OR #{CREATED} < :revoked_before"))
-            .value(":revoked_before", item::number(moment.millis())),
-    }
+        .value(":now", item::number(live.now.seconds()))
+        .value(":live_from", item::number(live.live_from.millis()))
+}
+
+/// Requires that no live session has the id, or that the session with the handle `successor` left it: that
+/// one may come back.
+pub(super) fn if_absent_or_left_for(live: Liveness, successor: &Handle) -> Expression {
+    if_absent(live)
+        .push_condition(&format!(" OR #{SUCCESSOR} = :successor"))
+        .value(":successor", item::text(successor.as_str()))
+}
+
+/// Requires that no live session has the id, or that the item has this revision.
+pub(super) fn if_absent_or_as_read(live: Liveness, revision: &WriteId) -> Expression {
+    if_absent(live)
+        .push_condition(&format!(" OR #{} = :revision", WRITES[0]))
+        .value(":revision", item::text(revision.as_str()))
 }
 
 /// Returns the reason why [`if_absent`] was refused. An id in its grace period is taken, but its data is
@@ -36,23 +48,23 @@ pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
     }
 }
 
-/// Requires that no live session has the id, or that it was not rotated away, was created by `now`, and
-/// its data has the required version. So a late attempt does not destroy a session that was created
-/// after the request.
+/// Requires that no live session has the id, or that it was not rotated away, was created before the
+/// request arrived, and its data has the required version. So a late attempt does not destroy a session
+/// that was created after the request.
 pub(super) fn if_absent_or_matching(etag: &ETagCondition, live: Liveness) -> Expression {
     let current = format!(" OR (attribute_not_exists(#{SUCCESSOR}) AND #{CREATED} <= :arrived");
     and_etag(if_absent(live).push_condition(&current), etag)
         .push_condition(")")
-        .value(":arrived", item::number(live.now.millis()))
+        .value(":arrived", item::number(live.arrived.millis()))
 }
 
-/// Requires a session of this user that was created by `now`, whether it is live or not, and that is not
-/// the successor of `keep`.
-pub(super) fn if_owned(user: &User, keep: Option<&Handle>, now: Timestamp) -> Expression {
+/// Requires a session of this user that was created before `by`, whether it is live or not, and that is
+/// not the successor of `keep`.
+pub(super) fn if_owned(user: &User, keep: Option<&Handle>, by: Timestamp) -> Expression {
     let owned = Expression::default()
-        .push_condition(&format!("#{USER} = :user AND #{CREATED} <= :arrived"))
+        .push_condition(&format!("#{USER} = :user AND #{CREATED} <= :by"))
         .value(":user", item::text(user.expose()))
-        .value(":arrived", item::number(now.millis()));
+        .value(":by", item::number(by.millis()));
     match keep {
         None => owned,
         Some(keep) => owned
@@ -63,29 +75,52 @@ pub(super) fn if_owned(user: &User, keep: Option<&Handle>, now: Timestamp) -> Ex
     }
 }
 
-/// Requires a live session of this user. If it is refused, the user has no such session.
+/// Requires a session that belongs to this user since this moment, in epoch milliseconds.
+pub(super) fn if_owned_since(user: &User, owned: u64) -> Expression {
+    Expression::default()
+        .push_condition(&format!("#{USER} = :user AND #{OWNED} = :owned"))
+        .value(":user", item::text(user.expose()))
+        .value(":owned", item::number(owned))
+}
+
+/// Requires a live session of this user.
 pub(super) fn if_live_and_owned(user: &User, live: Liveness) -> Expression {
     if_live(live)
         .push_condition(&format!(" AND #{USER} = :user"))
         .value(":user", item::text(user.expose()))
 }
 
-/// Requires a live session that was not rotated away, and that was created by `now`. So a late attempt
-/// never changes a session that was created again under the same id.
+/// Requires a live session that was not rotated away, and that was created before the request arrived.
+/// So a late attempt never changes a session that was created again under the same id.
 fn if_live(live: Liveness) -> Expression {
-    let expression = Expression::default()
+    Expression::default()
         .push_condition(&format!(
-            "#{EXPIRES} > :now AND (attribute_not_exists(#{DEADLINE}) OR #{DEADLINE} > :now) AND \
-             attribute_not_exists(#{SUCCESSOR}) AND #{CREATED} <= :arrived"
+            "#{EXPIRES} > :now AND #{CREATED} >= :live_from AND #{CREATED} <= :arrived AND \
+             attribute_not_exists(#{SUCCESSOR})"
         ))
         .value(":now", item::number(live.now.seconds()))
-        .value(":arrived", item::number(live.now.millis()));
-    match live.revoked_before {
-        None => expression,
-        Some(moment) => expression
-            .push_condition(&format!(" AND #{CREATED} >= :revoked_before"))
-            .value(":revoked_before", item::number(moment.millis())),
+        .value(":live_from", item::number(live.live_from.millis()))
+        .value(":arrived", item::number(live.arrived.millis()))
+}
+
+/// Returns why the item is not a live session that the request can mean, or `None` if it is one.
+pub(super) fn reason_not_live(
+    item: &Item,
+    live: Liveness,
+) -> Result<Option<StoreError>, CorruptItem> {
+    if !item::is_current(item, live)? {
+        return Ok(Some(StoreError::NotFound));
     }
+    let created = item::lifetime(item)?.created;
+    Ok(if created <= live.arrived {
+        None
+    } else if created <= live.now || created.since(live.arrived) > MAX_CLOCK_SKEW {
+        // It was created while the request was waiting here, or arrives late.
+        Some(StoreError::NotFound)
+    } else {
+        // The attempt is late, or the clock of the machine that created the session is ahead.
+        Some(StoreError::OutcomeUnknown)
+    })
 }
 
 /// What a write requires of the version of the session.
@@ -119,30 +154,27 @@ impl Requirements<'_> {
         and_lock(versioned, self.lock, self.live.now)
     }
 
-    /// Returns the reason why [`Self::condition`] was refused.
-    pub(super) fn refusal_reason(&self, item: Option<Item>) -> StoreError {
-        let Some(item) = item else { return StoreError::NotFound };
-        self.reason(item).unwrap_or_else(Into::into)
-    }
-
-    fn reason(&self, item: Item) -> Result<StoreError, CorruptItem> {
-        if !item::is_live(&item, self.live)? || item::successor(&item)?.is_some() {
-            return Ok(StoreError::NotFound);
+    /// Returns why the item does not meet [`Self::condition`], or `None` if it does. The order is the
+    /// same for every write: no such session, then its lock, then its version.
+    pub(super) fn refusal(&self, item: &Item) -> Result<Option<StoreError>, CorruptItem> {
+        if let Some(reason) = reason_not_live(item, self.live)? {
+            return Ok(Some(reason));
         }
-        if item::created(&item)? > self.live.now {
-            // The attempt is late, or the clock of the machine that created the session is ahead.
-            return Ok(StoreError::OutcomeUnknown);
+        let lock = item::lock(item)?;
+        if !admits(self.lock, lock.as_ref(), self.live.now) {
+            return Ok(Some(match lock.filter(|lock| lock.until > self.live.now) {
+                Some(lock) => StoreError::Locked { until: lock.until },
+                None => StoreError::NotLockHolder,
+            }));
         }
-        let lock = item::lock(&item)?;
-        if admits(self.lock, lock.as_ref(), self.live.now) {
-            return Ok(match self.version {
-                Version::Data(_) => StoreError::ETagMismatch(Box::new(SealedSession(item))),
-                Version::AsRead(_) => StoreError::Changed,
-            });
-        }
-        Ok(match lock.filter(|lock| lock.until > self.live.now) {
-            Some(lock) => StoreError::Locked { until: lock.until },
-            None => StoreError::NotLockHolder,
+        Ok(match self.version {
+            Version::Data(etag) if !etag.matches(&item::etag(item)?) => {
+                Some(StoreError::ETagMismatch(Box::new(SealedSession(item.clone()))))
+            }
+            Version::AsRead(revision) if item::recent_writes(item)?.revision() != revision => {
+                Some(StoreError::Changed)
+            }
+            _ => None,
         })
     }
 }

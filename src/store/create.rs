@@ -6,9 +6,11 @@ use super::SessionStore;
 use super::call::WriteOutcome;
 use super::condition;
 use super::error::StoreError;
-use super::item::{self, ID, WRITES};
+use super::item::{self, Item};
 use crate::seal;
-use crate::session::{Label, Lifetime, MediaType, Metadata, SessionId, Timestamp, User, WriteId};
+use crate::session::{
+    ETag, Label, Lifetime, MediaType, Metadata, SessionId, Timestamp, User, WriteId,
+};
 
 /// A session to create.
 #[derive(Clone)]
@@ -21,18 +23,26 @@ pub struct NewSession<'a> {
     pub media_type: MediaType,
     /// Idle lifetime, in whole seconds.
     pub ttl: Duration,
-    /// Time until the absolute end; `None` for no absolute end.
-    pub max_lifetime: Option<Duration>,
     /// Owner.
     pub user: Option<User>,
     /// Label by which a person recognizes the session.
     pub label: Option<Label>,
 }
 
+/// A created session.
+#[derive(Debug)]
+pub struct Created {
+    /// Version of the data. `None` if an earlier attempt was applied, and the data changed since.
+    pub etag: Option<ETag>,
+    /// When the session was created, and when it expires.
+    pub lifetime: Lifetime,
+}
+
 impl SessionStore {
-    /// Creates a session under this id and returns its metadata (one `PutItem`). If the outcome of the
-    /// call is unknown, it looks for the session (one `GetItem`) instead of repeating the call: the
-    /// session may have been destroyed since, and must not be created again.
+    /// Creates a session under this id (one `PutItem`, and two more calls under an id whose grace period
+    /// ended early). If the outcome of the call is unknown, it looks for the session (one `GetItem`)
+    /// instead of repeating the call: the session may have been destroyed since, and must not be created
+    /// again.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] if a live session has the id; [`StoreError::OutcomeUnknown`] if the
@@ -42,33 +52,51 @@ impl SessionStore {
         id: &SessionId,
         new: NewSession<'_>,
         now: Timestamp,
-    ) -> Result<Metadata, StoreError> {
+    ) -> Result<Created, StoreError> {
         let metadata = Metadata {
-            etag: new.write.etag(),
+            etag: ETag::generate(&new.write)?,
             media_type: new.media_type,
-            created: now,
             ttl: new.ttl,
-            lifetime: Lifetime::starting(now, new.ttl, new.max_lifetime),
+            lifetime: Lifetime::starting(now, new.ttl),
             user: new.user,
             label: new.label,
         };
         let sealed = seal::seal(id, &metadata.media_type, new.data)?;
         let item = item::new(id.handle(), sealed, &new.write, &metadata);
-        let condition = condition::if_absent(self.liveness(now));
-        match self.put_item(item, condition, &new.write).await {
-            Ok(WriteOutcome::Applied(_)) => Ok(metadata),
-            Ok(WriteOutcome::AppliedBefore(item)) => {
-                Ok(Metadata { lifetime: item::lifetime(&item)?, ..metadata })
-            }
-            Ok(WriteOutcome::Refused(item)) => Err(condition::reason_not_absent(item)),
-            Err(StoreError::Unavailable(_)) => {
-                let item = self.get_item(id.handle(), &[&[ID], &WRITES[..]].concat()).await?;
-                match item.filter(|item| item::has_write(item, &new.write)) {
-                    Some(_) => Ok(metadata),
-                    None => Err(StoreError::OutcomeUnknown),
+        let live = self.liveness(now);
+        let mut condition = condition::if_absent(live);
+        loop {
+            return match self.put_item(item.clone(), condition, &new.write, live).await {
+                Ok(WriteOutcome::Applied(_)) => {
+                    Ok(Created { etag: Some(metadata.etag), lifetime: metadata.lifetime })
                 }
-            }
-            Err(other) => Err(other),
+                Ok(WriteOutcome::AppliedBefore(item)) => created_before(&item, &new.write),
+                Ok(WriteOutcome::Refused(Some(item)))
+                    if self.is_grace_over(id.handle(), &item, now).await? =>
+                {
+                    let writes = item::recent_writes(&item)?;
+                    condition = condition::if_absent_or_as_read(live, writes.revision());
+                    continue;
+                }
+                Ok(WriteOutcome::Refused(item)) => Err(condition::reason_not_absent(item)),
+                Err(StoreError::Unavailable(_)) => {
+                    match self.get_item(id.handle(), item::STATE).await? {
+                        Some(item)
+                            if item::has_write(&item, &new.write)
+                                && item::is_current(&item, live)? =>
+                        {
+                            created_before(&item, &new.write)
+                        }
+                        _ => Err(StoreError::OutcomeUnknown),
+                    }
+                }
+                Err(other) => Err(other),
+            };
         }
     }
+}
+
+/// Returns the session that an earlier attempt created.
+fn created_before(item: &Item, write: &WriteId) -> Result<Created, StoreError> {
+    Ok(Created { etag: item::etag_at(item, write)?, lifetime: item::lifetime(item)? })
 }

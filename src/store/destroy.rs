@@ -1,7 +1,5 @@
 //! Destruction of a session.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::SessionStore;
@@ -9,11 +7,7 @@ use super::call::Refusal;
 use super::condition;
 use super::error::StoreError;
 use super::item::{self, SealedSession};
-use crate::session::{ETagCondition, SessionId, Timestamp};
-
-/// Maximum difference between the clocks of two machines. Amazon's time service keeps them within
-/// milliseconds.
-const MAX_CLOCK_SKEW: Duration = Duration::from_millis(500);
+use crate::session::{ETagCondition, MAX_CLOCK_SKEW, SessionId, Timestamp};
 
 impl SessionStore {
     /// Destroys a session that was created by `now` (one `DeleteItem`). It succeeds if none exists.
@@ -40,12 +34,12 @@ fn refused(refusal: Refusal, required: &ETagCondition, now: Timestamp) -> Result
     let Refusal { item: Some(item), is_in_doubt } = refusal else {
         return Ok(());
     };
-    let created = item::created(&item)?;
+    let created = item::lifetime(&item)?.created;
     let is_newer = created > now;
     if is_newer && *required == ETagCondition::Any {
         // The session was created again after the request arrived, or the clock of the machine that
-        // created it is ahead. A logout must not succeed without effect because of a clock.
-        let is_new = is_in_doubt || created.since(now) > MAX_CLOCK_SKEW;
+        // created it is ahead. Clock skew must not turn a logout into a no-op.
+        let is_new = created.since(now) > MAX_CLOCK_SKEW;
         return if is_new { Ok(()) } else { Err(StoreError::OutcomeUnknown) };
     }
     // An earlier attempt may have destroyed another session, before this one was created.

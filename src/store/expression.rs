@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{self, DEADLINE, ETAG, EXPIRES, LOCK, LOCK_UNTIL, TTL, WRITES};
-use crate::session::{Change, Timestamp, WriteId};
+use super::item::{
+    self, CREATED, ETAG, EXPIRES, LABEL, LOCK, LOCK_UNTIL, OWNED, PREDECESSOR, TTL, USER, WRITES,
+};
+use crate::session::{Change, Label, Timestamp, User, WriteId};
 
 /// A condition and the changes to make if it is met.
 ///
@@ -30,7 +32,8 @@ impl Expression {
 
     /// Adds a value.
     pub(super) fn value(mut self, key: &str, value: AttributeValue) -> Self {
-        self.values.insert(key.to_owned(), value);
+        let other = self.values.insert(key.to_owned(), value);
+        debug_assert!(other.is_none_or(|other| self.values.get(key) == Some(&other)), "{key}");
         self
     }
 
@@ -39,51 +42,64 @@ impl Expression {
         self.set_to(name, &format!(":{name}")).value(&format!(":{name}"), value)
     }
 
-    /// Sets or removes an optional attribute. `value` converts its new value.
-    pub(super) fn change<T>(
-        self,
-        name: &str,
-        change: &Change<T>,
-        value: impl Fn(&T) -> &str,
-    ) -> Self {
+    /// Sets or removes the owner. Without an owner, the session also forgets the id that it was rotated
+    /// from, which ends the grace period of that id: a logout that keeps the session ends it too.
+    pub(super) fn change_user(self, change: &Change<User>, now: Timestamp) -> Self {
         match change {
             Change::Keep => self,
-            Change::Set(new) => self.set(name, item::text(value(new))),
-            Change::Remove => self.remove(name),
+            Change::Set(user) => {
+                self.set(USER, item::text(user.expose())).set(OWNED, item::number(now.millis()))
+            }
+            Change::Remove => self.remove(USER).remove(OWNED).remove(PREDECESSOR),
+        }
+    }
+
+    /// Sets or removes the label.
+    pub(super) fn change_label(self, change: &Change<Label>) -> Self {
+        match change {
+            Change::Keep => self,
+            Change::Set(label) => self.set(LABEL, item::text(label.expose())),
+            Change::Remove => self.remove(LABEL),
         }
     }
 
     /// Makes the write apply once: it requires that it was not applied before, and adds its id to the
-    /// last write ids. All operands of a `SET` are the values before the update.
+    /// last write ids.
     pub(super) fn once(self, write: &WriteId) -> Self {
         let [w0, w1, w2, w3] = WRITES;
         self.push_condition(&format!(" AND NOT :own IN (#{w0}, #{w1}, #{w2}, #{w3})"))
-            .set_to(w3, &format!("#{w2}"))
+            .push_write(write)
+    }
+
+    /// Adds a write id to the last write ids. All operands of a `SET` are the values before the update.
+    pub(super) fn push_write(self, write: &WriteId) -> Self {
+        let [w0, w1, w2, w3] = WRITES;
+        self.set_to(w3, &format!("#{w2}"))
             .set_to(w2, &format!("#{w1}"))
             .set_to(w1, &format!("#{w0}"))
             .set_to(w0, ":own")
             .value(":own", item::text(write.as_str()))
     }
 
-    /// Slides the expiry: by a new idle lifetime, or by the item's own, which only DynamoDB knows.
-    pub(super) fn slide_expiry(self, ttl: Option<Duration>, now: Timestamp) -> Self {
+    /// Slides the expiry: by a new idle lifetime, or by the item's own, which only DynamoDB knows and
+    /// which it requires to be at most `max`.
+    pub(super) fn slide_expiry(self, ttl: Option<Duration>, max: Duration, now: Timestamp) -> Self {
         match ttl {
             Some(ttl) => self
                 .set(TTL, item::number(ttl.as_secs()))
                 .set(EXPIRES, item::number(now.after(ttl).seconds())),
             None => self
+                .push_condition(&format!(" AND #{TTL} <= :max_ttl"))
+                .value(":max_ttl", item::number(max.as_secs()))
                 .set_to(EXPIRES, &format!("#{TTL} + :now"))
                 .value(":now", item::number(now.seconds())),
         }
     }
 
-    /// Returns the version of the data and the deadline, without the data. An update returns only
-    /// attributes that it sets, so this sets both to themselves, and a missing deadline to
-    /// [`item::NEVER`].
-    pub(super) fn return_etag_and_deadline(self) -> Self {
-        self.set_to(ETAG, &format!("#{ETAG}"))
-            .set_to(DEADLINE, &format!("if_not_exists(#{DEADLINE}, :never)"))
-            .value(":never", item::number(item::NEVER))
+    /// Returns the version of the data and the creation, without the data: an update returns only
+    /// attributes that it sets, so this sets both to themselves.
+    pub(super) fn return_etag_and_created(self) -> Self {
+        self.set_to(ETAG, &format!("#{ETAG}")).set_to(CREATED, &format!("#{CREATED}"))
     }
 
     /// Removes the lock.
@@ -146,7 +162,7 @@ mod tests {
     fn expressions_name_every_attribute_they_use_and_no_other() {
         let expression = Expression::default()
             .push_condition("attribute_not_exists(#id) OR #lock_until <= :now")
-            .slide_expiry(None, Timestamp::from_seconds(1))
+            .slide_expiry(None, Duration::from_secs(1), Timestamp::from_seconds(1))
             .release_lock();
         let mut names: Vec<_> = expression.names.into_values().collect();
         names.sort_unstable();

@@ -23,16 +23,16 @@ pub(super) const TTL: &str = "ttl";
 pub(super) const DATA: &str = "data";
 /// Media type of the data.
 pub(super) const TYPE: &str = "type";
-/// Version of the data: its entity tag, which is the write id of the last change of the data.
+/// Version of the data: its entity tag.
 pub(super) const ETAG: &str = "etag";
 /// The last write ids, newest first. The newest is the item's revision.
 pub(super) const WRITES: [&str; RecentWrites::LENGTH] = ["w0", "w1", "w2", "w3"];
 /// Epoch milliseconds at which the session was created.
 pub(super) const CREATED: &str = "created";
-/// Epoch seconds of the session's absolute end; absent if it has none.
-pub(super) const DEADLINE: &str = "deadline";
 /// Owner; hash key of [`USER_INDEX`].
 pub(super) const USER: &str = "user";
+/// Epoch milliseconds of the last write that named the owner; absent without an owner.
+pub(super) const OWNED: &str = "owned";
 /// Label by which a person recognizes the session, in plain text.
 pub(super) const LABEL: &str = "label";
 /// Token of the lock's holder.
@@ -47,10 +47,6 @@ pub(super) const PREDECESSOR: &str = "predecessor";
 /// Index of the table that finds the items of a user.
 pub(super) const USER_INDEX: &str = "user-index";
 
-/// Deadline of a session without one, where an expression requires a number: the end of 9999, in epoch
-/// seconds.
-pub(super) const NEVER: u64 = 253_402_300_799;
-
 /// Write id of the writes that a new item did not have yet. An update expression cannot read an
 /// attribute that does not exist.
 const NO_WRITE: &str = "-";
@@ -58,7 +54,7 @@ const NO_WRITE: &str = "-";
 /// An item, as the SDK represents it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// Reasons why an item is not one that this code wrote.
+/// Why an item can't be one that this code wrote.
 #[derive(Debug, thiserror::Error)]
 pub enum CorruptItem {
     /// The attribute is missing, has the wrong type or holds an invalid value.
@@ -76,16 +72,17 @@ pub(super) struct Lock {
     pub(super) until: Timestamp,
 }
 
-/// Attributes that [`metadata`], [`is_live`], [`successor`] and [`predecessor`] read.
+/// Attributes that [`metadata`], [`is_live`], [`owned`], [`successor`] and [`predecessor`] read.
 pub(super) const METADATA: &[&str] =
-    &[ETAG, TYPE, CREATED, EXPIRES, TTL, DEADLINE, USER, LABEL, SUCCESSOR, PREDECESSOR];
+    &[ETAG, TYPE, CREATED, EXPIRES, TTL, USER, OWNED, LABEL, SUCCESSOR, PREDECESSOR];
 
-/// Attributes that [`lock`], [`is_live`] and [`successor`] read.
-pub(super) const LOCK_STATE: &[&str] = &[CREATED, EXPIRES, DEADLINE, SUCCESSOR, LOCK, LOCK_UNTIL];
+/// Attributes that [`is_current`], [`recent_writes`], [`etag_at`], [`lock`] and [`predecessor`] read.
+pub(super) const STATE: &[&str] =
+    &[ETAG, CREATED, EXPIRES, SUCCESSOR, PREDECESSOR, LOCK, LOCK_UNTIL, "w0", "w1", "w2", "w3"];
 
 /// Returns the item of a new session.
 pub(super) fn new(handle: &Handle, sealed: Vec<u8>, write: &WriteId, metadata: &Metadata) -> Item {
-    let Metadata { etag, media_type, created, ttl, lifetime, user, label } = metadata;
+    let Metadata { etag, media_type, ttl, lifetime, user, label } = metadata;
     let mut item = HashMap::from([
         (ID.to_owned(), text(handle.as_str())),
         (EXPIRES.to_owned(), number(lifetime.expires.seconds())),
@@ -93,14 +90,14 @@ pub(super) fn new(handle: &Handle, sealed: Vec<u8>, write: &WriteId, metadata: &
         (DATA.to_owned(), bytes(sealed)),
         (TYPE.to_owned(), text(media_type.as_str())),
         (ETAG.to_owned(), text(etag.as_str())),
-        (CREATED.to_owned(), number(created.millis())),
+        (CREATED.to_owned(), number(lifetime.created.millis())),
     ]);
     item.extend(WRITES.map(|name| (name.to_owned(), text(NO_WRITE))));
     push_write(&mut item, write);
-    item.extend(
-        lifetime.deadline.map(|deadline| (DEADLINE.to_owned(), number(deadline.seconds()))),
-    );
-    item.extend(user.as_ref().map(|user| (USER.to_owned(), text(user.expose()))));
+    if let Some(user) = user {
+        item.insert(USER.to_owned(), text(user.expose()));
+        item.insert(OWNED.to_owned(), number(lifetime.created.millis()));
+    }
     item.extend(label.as_ref().map(|label| (LABEL.to_owned(), text(label.expose()))));
     item
 }
@@ -110,22 +107,31 @@ pub(super) fn metadata(item: &Item) -> Result<Metadata, CorruptItem> {
     Ok(Metadata {
         etag: etag(item)?,
         media_type: parsed(item, TYPE, MediaType::parse)?,
-        created: created(item)?,
         ttl: ttl(item)?,
         lifetime: lifetime(item)?,
-        user: optional(item, USER, User::parse)?,
+        user: user(item)?,
         label: optional(item, LABEL, Label::parse)?,
     })
 }
 
-/// Reads when the session was created.
-pub(super) fn created(item: &Item) -> Result<Timestamp, CorruptItem> {
-    integer(item, CREATED).map(Timestamp::from_millis)
+/// Whether the session is live, or was rotated away and is in its grace period.
+pub(super) fn is_live(item: &Item, live: Liveness) -> Result<bool, CorruptItem> {
+    Ok(live.admits(&lifetime(item)?))
 }
 
-/// Whether the session is live.
-pub(super) fn is_live(item: &Item, live: Liveness) -> Result<bool, CorruptItem> {
-    Ok(live.admits(&lifetime(item)?, created(item)?))
+/// Whether the session is live under this id.
+pub(super) fn is_current(item: &Item, live: Liveness) -> Result<bool, CorruptItem> {
+    Ok(is_live(item, live)? && successor(item)?.is_none())
+}
+
+/// Reads the owner.
+pub(super) fn user(item: &Item) -> Result<Option<User>, CorruptItem> {
+    optional(item, USER, User::parse)
+}
+
+/// Reads when the session got its owner, as epoch milliseconds.
+pub(super) fn owned(item: &Item) -> Result<u64, CorruptItem> {
+    integer(item, OWNED)
 }
 
 /// Reads the last write ids.
@@ -139,12 +145,9 @@ pub(super) fn has_write(item: &Item, write: &WriteId) -> bool {
     recent_writes(item).is_ok_and(|writes| writes.contains(write))
 }
 
-/// Reads the version of the data right after this write. Returns `None` if the data was changed since, or
-/// if the write is too long ago to know.
+/// Reads the version of the data right after this write, as far as the item shows it.
 pub(super) fn etag_at(item: &Item, write: &WriteId) -> Result<Option<ETag>, CorruptItem> {
-    let (writes, etag) = (recent_writes(item)?, etag(item)?);
-    let is_known = writes.contains(write) && !writes.made_since(write, &etag);
-    Ok(is_known.then_some(etag))
+    Ok(recent_writes(item)?.etag_at(write, &etag(item)?).cloned())
 }
 
 /// Adds a write id to the last write ids.
@@ -155,15 +158,11 @@ pub(super) fn push_write(item: &mut Item, write: &WriteId) {
     }
 }
 
-/// Reads when the session ends.
+/// Reads when the session was created, and when it expires.
 pub(super) fn lifetime(item: &Item) -> Result<Lifetime, CorruptItem> {
-    let deadline = match item.get(DEADLINE) {
-        None => None,
-        Some(_) => Some(integer(item, DEADLINE)?).filter(|&deadline| deadline < NEVER),
-    };
     Ok(Lifetime {
+        created: Timestamp::from_millis(integer(item, CREATED)?),
         expires: Timestamp::from_seconds(integer(item, EXPIRES)?),
-        deadline: deadline.map(Timestamp::from_seconds),
     })
 }
 
@@ -194,7 +193,7 @@ pub(super) fn predecessor(item: &Item) -> Result<Option<Handle>, CorruptItem> {
 }
 
 /// Reads the idle lifetime.
-fn ttl(item: &Item) -> Result<Duration, CorruptItem> {
+pub(super) fn ttl(item: &Item) -> Result<Duration, CorruptItem> {
     let seconds = u32::try_from(integer(item, TTL)?).map_err(|_| CorruptItem::Attribute(TTL))?;
     Ok(Duration::from_secs(seconds.into()))
 }

@@ -8,8 +8,9 @@ use super::SessionStore;
 use super::call::WriteOutcome;
 use super::condition::{Requirements, Version};
 use super::error::StoreError;
+use super::expression::Expression;
 use super::item::{self, LOCK, LOCK_UNTIL};
-use super::write::Write;
+use super::write::{Write, Written};
 use crate::session::{
     ETagCondition, LockCondition, LockToken, Session, SessionId, Timestamp, WriteId,
 };
@@ -17,11 +18,11 @@ use crate::session::{
 impl SessionStore {
     /// Takes the lock for the duration of a lease, or renews the lease of its holder, slides the expiry,
     /// and reads the session (one `UpdateItem`). `write` requires that nobody holds the lock, or that
-    /// `token` does.
+    /// `token` does. A retry succeeds only as long as `token` holds the lock.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::NotLockHolder`] for a renewal.
-    /// After [`StoreError::Corrupt`], the lock is taken and expires with its lease.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::NotLockHolder`] for a renewal or a
+    /// retry. After [`StoreError::Corrupt`], the lock is taken and expires with its lease.
     pub async fn lock(
         &self,
         id: &SessionId,
@@ -30,38 +31,49 @@ impl SessionStore {
         write: &Write,
         now: Timestamp,
     ) -> Result<Session, StoreError> {
-        let required = write.requires(Version::Data(&ETagCondition::Any), self.liveness(now));
-        let update = write
-            .apply(required.condition(), now)
-            .set(LOCK, item::text(token.expose()))
-            .set(LOCK_UNTIL, item::number(now.after(lease).millis()));
-        match self.update_item(id.handle(), update, &write.id, ReturnValue::AllNew).await? {
-            WriteOutcome::Applied(item) => Ok(item::open(id, item)?),
-            WriteOutcome::AppliedBefore(item) => {
-                let lifetime = write.lifetime_before(&item, now)?;
-                let mut session = item::open(id, item)?;
-                session.metadata.lifetime = lifetime;
-                Ok(session)
-            }
-            WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
+        let until = item::number(now.after(lease).millis());
+        let version = Version::Data(&ETagCondition::Any);
+        let change = |update: Expression| {
+            update.set(LOCK, item::text(token.expose())).set(LOCK_UNTIL, until.clone())
+        };
+        match self.update(id, write, version, change, ReturnValue::AllNew, now).await? {
+            Written::Now(item) => Ok(item::open(id, item)?),
+            Written::Before(item) => match item::lock(&item)?.filter(|lock| lock.until > now) {
+                Some(lock) if lock.token == *token => Ok(item::open(id, item)?),
+                Some(lock) => Err(StoreError::Locked { until: lock.until }),
+                None => Err(StoreError::NotLockHolder),
+            },
         }
     }
 
-    /// Returns when the lock expires, or `None` if nobody holds it (one `GetItem`, strongly
+    /// Returns until when somebody holds the lock; `None` if [`Self::lock`] has an outcome now, because
+    /// nobody does or because another attempt of the same request does (one `GetItem`, strongly
     /// consistent).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn locked_until(
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] if another attempt of the same request has had the
+    /// lock and lost it: it must not be taken for nobody.
+    pub async fn poll_lock(
         &self,
         id: &SessionId,
+        token: &LockToken,
+        write: &Write,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let item = self.live_item(id.handle(), item::LOCK_STATE, now).await?;
-        if item::successor(&item)?.is_some() {
-            return Err(StoreError::NotFound);
+        let item = self.get_item(id.handle(), item::STATE).await?.ok_or(StoreError::NotFound)?;
+        let required = write.requires(Version::Data(&ETagCondition::Any), self.liveness(now));
+        match required.refusal(&item)? {
+            None => Ok(None),
+            Some(StoreError::Locked { until }) if !item::has_write(&item, &write.id) => {
+                Ok(Some(until))
+            }
+            Some(StoreError::Locked { .. })
+                if item::lock(&item)?.is_some_and(|lock| lock.token == *token) =>
+            {
+                Ok(None)
+            }
+            Some(reason) => Err(reason),
         }
-        Ok(item::lock(&item)?.map(|lock| lock.until).filter(|&until| until > now))
     }
 
     /// Releases the lock (one `UpdateItem`). It succeeds if nobody holds the lock. A token is released
@@ -82,12 +94,14 @@ impl SessionStore {
         };
         let write = WriteId::derive(id, &[b"release", token.expose().as_bytes()]);
         let update = required.condition().release_lock();
-        match self.update_item(id.handle(), update, &write, ReturnValue::None).await? {
+        let sent = self.update_item(id.handle(), update, &write, required.live, ReturnValue::None);
+        match sent.await? {
             WriteOutcome::Applied(_) | WriteOutcome::AppliedBefore(_) => Ok(()),
-            WriteOutcome::Refused(item) => match required.refusal_reason(item) {
-                StoreError::NotLockHolder => Ok(()),
-                StoreError::Locked { .. } => Err(StoreError::NotLockHolder),
-                other => Err(other),
+            WriteOutcome::Refused(None) => Err(StoreError::NotFound),
+            WriteOutcome::Refused(Some(item)) => match required.refusal(&item)? {
+                Some(StoreError::NotLockHolder) => Ok(()),
+                Some(StoreError::Locked { .. }) => Err(StoreError::NotLockHolder),
+                reason => Err(reason.unwrap_or(StoreError::Changed)),
             },
         }
     }

@@ -1,10 +1,12 @@
 //! Reads of a session.
 
 use super::SessionStore;
+use super::condition::Version;
 use super::error::StoreError;
-use super::item::{self, Item, SealedSession};
+use super::item::{self, Item};
+use super::write::Write;
 use crate::session::{
-    ETagCondition, Handle, Metadata, RecentWrites, Session, SessionId, Timestamp, WriteId,
+    ETagCondition, Handle, Metadata, RecentWrites, Session, SessionId, Timestamp,
 };
 
 /// A session that is about to be changed.
@@ -41,44 +43,30 @@ impl SessionStore {
         Ok(item::metadata(&item)?)
     }
 
-    /// Reads a session that a write is about to change (one `GetItem`, strongly consistent). An id that
-    /// was rotated away is not found, even during its grace period. If an earlier attempt of the write was
-    /// applied, it returns the session in any state.
+    /// Reads a session that a write is about to change (one `GetItem`, strongly consistent). If an earlier
+    /// attempt of the write was applied and the session is still live, it returns the session whatever
+    /// the write requires of it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::ETagMismatch`] if the data does not have the required
-    /// version.
+    /// [`StoreError::NotFound`], also during a grace period; [`StoreError::Locked`] or
+    /// [`StoreError::NotLockHolder`] if the lock is not as required; [`StoreError::ETagMismatch`] if the
+    /// data does not have the required version.
     pub async fn read_for_update(
         &self,
         id: &SessionId,
         required: &ETagCondition,
-        write: &WriteId,
+        write: &Write,
         now: Timestamp,
     ) -> Result<Snapshot, StoreError> {
         let item = self.get_item(id.handle(), &[]).await?.ok_or(StoreError::NotFound)?;
+        let live = self.liveness(now);
         let writes = item::recent_writes(&item)?;
-        if !writes.contains(write) {
-            if !item::is_live(&item, self.liveness(now))? || item::successor(&item)?.is_some() {
-                return Err(StoreError::NotFound);
-            }
-            if !required.matches(&item::etag(&item)?) {
-                return Err(StoreError::ETagMismatch(Box::new(SealedSession(item))));
-            }
+        if !(writes.contains(&write.id) && item::is_current(&item, live)?)
+            && let Some(reason) = write.requires(Version::Data(required), live).refusal(&item)?
+        {
+            return Err(reason);
         }
         Ok(Snapshot { session: item::open(id, item)?, writes })
-    }
-
-    /// Reads the item of a live session that was not rotated away.
-    pub(super) async fn item_for_update(
-        &self,
-        id: &SessionId,
-        now: Timestamp,
-    ) -> Result<Item, StoreError> {
-        let item = self.live_item(id.handle(), &[], now).await?;
-        if item::successor(&item)?.is_some() {
-            return Err(StoreError::NotFound);
-        }
-        Ok(item)
     }
 
     /// Reads a live item: these attributes, or all if none is named.
@@ -92,22 +80,35 @@ impl SessionStore {
         if item::is_live(&item, self.liveness(now))? { Ok(item) } else { Err(StoreError::NotFound) }
     }
 
-    /// Returns an error if the id was rotated away, and the session that the rotation made has ended or
-    /// was rotated again. A session that was created under the new id later is another one.
+    /// Returns an error if the id was rotated away and its grace period is over.
     async fn ensure_successor_live(
         &self,
         handle: &Handle,
         item: &Item,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let Some(successor) = item::successor(item)? else {
-            return Ok(());
-        };
-        let successor = self.live_item(&successor, item::METADATA, now).await?;
-        let is_same_session = item::predecessor(&successor)?.as_ref() == Some(handle);
-        match item::successor(&successor)? {
-            None if is_same_session => Ok(()),
-            _ => Err(StoreError::NotFound),
+        if self.is_grace_over(handle, item, now).await? {
+            return Err(StoreError::NotFound);
         }
+        Ok(())
+    }
+
+    /// Whether the id was rotated away and its grace period is over early: the session that the rotation
+    /// made has ended, was rotated again or lost its owner (one `GetItem` for an id that was rotated
+    /// away). A session that was created under the new id later is another one.
+    pub(super) async fn is_grace_over(
+        &self,
+        handle: &Handle,
+        item: &Item,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(successor) = item::successor(item)? else {
+            return Ok(false);
+        };
+        let Some(successor) = self.get_item(&successor, item::STATE).await? else {
+            return Ok(true);
+        };
+        let is_same_session = item::predecessor(&successor)?.as_ref() == Some(handle);
+        Ok(!is_same_session || !item::is_current(&successor, self.liveness(now))?)
     }
 }

@@ -3,14 +3,14 @@
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::SessionStore;
-use super::call::WriteOutcome;
 use super::condition::Version;
 use super::error::StoreError;
+use super::expression::Expression;
 use super::item::{self, DATA, ETAG, TYPE};
 use super::read::Snapshot;
-use super::write::Write;
+use super::write::{Write, Written};
 use crate::seal;
-use crate::session::{ETagCondition, MediaType, SessionId, Timestamp};
+use crate::session::{ETag, ETagCondition, Lifetime, MediaType, SessionId, Timestamp};
 
 /// New data of a session.
 #[derive(Clone, Copy)]
@@ -21,9 +21,18 @@ pub struct NewData<'a> {
     pub media_type: &'a MediaType,
 }
 
+/// A session after a replacement.
+#[derive(Debug)]
+pub struct Replaced {
+    /// The new version of the data. `None` if an earlier attempt was applied, and the data changed since.
+    pub etag: Option<ETag>,
+    /// When the session was created, and when it expires. `None` if the replacement did not learn it:
+    /// `UpdateItem` returns either nothing or the whole item.
+    pub lifetime: Option<Lifetime>,
+}
+
 impl SessionStore {
-    /// Replaces the data of a live session and slides its expiry (one `UpdateItem`). The write's id is
-    /// the new version of the data.
+    /// Replaces the data of a live session and slides its expiry (one `UpdateItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock
@@ -36,7 +45,7 @@ impl SessionStore {
         required: &ETagCondition,
         write: &Write,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Replaced, StoreError> {
         self.write(id, Some(data), Version::Data(required), write, now).await
     }
 
@@ -53,8 +62,20 @@ impl SessionStore {
         read: &Snapshot,
         write: &Write,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(id, data, Version::AsRead(read.writes.revision()), write, now).await
+    ) -> Result<Replaced, StoreError> {
+        let written =
+            self.write(id, data, Version::AsRead(read.writes.revision()), write, now).await?;
+        let metadata = &read.session.metadata;
+        Ok(match written.lifetime {
+            Some(_) => written,
+            None => {
+                let ttl = write.attributes.ttl.unwrap_or(self.limits.clamp(metadata.ttl));
+                Replaced {
+                    etag: written.etag.or_else(|| Some(metadata.etag.clone())),
+                    lifetime: Some(metadata.lifetime.slid(now, ttl)),
+                }
+            }
+        })
     }
 
     async fn write(
@@ -64,18 +85,27 @@ impl SessionStore {
         version: Version<'_>,
         write: &Write,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let required = write.requires(version, self.liveness(now));
-        let mut update = write.apply(required.condition(), now);
-        if let Some(NewData { bytes, media_type }) = data {
-            update = update
-                .set(DATA, item::bytes(seal::seal(id, media_type, bytes)?))
-                .set(TYPE, item::text(media_type.as_str()))
-                .set(ETAG, item::text(write.id.as_str()));
-        }
-        match self.update_item(id.handle(), update, &write.id, ReturnValue::None).await? {
-            WriteOutcome::Applied(_) | WriteOutcome::AppliedBefore(_) => Ok(()),
-            WriteOutcome::Refused(item) => Err(required.refusal_reason(item)),
-        }
+    ) -> Result<Replaced, StoreError> {
+        let new = match data {
+            None => None,
+            Some(NewData { bytes, media_type }) => {
+                let sealed = item::bytes(seal::seal(id, media_type, bytes)?);
+                Some((sealed, item::text(media_type.as_str()), ETag::generate(&write.id)?))
+            }
+        };
+        let change = |update: Expression| match &new {
+            None => update,
+            Some((sealed, media_type, etag)) => update
+                .set(DATA, sealed.clone())
+                .set(TYPE, media_type.clone())
+                .set(ETAG, item::text(etag.as_str())),
+        };
+        Ok(match self.update(id, write, version, change, ReturnValue::None, now).await? {
+            Written::Now(_) => Replaced { etag: new.map(|(_, _, etag)| etag), lifetime: None },
+            Written::Before(item) => Replaced {
+                etag: item::etag_at(&item, &write.id)?,
+                lifetime: Some(item::lifetime(&item)?),
+            },
+        })
     }
 }

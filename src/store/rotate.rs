@@ -12,8 +12,8 @@ use super::condition::{self, Version};
 use super::error::StoreError;
 use super::expression::Expression;
 use super::item::{
-    self, DATA, ETAG, EXPIRES, ID, Item, LABEL, LOCK, LOCK_UNTIL, PREDECESSOR, SUCCESSOR,
-    SealedSession, TTL, TYPE, USER, WRITES,
+    self, CorruptItem, DATA, ETAG, EXPIRES, ID, Item, LABEL, LOCK, LOCK_UNTIL, OWNED, PREDECESSOR,
+    SUCCESSOR, TTL, TYPE, USER,
 };
 use super::replace::NewData;
 use super::transaction::TransactionOutcome;
@@ -23,14 +23,20 @@ use crate::session::{
     Change, ETag, ETagCondition, Label, Lifetime, Liveness, SessionId, Timestamp, User, WriteId,
 };
 
-/// A rotation, apart from the ids.
+/// A rotation of a session from one id to another.
 pub struct Rotation<'a> {
+    /// Id that the session leaves.
+    pub old: &'a SessionId,
+    /// Id that the session gets.
+    pub new: &'a SessionId,
     /// New data; `None` keeps the current data and its version.
     pub data: Option<NewData<'a>>,
     /// Time for which the old id stays readable; `None` for none.
     pub grace: Option<Duration>,
     /// Whether the caller chose the new id. Only then can a request be a retry of an applied one.
     pub is_repeatable: bool,
+    /// What the data must be.
+    pub required: ETagCondition,
     /// What the rotation changes and requires, as any other write.
     pub write: Write,
 }
@@ -38,19 +44,17 @@ pub struct Rotation<'a> {
 /// A session under its new id.
 #[derive(Debug)]
 pub struct Rotated {
-    /// When the session ends. For a retry of a rotation that named no lifetime, its current end.
+    /// When the session was created, and when it expires.
     pub lifetime: Lifetime,
     /// Version of the data at the rotation. `None` if an earlier attempt was applied, and the data
     /// changed since.
     pub etag: Option<ETag>,
-    /// Owner.
-    pub user: Option<User>,
 }
 
 impl SessionStore {
-    /// Returns the write id of a rotation to this id, the same for each of its attempts.
-    pub fn rotation_id(new: &SessionId) -> WriteId {
-        WriteId::derive(new, &[b"rotate"])
+    /// Returns the write id of a rotation between these ids, the same for each of its attempts.
+    pub fn rotation_id(old: &SessionId, new: &SessionId) -> WriteId {
+        WriteId::derive(new, &[b"rotate", old.handle().as_str().as_bytes()])
     }
 
     /// Rotates a session from one id to another (one `GetItem`, one `TransactWriteItems`). Everything
@@ -65,90 +69,97 @@ impl SessionStore {
     /// [`StoreError::AlreadyExists`] if a live session has the new id; [`StoreError::TooLarge`].
     pub async fn rotate(
         &self,
-        old: &SessionId,
-        new: &SessionId,
         rotation: &Rotation<'_>,
-        required: &ETagCondition,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
         // Data that is too large is refused without a call.
-        let sealed = rotation.data.map(|data| seal::seal(new, data.media_type, data.bytes));
-        let sealed = sealed.transpose()?;
-        let item = match self.required_item(old, required, now).await {
+        let sealed = rotation
+            .data
+            .map(|data| seal::seal(rotation.new, data.media_type, data.bytes))
+            .transpose()?;
+        let item = match self.item_to_rotate(rotation, now).await {
             // An earlier attempt may have rotated it, and a session may have been created under the old id
             // since.
-            Err(refusal @ (StoreError::NotFound | StoreError::ETagMismatch(_)))
-                if rotation.is_repeatable =>
-            {
-                return self.find_rotated(old, new, rotation, now).await?.ok_or(refusal);
+            Err(
+                refusal @ (StoreError::NotFound
+                | StoreError::Locked { .. }
+                | StoreError::NotLockHolder
+                | StoreError::ETagMismatch(_)
+                | StoreError::OutcomeUnknown),
+            ) if rotation.is_repeatable => {
+                return self.find_rotated(rotation, now).await?.ok_or(refusal);
             }
             item => item?,
         };
         let revision = item::recent_writes(&item)?.revision().clone();
-        let rotated = rotated_item(old, new, rotation, sealed, item, now)?;
-        let metadata = item::metadata(&rotated)?;
-        let requirements = rotation.write.requires(Version::AsRead(&revision), self.liveness(now));
-        let retire = self.retire_old(old, new, requirements.condition(), rotation, now)?;
-        let put = self.put_new(rotated, now)?;
-        match self.transact([retire, put]).await? {
-            TransactionOutcome::Applied => Ok(Rotated {
-                lifetime: metadata.lifetime,
-                etag: Some(metadata.etag),
-                user: metadata.user,
-            }),
-            TransactionOutcome::Refused { second: Some(item), is_in_doubt, .. } => {
-                let taken = || match is_in_doubt {
-                    true => StoreError::OutcomeUnknown,
-                    false => StoreError::AlreadyExists(None),
-                };
-                rotated_before(old, rotation, &item, self.liveness(now))?.ok_or_else(taken)
+        let rotated = self.rotated_item(rotation, sealed, item, now)?;
+        let done =
+            Rotated { lifetime: item::lifetime(&rotated)?, etag: Some(item::etag(&rotated)?) };
+        let live = self.liveness(now);
+        let required = rotation.write.requires(Version::AsRead(&revision), live);
+        let mut free = condition::if_absent_or_left_for(live, rotation.old.handle());
+        loop {
+            let retire = self.retire_old(rotation, required.condition(), now)?;
+            let put = self.put_new(rotated.clone(), free)?;
+            match self.transact([retire, put]).await? {
+                TransactionOutcome::Applied => return Ok(done),
+                TransactionOutcome::Refused { second: Some(item), is_in_doubt, .. } => {
+                    if let Some(rotated) = rotated_before(rotation, &item, live)? {
+                        return Ok(rotated);
+                    } else if is_in_doubt {
+                        return Err(StoreError::OutcomeUnknown);
+                    } else if !self.is_grace_over(rotation.new.handle(), &item, now).await? {
+                        return Err(StoreError::AlreadyExists(None));
+                    }
+                    let writes = item::recent_writes(&item)?;
+                    free = condition::if_absent_or_as_read(live, writes.revision());
+                }
+                TransactionOutcome::Refused { is_in_doubt: true, .. } => {
+                    let found = self.find_rotated(rotation, now).await?;
+                    return found.ok_or(StoreError::OutcomeUnknown);
+                }
+                TransactionOutcome::Refused { first, .. } => {
+                    let item = first.ok_or(StoreError::NotFound)?;
+                    return Err(required.refusal(&item)?.unwrap_or(StoreError::Changed));
+                }
             }
-            TransactionOutcome::Refused { is_in_doubt: true, .. } => {
-                self.find_rotated(old, new, rotation, now).await?.ok_or(StoreError::OutcomeUnknown)
-            }
-            TransactionOutcome::Refused { first, .. } => Err(requirements.refusal_reason(first)),
         }
     }
 
-    /// Reads the item of a session whose data has the required version (one `GetItem`).
-    async fn required_item(
+    /// Reads the item of a session that is as the rotation requires it (one `GetItem`).
+    async fn item_to_rotate(
         &self,
-        id: &SessionId,
-        required: &ETagCondition,
+        rotation: &Rotation<'_>,
         now: Timestamp,
     ) -> Result<Item, StoreError> {
-        let item = self.item_for_update(id, now).await?;
-        if required.matches(&item::etag(&item)?) {
-            Ok(item)
-        } else {
-            Err(StoreError::ETagMismatch(Box::new(SealedSession(item))))
+        let item = self.get_item(rotation.old.handle(), &[]).await?.ok_or(StoreError::NotFound)?;
+        let version = Version::Data(&rotation.required);
+        match rotation.write.requires(version, self.liveness(now)).refusal(&item)? {
+            Some(reason) => Err(reason),
+            None => Ok(item),
         }
     }
 
     /// Finds the session under its new id if an earlier attempt rotated it (one `GetItem`).
     async fn find_rotated(
         &self,
-        old: &SessionId,
-        new: &SessionId,
         rotation: &Rotation<'_>,
         now: Timestamp,
     ) -> Result<Option<Rotated>, StoreError> {
-        let attributes = [item::METADATA, &WRITES].concat();
-        match self.get_item(new.handle(), &attributes).await? {
-            Some(item) => rotated_before(old, rotation, &item, self.liveness(now)),
+        match self.get_item(rotation.new.handle(), item::STATE).await? {
+            Some(item) => Ok(rotated_before(rotation, &item, self.liveness(now))?),
             None => Ok(None),
         }
     }
 
     /// Returns the write that inserts the item of the new id.
-    fn put_new(&self, item: Item, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
-        let absent = condition::if_absent(self.liveness(now));
+    fn put_new(&self, item: Item, free: Expression) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&*self.table)
             .set_item(Some(item))
-            .condition_expression(absent.condition())
-            .set_expression_attribute_names(Some(absent.names))
-            .set_expression_attribute_values(Some(absent.values))
+            .condition_expression(free.condition())
+            .set_expression_attribute_names(Some(free.names))
+            .set_expression_attribute_values(Some(free.values))
             .return_values_on_condition_check_failure(ALL_OLD)
             .build()
             .map_err(incomplete)?;
@@ -156,16 +167,14 @@ impl SessionStore {
     }
 
     /// Returns the write that deletes the item of the old id, or that keeps it readable for the grace
-    /// period.
+    /// period. It keeps its owner: whoever knew the id before a login learns nothing of the new one.
     fn retire_old(
         &self,
-        old: &SessionId,
-        new: &SessionId,
-        condition: Expression,
         rotation: &Rotation<'_>,
+        condition: Expression,
         now: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
-        let key = item::text(old.handle().as_str());
+        let key = item::text(rotation.old.handle().as_str());
         let write = TransactWriteItem::builder();
         let Some(grace) = rotation.grace else {
             let delete = Delete::builder()
@@ -179,13 +188,12 @@ impl SessionStore {
                 .map_err(incomplete)?;
             return Ok(write.delete(delete).build());
         };
-        // The old id belongs to the same user as the new one, so that revoke-all ends it too. It gets the
-        // write id as well: an earlier write that is repeated must not take this state for its own.
+        // It gets the write id too, so an earlier write that is repeated doesn't take this state for its own.
+        // The id may be there already if the session has come back to an id that it had before.
         let update = condition
-            .once(&rotation.write.id)
-            .set(SUCCESSOR, item::text(new.handle().as_str()))
+            .push_write(&rotation.write.id)
+            .set(SUCCESSOR, item::text(rotation.new.handle().as_str()))
             .set(EXPIRES, item::number(now.after(grace).seconds()))
-            .change(USER, &rotation.write.attributes.user, User::expose)
             .release_lock();
         let update = Update::builder()
             .table_name(&*self.table)
@@ -199,6 +207,49 @@ impl SessionStore {
             .map_err(incomplete)?;
         Ok(write.update(update).build())
     }
+
+    /// Returns the item under its new id. Everything that the rotation does not change is carried over.
+    fn rotated_item(
+        &self,
+        rotation: &Rotation<'_>,
+        sealed: Option<Vec<u8>>,
+        item: Item,
+        now: Timestamp,
+    ) -> Result<Item, StoreError> {
+        let Write { id: write, attributes, lock } = &rotation.write;
+        let mut rotated = item.clone();
+        let ttl = attributes.ttl.unwrap_or(self.limits.clamp(item::ttl(&item)?));
+        if let Some(NewData { media_type, .. }) = rotation.data {
+            rotated.insert(TYPE.to_owned(), item::text(media_type.as_str()));
+            rotated.insert(ETAG.to_owned(), item::text(ETag::generate(write)?.as_str()));
+        }
+        let sealed = match sealed {
+            Some(sealed) => sealed,
+            None => {
+                // The key is derived from the id, so even unchanged data is sealed again.
+                let session = item::open(rotation.old, item)?;
+                seal::seal(rotation.new, &session.metadata.media_type, &session.data)?
+            }
+        };
+        rotated.insert(DATA.to_owned(), item::bytes(sealed));
+        rotated.insert(ID.to_owned(), item::text(rotation.new.handle().as_str()));
+        rotated.insert(PREDECESSOR.to_owned(), item::text(rotation.old.handle().as_str()));
+        rotated.insert(TTL.to_owned(), item::number(ttl.as_secs()));
+        rotated.insert(EXPIRES.to_owned(), item::number(now.after(ttl).seconds()));
+        item::push_write(&mut rotated, write);
+        change(&mut rotated, USER, &attributes.user, User::expose);
+        change(&mut rotated, LABEL, &attributes.label, Label::expose);
+        match attributes.user {
+            Change::Keep => None,
+            Change::Set(_) => rotated.insert(OWNED.to_owned(), item::number(now.millis())),
+            Change::Remove => rotated.remove(OWNED),
+        };
+        if lock.releases() {
+            rotated.remove(LOCK);
+            rotated.remove(LOCK_UNTIL);
+        }
+        Ok(rotated)
+    }
 }
 
 const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
@@ -210,62 +261,18 @@ fn incomplete(error: BuildError) -> StoreError {
 
 /// Returns the session if an earlier attempt rotated it to this item of the new id.
 fn rotated_before(
-    old: &SessionId,
     rotation: &Rotation<'_>,
     item: &Item,
     live: Liveness,
-) -> Result<Option<Rotated>, StoreError> {
-    let is_own = item::predecessor(item)?.as_ref() == Some(old.handle());
-    if !is_own || item::successor(item)?.is_some() || !item::is_live(item, live)? {
+) -> Result<Option<Rotated>, CorruptItem> {
+    let write = &rotation.write.id;
+    // A session that lost its owner does not know its former id any more.
+    let is_own = item::predecessor(item)?.as_ref() == Some(rotation.old.handle())
+        || item::has_write(item, write);
+    if !is_own || !item::is_current(item, live)? {
         return Ok(None);
     }
-    let metadata = item::metadata(item)?;
-    let etag = match rotation.data {
-        Some(_) => Some(rotation.write.id.etag()),
-        None => item::etag_at(item, &rotation.write.id)?,
-    };
-    let lifetime = rotation.write.lifetime_before(item, live.now)?;
-    Ok(Some(Rotated { lifetime, etag, user: metadata.user }))
-}
-
-/// Returns the item under its new id. Everything that the rotation does not change is carried over.
-fn rotated_item(
-    old: &SessionId,
-    new: &SessionId,
-    rotation: &Rotation<'_>,
-    sealed: Option<Vec<u8>>,
-    item: Item,
-    now: Timestamp,
-) -> Result<Item, StoreError> {
-    let Write { id: write, attributes, lock } = &rotation.write;
-    let mut rotated = item.clone();
-    let metadata = item::metadata(&item)?;
-    let ttl = attributes.ttl.unwrap_or(metadata.ttl);
-    if let Some(NewData { media_type, .. }) = rotation.data {
-        rotated.insert(TYPE.to_owned(), item::text(media_type.as_str()));
-        rotated.insert(ETAG.to_owned(), item::text(write.as_str()));
-    }
-    let sealed = match sealed {
-        Some(sealed) => sealed,
-        None => {
-            // The key is derived from the id, so even unchanged data is sealed again.
-            let session = item::open(old, item)?;
-            seal::seal(new, &session.metadata.media_type, &session.data)?
-        }
-    };
-    rotated.insert(DATA.to_owned(), item::bytes(sealed));
-    rotated.insert(ID.to_owned(), item::text(new.handle().as_str()));
-    rotated.insert(PREDECESSOR.to_owned(), item::text(old.handle().as_str()));
-    rotated.insert(TTL.to_owned(), item::number(ttl.as_secs()));
-    rotated.insert(EXPIRES.to_owned(), item::number(now.after(ttl).seconds()));
-    item::push_write(&mut rotated, write);
-    change(&mut rotated, USER, &attributes.user, User::expose);
-    change(&mut rotated, LABEL, &attributes.label, Label::expose);
-    if lock.releases() {
-        rotated.remove(LOCK);
-        rotated.remove(LOCK_UNTIL);
-    }
-    Ok(rotated)
+    Ok(Some(Rotated { lifetime: item::lifetime(item)?, etag: item::etag_at(item, write)? }))
 }
 
 /// Sets or removes an optional attribute of an item.

@@ -4,29 +4,85 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
 
 use super::SessionStore;
 use super::call::Refusal;
 use super::condition;
 use super::error::StoreError;
-use super::item::{self, CREATED, CorruptItem, ID, USER, USER_INDEX};
-use crate::session::{Handle, Metadata, Timestamp, User};
+use super::expression::Expression;
+use super::item::{self, CREATED, CorruptItem, ID, Item, USER, USER_INDEX};
+use crate::session::{Handle, Liveness, MAX_CLOCK_SKEW, Metadata, Timestamp, User};
 
 /// Number of items that are read or deleted concurrently.
 const CONCURRENCY: usize = 16;
 
-/// Wait between two queries of the index, which follows the table within a fraction of a second.
-const INDEX_LAG: Duration = Duration::from_millis(200);
+/// Number of sessions that a limit looks at before it ends those above it. So even a user with more
+/// sessions than one call can read has fewer after each call.
+const CHUNK: usize = 256;
 
-/// A session in the list of its owner.
+/// Time for which queries of the index must find nothing new. It follows the table within a fraction of a
+/// second.
+const INDEX_LAG: Duration = Duration::from_secs(1);
+/// Wait between two queries of the index.
+const QUERY_DELAY: Duration = Duration::from_millis(250);
+
+/// A session of a user.
 #[derive(Debug, Clone)]
 pub struct SessionSummary {
     /// Public name.
     pub handle: Handle,
     /// Handle of the id that the session was rotated from, if it was.
     pub predecessor: Option<Handle>,
+    /// When it got its owner, as epoch milliseconds.
+    owned: u64,
     /// Everything but the data.
     pub metadata: Metadata,
+}
+
+/// Which sessions of a user end.
+#[derive(Debug, Clone, Copy)]
+pub enum Ending<'a> {
+    /// All except this one and the one that it was rotated to.
+    AllBut(Option<&'a Handle>),
+    /// The oldest above a limit: those that got their owner first, and of the same moment those with the
+    /// smaller handle. All requests agree on this order, so simultaneous logins never end each other.
+    Oldest {
+        /// Number of sessions that are left.
+        limit: usize,
+    },
+}
+
+/// An item that the index assigns to a user.
+enum Found {
+    Live(SessionSummary),
+    /// It is no longer live, and waits for DynamoDB's TTL.
+    Ended(SessionSummary),
+    /// It belongs to another user, is an id in its grace period, or cannot be read.
+    Other(Handle),
+    /// It is gone, and the index does not know yet.
+    Nothing,
+}
+
+/// Outcome of one query of the index and the deletions that follow.
+#[derive(Default)]
+struct Pass {
+    /// Number of live sessions that ended.
+    ended: usize,
+    /// Items that the request does not end.
+    spared: Vec<Handle>,
+}
+
+/// Outcome of one deletion.
+enum Deletion {
+    /// The item was a live session, and was deleted.
+    Session,
+    /// The item was gone, or was no live session and was deleted.
+    NoSession,
+    /// The item did not meet the condition.
+    Refused(Handle),
+    /// DynamoDB throttled the deletion. The item may still be there.
+    Throttled(StoreError),
 }
 
 impl SessionStore {
@@ -38,169 +94,180 @@ impl SessionStore {
     ///
     /// # Errors
     /// Errors of the calls.
-    pub async fn list(
-        &self,
-        user: &User,
-        now: Timestamp,
-    ) -> Result<Vec<SessionSummary>, StoreError> {
-        let handles = self.handles(user, None).await?;
-        let summaries: Vec<_> = stream::iter(handles)
-            .map(|handle| self.summary(handle, user, now))
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        Ok(summaries.into_iter().flatten().collect())
+    pub async fn list(&self, user: &User) -> Result<Vec<SessionSummary>, StoreError> {
+        let found = self.find(user, &self.handles(user, None).await?).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|found| match found {
+                Found::Live(session) => Some(session),
+                _ => None,
+            })
+            .collect())
     }
 
-    /// Reads the summary of a session. Returns `None` if it is not live, was rotated away, no longer
-    /// belongs to the user or is corrupt.
-    async fn summary(
-        &self,
-        handle: Handle,
-        user: &User,
-        now: Timestamp,
-    ) -> Result<Option<SessionSummary>, StoreError> {
-        let item = match self.live_item(&handle, item::METADATA, now).await {
-            Err(StoreError::NotFound) => return Ok(None),
-            Err(StoreError::Corrupt(cause)) => {
-                log_unreadable(handle.prefix(), &cause);
-                return Ok(None);
-            }
-            item => item?,
-        };
-        let read =
-            || Ok((item::metadata(&item)?, item::successor(&item)?, item::predecessor(&item)?));
-        Ok(match read() {
-            Ok((metadata, None, predecessor)) if metadata.user.as_ref() == Some(user) => {
-                Some(SessionSummary { handle, predecessor, metadata })
-            }
-            Ok(_) => None,
-            Err(cause) => {
-                log_unreadable(handle.prefix(), &cause);
-                None
-            }
-        })
-    }
-
-    /// Destroys all sessions of a user that were created by `now`, except `keep` and the session that
-    /// `keep` was rotated to. Returns how many there were (at least two `Query`, one `DeleteItem` for
-    /// each session). A session that is rotated meanwhile is found under its new id.
+    /// Ends sessions of a user that exist when the request arrives (at least five `Query`; one `DeleteItem`
+    /// for each session that ends; for a limit, also one `GetItem` for each item). Returns how many ended. A
+    /// session that is being rotated is found under its new id.
     ///
-    /// The index is eventually consistent, so this queries until a query finds nothing more, or until the
-    /// caller's time limit. Throttled deletions are retried as long as others succeed: all sessions of a user
-    /// share a partition of the index, which admits 1,000 deletions a second.
+    /// The index is eventually consistent, so this queries until nothing new was found for [`INDEX_LAG`], or
+    /// until the caller's time limit. Clocks differ, so sessions that are created within
+    /// [`MAX_CLOCK_SKEW`] after the arrival count too. Throttled deletions are retried as long as others
+    /// succeed: all sessions of a user share a partition of the index, which admits 1,000 deletions a second.
     ///
     /// # Errors
-    /// Errors of the calls. Some sessions may be destroyed by then.
-    pub async fn revoke_all(
-        &self,
-        user: &User,
-        keep: Option<&Handle>,
-        now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        let mut spared: Vec<Handle> = keep.cloned().into_iter().collect();
-        let mut destroyed = 0_usize;
-        let mut is_first = true;
+    /// Errors of the calls. Some sessions may already have ended.
+    pub async fn end_sessions(&self, user: &User, ending: Ending<'_>) -> Result<usize, StoreError> {
+        let by = self.arrived.after(MAX_CLOCK_SKEW);
+        let mut spared: Vec<Handle> = match ending {
+            Ending::AllBut(keep) => keep.cloned().into_iter().collect(),
+            Ending::Oldest { .. } => Vec::new(),
+        };
+        let mut ended = 0_usize;
+        let mut quiet_since: Option<Instant> = None;
         loop {
-            let mut handles = self.handles(user, Some(now)).await?;
-            handles.retain(|handle| !spared.contains(handle));
-            if handles.is_empty() && !is_first {
-                return Ok(destroyed);
-            }
-            is_first = false;
-            let revocations: Vec<_> = stream::iter(handles)
-                .map(|handle| self.revoke_any(user, handle, keep, now))
-                .buffer_unordered(CONCURRENCY)
-                .try_collect()
-                .await?;
-            let mut has_progress = false;
-            let mut throttled = None;
-            for revocation in revocations {
-                has_progress |= !matches!(revocation, Revocation::Throttled(_));
-                match revocation {
-                    Revocation::Session => destroyed = destroyed.saturating_add(1),
-                    Revocation::NoSession => {}
-                    Revocation::Spared(handle) => spared.push(handle),
-                    Revocation::Throttled(error) => throttled = Some(error),
+            let mut handles = self.handles(user, Some(by)).await?;
+            if handles.iter().all(|handle| spared.contains(handle)) {
+                if quiet_since.get_or_insert_with(Instant::now).elapsed() >= INDEX_LAG {
+                    return Ok(ended);
                 }
+            } else {
+                quiet_since = None;
+                let pass = match ending {
+                    Ending::AllBut(keep) => {
+                        handles.retain(|handle| !spared.contains(handle));
+                        let condition = || condition::if_owned(user, keep, by);
+                        self.delete(handles.into_iter().map(|handle| (handle, condition()))).await?
+                    }
+                    Ending::Oldest { limit } => self.end_oldest(user, &handles, limit).await?,
+                };
+                ended = ended.saturating_add(pass.ended);
+                spared.extend(pass.spared);
             }
-            if let Some(error) = throttled.filter(|_| !has_progress) {
-                return Err(error);
-            }
-            tokio::time::sleep(INDEX_LAG).await;
+            tokio::time::sleep(QUERY_DELAY).await;
         }
     }
 
-    /// Deletes an item of a user, live or not, unless it is the successor of `keep`.
-    async fn revoke_any(
+    /// Ends the oldest sessions of a user above a limit, and deletes those that are no longer live.
+    async fn end_oldest(
         &self,
         user: &User,
-        handle: Handle,
-        keep: Option<&Handle>,
-        now: Timestamp,
-    ) -> Result<Revocation, StoreError> {
-        let condition = condition::if_owned(user, keep, now);
-        let deletion = match self.delete_item(&handle, condition, ReturnValue::AllOld).await {
-            Err(error @ StoreError::Throttled(_)) => return Ok(Revocation::Throttled(error)),
-            deletion => deletion?,
-        };
-        Ok(match deletion {
-            // An id in its grace period is deleted too, but is not a session. Neither is a corrupt item.
-            Ok(item) => match (item::is_live(&item, self.liveness(now)), item::successor(&item)) {
-                (Ok(true), Ok(None)) => Revocation::Session,
-                _ => Revocation::NoSession,
-            },
-            Err(Refusal { item: Some(_), .. }) => Revocation::Spared(handle),
-            // An earlier attempt whose response was lost has deleted it.
-            Err(Refusal { item: None, is_in_doubt: true }) => Revocation::Session,
-            Err(Refusal { item: None, is_in_doubt: false }) => Revocation::NoSession,
-        })
+        handles: &[Handle],
+        limit: usize,
+    ) -> Result<Pass, StoreError> {
+        let mut newest: Vec<SessionSummary> = Vec::new();
+        let mut pass = Pass::default();
+        for chunk in handles.chunks(CHUNK) {
+            let mut too_old = Vec::new();
+            for found in self.find(user, chunk).await? {
+                match found {
+                    Found::Live(session) => newest.push(session),
+                    Found::Ended(session) => too_old.push(session),
+                    Found::Other(handle) => pass.spared.push(handle),
+                    Found::Nothing => {}
+                }
+            }
+            // A session that is being rotated may have been read under both of its ids.
+            let former: Vec<_> = newest.iter().filter_map(|new| new.predecessor.clone()).collect();
+            newest.retain(|session| !former.contains(&session.handle));
+            newest.sort_by(|a, b| (b.owned, b.handle.as_str()).cmp(&(a.owned, a.handle.as_str())));
+            too_old.extend(newest.drain(limit.min(newest.len())..));
+            // A session that has changed since it was read is looked at again.
+            let deletions = too_old.into_iter().map(|session| {
+                let condition = condition::if_owned_since(user, session.owned);
+                (session.handle, condition)
+            });
+            pass.ended = pass.ended.saturating_add(self.delete(deletions).await?.ended);
+        }
+        pass.spared.extend(newest.into_iter().map(|session| session.handle));
+        Ok(pass)
     }
 
-    /// Destroys one session of a user that was created by `now` (one `DeleteItem`).
+    /// Ends one session of a user that was created before the request arrived (one `DeleteItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if the user has no live session with this handle.
-    pub async fn revoke(
-        &self,
-        user: &User,
-        handle: &Handle,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let condition = condition::if_live_and_owned(user, self.liveness(now));
+    pub async fn revoke(&self, user: &User, handle: &Handle) -> Result<(), StoreError> {
+        let live = self.liveness(self.arrived);
+        let condition = condition::if_live_and_owned(user, live);
         match self.delete_item(handle, condition, ReturnValue::None).await? {
-            // An earlier attempt may have destroyed the session. It is gone either way.
-            Err(Refusal { item: None, is_in_doubt: true }) | Ok(_) => Ok(()),
+            // An earlier attempt may have ended the session. It is gone either way.
+            Ok(_) | Err(Refusal { item: None, is_in_doubt: true }) => Ok(()),
             Err(Refusal { is_in_doubt: true, .. }) => Err(StoreError::OutcomeUnknown),
+            Err(Refusal { item: Some(item), .. }) if item::user(&item)?.as_ref() == Some(user) => {
+                Err(condition::reason_not_live(&item, live)?.unwrap_or(StoreError::NotFound))
+            }
             Err(_) => Err(StoreError::NotFound),
         }
     }
 
-    /// Destroys the oldest sessions of a user until at most `limit` are left. `current` is one of those
-    /// that are left, however old it is (as many calls as [`Self::list`], and one `DeleteItem` for each
-    /// session that is destroyed).
-    ///
-    /// # Errors
-    /// Errors of the calls. Some sessions may be destroyed by then.
-    pub async fn limit_sessions(
-        &self,
-        user: &User,
-        current: &Handle,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let sessions = self.list(user, now).await?;
-        let others = sessions.into_iter().filter(|session| session.handle != *current);
-        stream::iter(others.skip(limit.saturating_sub(1)))
-            .map(|session| async move {
-                match self.revoke(user, &session.handle, now).await {
-                    Err(StoreError::NotFound) => Ok(()),
-                    revoked => revoked,
-                }
-            })
-            .buffer_unordered(CONCURRENCY)
+    /// Reads items that the index assigns to a user.
+    async fn find(&self, user: &User, handles: &[Handle]) -> Result<Vec<Found>, StoreError> {
+        stream::iter(handles.iter().cloned())
+            .map(|handle| self.find_one(user, handle))
+            .buffered(CONCURRENCY)
             .try_collect()
             .await
+    }
+
+    async fn find_one(&self, user: &User, handle: Handle) -> Result<Found, StoreError> {
+        let Some(item) = self.get_item(&handle, item::METADATA).await? else {
+            return Ok(Found::Nothing);
+        };
+        let found = found(&item, &handle, user, self.liveness(self.arrived));
+        Ok(found.unwrap_or_else(|cause| {
+            log_unreadable(handle.prefix(), &cause);
+            Found::Other(handle)
+        }))
+    }
+
+    /// Deletes items, each on its condition.
+    async fn delete(
+        &self,
+        items: impl Iterator<Item = (Handle, Expression)>,
+    ) -> Result<Pass, StoreError> {
+        let deletions: Vec<_> = stream::iter(items)
+            .map(|(handle, condition)| self.delete_one(handle, condition))
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut pass = Pass::default();
+        let mut has_progress = false;
+        let mut throttled = None;
+        for deletion in deletions {
+            has_progress |= !matches!(deletion, Deletion::Throttled(_));
+            match deletion {
+                Deletion::Session => pass.ended = pass.ended.saturating_add(1),
+                Deletion::NoSession => {}
+                Deletion::Refused(handle) => pass.spared.push(handle),
+                Deletion::Throttled(error) => throttled = Some(error),
+            }
+        }
+        match throttled {
+            Some(error) if !has_progress => Err(error),
+            _ => Ok(pass),
+        }
+    }
+
+    async fn delete_one(
+        &self,
+        handle: Handle,
+        condition: Expression,
+    ) -> Result<Deletion, StoreError> {
+        let deletion = match self.delete_item(&handle, condition, ReturnValue::AllOld).await {
+            Err(error @ StoreError::Throttled(_)) => return Ok(Deletion::Throttled(error)),
+            deletion => deletion?,
+        };
+        Ok(match deletion {
+            // An id in its grace period is deleted too, but is not a session. Neither is a corrupt item.
+            Ok(item) => match item::is_current(&item, self.liveness(self.arrived)) {
+                Ok(true) => Deletion::Session,
+                _ => Deletion::NoSession,
+            },
+            Err(Refusal { item: Some(_), .. }) => Deletion::Refused(handle),
+            // An earlier attempt whose response was lost has deleted it.
+            Err(Refusal { item: None, is_in_doubt: true }) => Deletion::Session,
+            Err(Refusal { item: None, is_in_doubt: false }) => Deletion::NoSession,
+        })
     }
 
     /// Reads the handles of all items of a user that were created by a moment, newest first. A key that is
@@ -248,16 +315,19 @@ impl SessionStore {
     }
 }
 
-/// Outcome of [`SessionStore::revoke_all`] for one item.
-enum Revocation {
-    /// It was a live session, and was destroyed.
-    Session,
-    /// It was gone, or was no live session and was deleted.
-    NoSession,
-    /// It is the session to keep, or no longer belongs to the user.
-    Spared(Handle),
-    /// DynamoDB throttled the deletion. The item may still be there.
-    Throttled(StoreError),
+/// Reads what an item that the index assigns to a user is.
+fn found(item: &Item, handle: &Handle, user: &User, live: Liveness) -> Result<Found, CorruptItem> {
+    let metadata = item::metadata(item)?;
+    if metadata.user.as_ref() != Some(user) {
+        return Ok(Found::Other(handle.clone()));
+    }
+    let (handle, predecessor) = (handle.clone(), item::predecessor(item)?);
+    let session = SessionSummary { handle, predecessor, owned: item::owned(item)?, metadata };
+    Ok(match (item::is_live(item, live)?, item::successor(item)?) {
+        (false, _) => Found::Ended(session),
+        (true, None) => Found::Live(session),
+        (true, Some(_)) => Found::Other(session.handle),
+    })
 }
 
 /// Logs an item that this code did not write.

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::ReturnValue;
+
+use super::SessionStore;
+use super::call::WriteOutcome;
 use super::condition::{Requirements, Version};
+use super::error::StoreError;
 use super::expression::Expression;
-use super::item::{self, CorruptItem, Item, LABEL, USER};
-use crate::session::{Change, Label, Lifetime, Liveness, LockCondition, Timestamp, User, WriteId};
+use super::item::{self, Item};
+use crate::session::{Change, Label, Liveness, LockCondition, SessionId, Timestamp, User, WriteId};
 
 /// Changes of a session's attributes, which any write that slides its expiry can make.
 #[derive(Debug, Clone)]
@@ -33,26 +38,61 @@ impl Write {
     pub(super) fn requires<'a>(&'a self, version: Version<'a>, live: Liveness) -> Requirements<'a> {
         Requirements { live, version, lock: &self.lock }
     }
+}
 
-    /// Returns the lifetime that the write gave the session, if an earlier attempt was applied. For a
-    /// write that names no lifetime, only the current one is known.
-    pub(super) fn lifetime_before(
+/// The item after a write.
+pub(super) enum Written {
+    /// The write was applied. Holds the attributes that the call asked for.
+    Now(Item),
+    /// An earlier attempt of the write was applied. Holds the current item.
+    Before(Item),
+}
+
+impl SessionStore {
+    /// Changes a live session: its attributes, its expiry, its lock if the write releases it, and whatever
+    /// `change` adds (one `UpdateItem`, and another one if `MAX_TTL` was lowered since the session got its
+    /// idle lifetime).
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock is not
+    /// as required; [`StoreError::ETagMismatch`] or [`StoreError::Changed`] if the version is not.
+    pub(super) async fn update(
         &self,
-        item: &Item,
+        id: &SessionId,
+        write: &Write,
+        version: Version<'_>,
+        change: impl Fn(Expression) -> Expression,
+        returned: ReturnValue,
         now: Timestamp,
-    ) -> Result<Lifetime, CorruptItem> {
-        let current = item::lifetime(item)?;
-        Ok(self.attributes.ttl.map_or(current, |ttl| current.slid(now, ttl)))
-    }
-
-    /// Adds the changes of the attributes, the sliding of the expiry and the release of the lock.
-    pub(super) fn apply(&self, expression: Expression, now: Timestamp) -> Expression {
-        let AttributeChanges { ttl, user, label } = &self.attributes;
-        let changed = expression.slide_expiry(*ttl, now).change(USER, user, User::expose).change(
-            LABEL,
-            label,
-            Label::expose,
-        );
-        if self.lock.releases() { changed.release_lock() } else { changed }
+    ) -> Result<Written, StoreError> {
+        let required = write.requires(version, self.liveness(now));
+        let AttributeChanges { mut ttl, user, label } = write.attributes.clone();
+        let max_ttl = self.limits.clamp(Duration::MAX);
+        loop {
+            let update = required
+                .condition()
+                .slide_expiry(ttl, max_ttl, now)
+                .change_user(&user, now)
+                .change_label(&label);
+            let update = if write.lock.releases() { update.release_lock() } else { update };
+            let sent = self.update_item(
+                id.handle(),
+                change(update),
+                &write.id,
+                required.live,
+                returned.clone(),
+            );
+            let item = match sent.await? {
+                WriteOutcome::Applied(item) => return Ok(Written::Now(item)),
+                WriteOutcome::AppliedBefore(item) => return Ok(Written::Before(item)),
+                WriteOutcome::Refused(item) => item.ok_or(StoreError::NotFound)?,
+            };
+            match required.refusal(&item)? {
+                Some(reason) => return Err(reason),
+                None if ttl.is_none() && item::ttl(&item)? > max_ttl => ttl = Some(max_ttl),
+                // The item explains every refusal, unless DynamoDB returned a later one.
+                None => return Err(StoreError::Changed),
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
     ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, LOCK, Log, PATCH, READ, REPLACE,
-    ROTATE, TOUCH, UNLOCK,
+    REVOKE_ALL, ROTATE, TOUCH, UNLOCK,
 };
 
 const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
@@ -62,10 +62,10 @@ async fn malformed_headers_are_rejected_by_name() {
         (
             &[CREATE_WITH_ID, REPLACE, PATCH, TOUCH, LOCK],
             "idempotency-key",
-            &["", "0123456789abcde", &long_user, "0123456789 abcdef"],
+            &["", "\"\"", "0123456789abcde", &long_user, "0123456789 abcdef", "\"0123456789abcdef"],
         ),
         (&[ROTATE], "session-new-id", &["", "short", EXAMPLE_ID, "a+b+c+d+e+f+g+h+i+j+k+l"]),
-        (&[ROTATE], "session-limit", &["", "0", "101", "+5"]),
+        (&[REVOKE_ALL], "session-limit", &["", "0", "101", "+5"]),
         (&[TOUCH, UNLOCK, ROTATE, REPLACE], "session-unlock", &["", "A", &long_user]),
         (&[CREATE_WITH_ID], "session-lock", &["AAAAAAAAAAAAAAAAAAAAAA", ""]),
         (&[CREATE_WITH_ID], "session-unlock", &["AAAAAAAAAAAAAAAAAAAAAA", ""]),

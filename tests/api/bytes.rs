@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::harness::{
@@ -61,6 +62,25 @@ async fn base64_bodies_may_contain_text() {
     let read = app.send(READ).await;
     assert_eq!(read.body, b"plain text");
     assert!(read.is_text);
+}
+
+#[tokio::test]
+async fn text_bodies_that_were_altered_at_equal_length_are_rejected_if_their_hash_was_signed() {
+    let app = App::new().await;
+    let id = app.create_session().await;
+    // An emoji of four bytes, cut after three: a decoder that replaces makes three bytes of it.
+    let (sent, arrived) = (&b"\xf0\x9f\x98"[..], "\u{fffd}");
+    let hash = digest(&SHA256, sent);
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    for (signed, outcome) in [(hash.as_str(), "400 invalid-body"), ("UNSIGNED-PAYLOAD", "204")] {
+        let put = app.send(REPLACE).id(&id).body(arrived.as_bytes());
+        let put = put.header("content-length", "3").header("x-amz-content-sha256", signed);
+        assert_eq!(put.await.outcome(), outcome, "{signed}");
+    }
+    let unaltered = app.send(REPLACE).id(&id).body(b"abc");
+    // printf abc | sha256sum
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(unaltered.header("x-amz-content-sha256", hash).await.status, 204);
 }
 
 #[tokio::test]

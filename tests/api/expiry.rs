@@ -93,7 +93,7 @@ async fn activity_does_not_extend_the_absolute_lifetime() {
 }
 
 #[tokio::test]
-async fn touch_does_not_add_a_deadline() {
+async fn touch_without_an_absolute_lifetime_extends_forever() {
     let app = App::new().await;
     let id = app.create_session().await;
     for seconds in [0, 1, 2] {
@@ -122,4 +122,49 @@ async fn sessions_created_before_the_revocation_are_absent() {
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(revoked.send(CREATE_WITH_ID).id(&old).at(11).await.status, 201, "its id is free");
     assert_eq!(revoked.send(READ).id(&old).at(11).await.status, 200);
+}
+
+#[tokio::test]
+async fn absolute_lifetime_ends_sessions_that_are_older_than_the_setting() {
+    let before = App::new().await;
+    let created = before.send(CREATE).header("session-ttl", "8640000").await;
+    let id = created.header("Session-Id");
+    let app = before.redeployed(None, Some(60));
+    let read = app.send(READ).id(id).at(59).await;
+    assert_eq!(read.header("Session-TTL"), "1");
+    assert_eq!(read.header("Session-Expires"), app.rfc3339(60));
+    for event in [READ, HEAD, TOUCH, REPLACE, PATCH, ROTATE, LOCK] {
+        assert_eq!(app.send(event).id(id).at(60).await.status, 404, "{event}");
+    }
+    let longer = before.redeployed(None, Some(120));
+    assert_eq!(longer.send(READ).id(id).at(60).await.header("Session-TTL"), "60");
+    assert_eq!(app.send(CREATE_WITH_ID).id(id).at(60).await.status, 201, "its id is free");
+}
+
+#[tokio::test]
+async fn writes_slide_the_expiry_by_todays_maximum_at_most() {
+    let before = App::new().await;
+    let app = before.redeployed(Some(60), None);
+    for event in [REPLACE, PATCH, TOUCH, ROTATE, LOCK] {
+        let created = before.send(CREATE).header("session-ttl", "8640000").await;
+        let id = created.header("Session-Id");
+        let untouched = app.send(READ).id(id).at(1).await;
+        assert_eq!(untouched.header("Session-TTL"), "8639999", "a read extends nothing");
+        let changed = app.send(event).id(id).at(1).await;
+        assert!(changed.status < 300, "{event}: {changed:?}");
+        let id = if event == ROTATE { changed.header("Session-Id") } else { id };
+        assert_eq!(app.send(READ).id(id).at(1).await.header("Session-TTL"), "60", "{event}");
+        app.take_calls();
+        assert!(app.send(event).id(id).at(30).await.status < 424, "{event}");
+        let writes = app.take_calls().iter().filter(|call| *call != "GetItem").count();
+        assert_eq!(writes, 1, "{event}: from then on, one call does it");
+    }
+}
+
+#[tokio::test]
+async fn items_stay_in_the_table_for_one_absolute_lifetime_after_their_last_use_at_most() {
+    let app = App::with_max_lifetime(100).await;
+    let created = app.send(CREATE).header("session-ttl", "8640000").await;
+    let item = app.item(created.header("Session-Id")).await.unwrap();
+    assert_eq!(item["expires"]["N"], (app.start().as_secs() + 100).to_string());
 }

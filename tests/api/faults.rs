@@ -246,7 +246,7 @@ async fn lock_polls_are_consistent_and_do_not_fetch_data() {
     assert_eq!(poll["ConsistentRead"], true);
     assert_eq!(
         poll["ProjectionExpression"],
-        "#created, #deadline, #expires, #lock, #lock_until, #successor"
+        "#created, #etag, #expires, #lock, #lock_until, #predecessor, #successor, #w0, #w1, #w2, #w3"
     );
 }
 
@@ -408,7 +408,9 @@ async fn revoke_all_queries_a_lagging_index_until_it_finds_nothing() {
     proxy.inject(&[Respond(empty)]);
     app.take_calls();
     assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
-    assert_eq!(app.take_calls(), ["Query", "Query", "DeleteItem", "Query"]);
+    let calls = app.take_calls();
+    assert_eq!(calls[..4], ["Query", "Query", "DeleteItem", "Query"]);
+    assert!(calls.len() >= 7, "it finds nothing for a second: {calls:?}");
     assert_eq!(app.send(READ).await.status, 404);
 }
 

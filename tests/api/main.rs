@@ -19,6 +19,7 @@ mod at_rest;
 mod bad_input;
 mod bytes;
 mod capacity;
+mod conditions;
 mod destroy;
 mod documents;
 mod expiry;
@@ -26,6 +27,7 @@ mod faults;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod idempotency;
+mod late;
 mod lifecycle;
 mod lock;
 mod logs;

@@ -145,6 +145,69 @@ async fn grace_period_ends_when_the_successor_ends_or_is_rotated() {
     assert!(left.iter().all(|item| item["user"]["S"] != "ada"), "ids in their grace end too");
 }
 
+#[tokio::test]
+async fn an_id_whose_grace_period_ended_early_is_free() {
+    let app = App::new().await;
+    for event in [CREATE_WITH_ID, ROTATE] {
+        let take = async |id: &str| match event {
+            ROTATE => {
+                let other = app.create_session().await;
+                app.send(ROTATE).id(&other).header("session-new-id", id).await
+            }
+            _ => app.send(CREATE_WITH_ID).id(id).header("prefer", "return=representation").await,
+        };
+        let old = app.create_session().await;
+        let rotated = app.send(ROTATE).id(&old).header("session-grace", "300").await;
+        let taken = take(&old).await;
+        assert_eq!(taken.outcome(), "412 session-exists");
+        assert!(!taken.header_names().contains(&"Session-User"), "nothing is given away");
+        assert_eq!(app.send(DESTROY).id(&new_id(&rotated)).await.status, 204);
+        assert!(take(&old).await.status < 300, "{event}");
+        assert_eq!(app.send(READ).id(&old).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_id_in_its_grace_period_shows_its_former_owner_and_ends_with_their_logouts() {
+    let app = App::new().await;
+    for (before, after) in [("", "ada"), ("ada", "bob"), ("ada", "")] {
+        let create = app.send(CREATE).without("session-user");
+        let create = if before.is_empty() { create } else { create.header("session-user", before) };
+        let created = create.await;
+        let old = created.header("Session-Id");
+        let rotate = app.send(ROTATE).id(old).header("session-grace", "300");
+        let new = new_id(&rotate.header("session-user", after).body(b"{}").await);
+        let read = app.send(READ).id(old).await;
+        assert_eq!(read.body, br#"{"cart":["apple"]}"#);
+        if before.is_empty() {
+            assert!(!read.header_names().contains(&"Session-User"), "the id knows nobody");
+        } else {
+            assert_eq!(read.header("Session-User"), before);
+            let revoked = app.send(REVOKE_ALL).header("session-user", before).await;
+            assert_eq!(revoked.body, br#"{"destroyed":0}"#, "it is not a session");
+            assert_eq!(app.send(READ).id(old).await.status, 404);
+        }
+        assert_eq!(app.send(READ).id(&new).await.status, 200);
+        assert_eq!(app.send(DESTROY).id(&new).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_logout_that_keeps_the_session_ends_the_grace_period() {
+    let app = App::new().await;
+    for event in [TOUCH, REPLACE, PATCH] {
+        let old = app.create_session().await;
+        let new = fresh_id();
+        let rotate = app.send(ROTATE).id(&old).header("session-new-id", &new);
+        let rotate = rotate.header("session-grace", "300");
+        assert_eq!(rotate.copy().await.status, 200);
+        assert_eq!(app.send(event).id(&new).header("session-user", "\"\"").await.status, 204);
+        assert_eq!(app.send(READ).id(&old).await.outcome(), "404 session-not-found", "{event}");
+        assert_eq!(app.send(READ).id(&new).await.status, 200);
+        assert_eq!(rotate.await.status, 200, "a retry of the rotation is still recognized");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_rotations_have_one_winner() {
     let app = App::new().await;
@@ -226,9 +289,6 @@ async fn destroyed_sessions_cannot_be_read_through_their_old_id() {
     let create = |id: &str| {
         app.send(CREATE_WITH_ID).id(id).header("prefer", "return=representation").body(b"mine")
     };
-    let taken = create(&old).await;
-    assert_eq!(taken.outcome(), "412 session-exists");
-    assert!(!taken.header_names().contains(&"Session-User"), "no data and no owner is given away");
     assert_eq!(create(&new).await.status, 201);
     assert_eq!(app.send(READ).id(&old).await.outcome(), "404 session-not-found");
     assert_eq!(app.send(HEAD).id(&old).await.status, 404);

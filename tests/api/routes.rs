@@ -48,6 +48,19 @@ async fn request(route: &Route) -> Request {
 }
 
 #[tokio::test]
+async fn unknown_routes_are_told_the_known_ones() {
+    let unknown = request(&routes()[0]).await.edit_event(|event| {
+        event["routeKey"] = "GET /nowhere".into();
+    });
+    let response = unknown.await;
+    assert_eq!(response.outcome(), "404 route-not-found");
+    let problem: Value = serde_json::from_slice(&response.body).unwrap();
+    for route in routes() {
+        assert!(problem["detail"].as_str().unwrap().contains(&route.route), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn routes_succeed_on_their_own_function_only() {
     for route in routes() {
         assert!(FUNCTIONS.contains(&route.function.as_str()), "{route:?}");
@@ -60,6 +73,11 @@ async fn routes_succeed_on_their_own_function_only() {
             }
         }
     }
+}
+
+/// Whether a route refuses the header if it does not accept it.
+fn is_checked(header: &str) -> bool {
+    header.starts_with("session-") || header.starts_with("if-")
 }
 
 /// Name of a header of the table, without the brackets of an optional one.
@@ -94,7 +112,7 @@ async fn routes_validate_exactly_their_headers() {
             // Unknown preferences are ignored (RFC 7240, section 2).
             if takes(route, header) && header != "prefer" {
                 assert!([400, 415].contains(&response.status), "{}: {header}", route.route);
-            } else if !header.starts_with("session-") {
+            } else if !is_checked(header) {
                 assert!(response.status < 300, "{}: {header}: {response:?}", route.route);
             }
         }
@@ -102,11 +120,11 @@ async fn routes_validate_exactly_their_headers() {
 }
 
 #[tokio::test]
-async fn routes_refuse_session_headers_that_they_do_not_take() {
+async fn routes_refuse_session_headers_and_preconditions_that_they_do_not_accept() {
     for route in routes() {
         for (header, valid, _) in HEADERS {
             let response = request(route).await.header(header, valid).await;
-            if header.starts_with("session-") && !takes(route, header) {
+            if is_checked(header) && !takes(route, header) {
                 assert_eq!(response.outcome(), "400 invalid-header", "{}: {header}", route.route);
             } else {
                 assert_ne!(response.status, 400, "{}: {header}: {response:?}", route.route);

@@ -56,6 +56,8 @@ impl Timeouts {
 pub(super) struct Options {
     /// Absolute lifetime of sessions, in seconds.
     pub(super) max_lifetime: Option<u32>,
+    /// Longest idle lifetime of sessions, in seconds; `None` for the default.
+    pub(super) max_ttl: Option<u32>,
     /// One in this many successful requests is logged; `None` to log all.
     pub(super) log_sample: Option<u32>,
     /// Moment before which sessions are revoked, as the time since the Unix epoch.
@@ -105,6 +107,14 @@ impl App {
     pub(crate) fn revoked_before(&self, seconds: u64) -> Self {
         let moment = self.start + Duration::from_secs(seconds);
         let options = Options { revoked_before: Some(moment), ..Options::default() };
+        let app = Self::build(&self.table, engine::endpoint(), Timeouts::Long, options);
+        Self { start: self.start, ..app }
+    }
+
+    /// Builds an app over the same table and with the same clock, with other limits, in seconds: as after a
+    /// deployment that changes them.
+    pub(crate) fn redeployed(&self, max_ttl: Option<u32>, max_lifetime: Option<u32>) -> Self {
+        let options = Options { max_ttl, max_lifetime, ..Options::default() };
         let app = Self::build(&self.table, engine::endpoint(), Timeouts::Long, options);
         Self { start: self.start, ..app }
     }

@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, Credentials, Region};
 use serde_json::Value;
 use session_api::api::{self, Api, Event, Invocation};
-use session_api::config::{Config, Limits, http_client, sdk_config};
+use session_api::config::{Config, http_client, sdk_config};
 use session_api::logging;
-use session_api::session::{SessionId, Timestamp};
+use session_api::session::{Limits, SessionId, Timestamp};
 use session_api::store;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -32,12 +32,12 @@ impl Functions {
             table: table.into(),
             limits: Limits {
                 default_ttl: Duration::from_secs(86_400),
-                max_ttl: Duration::from_secs(34_560_000),
+                max_ttl: Duration::from_secs(options.max_ttl.unwrap_or(34_560_000).into()),
                 max_lifetime: options
                     .max_lifetime
                     .map(|seconds| Duration::from_secs(seconds.into())),
+                revoked_before: options.revoked_before.map(timestamp),
             },
-            revoked_before: options.revoked_before.map(timestamp),
             aws: aws(endpoint),
             log_level: LevelFilter::INFO,
             log_sample: options.log_sample.unwrap_or(1),

@@ -36,6 +36,12 @@ impl Request {
         self
     }
 
+    /// Sends the request to another app over the same table.
+    pub(crate) fn through(mut self, app: &App) -> Self {
+        self.app = app.clone();
+        self
+    }
+
     /// Sets `Session-Id`.
     pub(crate) fn id(self, id: &str) -> Self {
         self.header("session-id", id)

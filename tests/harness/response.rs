@@ -1,6 +1,7 @@
 //! Responses: decoded as API Gateway does, and checked for what holds for all of them.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +26,9 @@ const HEADERS: [&str; 14] = [
     "Session-TTL",
     "Session-User",
 ];
+
+/// The title of each type of problem that was seen so far.
+static TITLES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 /// Returns the name as the documents spell it. The payload has names in lower case.
 fn documented(name: String) -> String {
@@ -92,7 +96,10 @@ impl Response {
         let problem: Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(problem["status"], self.status);
         assert_eq!(problem.get("instance").map(|id| id.as_str().unwrap()), instance);
-        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+        let title = problem["title"].as_str().filter(|title| !title.is_empty()).unwrap();
+        let mut titles = TITLES.lock().unwrap();
+        let known = titles.entry(self.problem()).or_insert_with(|| title.to_owned());
+        assert_eq!(known, title, "RFC 9457, 3.1.3: one title for each type");
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
     }
 

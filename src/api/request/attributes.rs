@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::Request;
 use crate::api::header::{SESSION_LABEL, SESSION_TTL, SESSION_USER};
 use crate::api::problem::Problem;
-use crate::config::Limits;
-use crate::session::{Change, Label, User};
+use crate::session::{Change, Label, Limits, User};
 use crate::store::AttributeChanges;
 
 impl Request {
@@ -22,24 +21,24 @@ impl Request {
         })
     }
 
-    /// Reads `Session-TTL`. More than the maximum, which clients cannot know, counts as the maximum.
+    /// Reads `Session-TTL`, clamped to the maximum, which clients can't know.
     pub(in crate::api) fn ttl(&self, limits: &Limits) -> Result<Option<Duration>, Problem> {
         let parse = |text: &str| {
             let digits = text.trim_start_matches('0');
             let is_number = !digits.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
             // A number that is too long for its type is above the maximum.
             let seconds = || digits.parse().unwrap_or(u64::MAX);
-            is_number.then(|| Duration::from_secs(seconds()).min(limits.max_ttl))
+            is_number.then(|| limits.clamp(Duration::from_secs(seconds())))
         };
         self.parse(SESSION_TTL, parse, || "a whole number of seconds, 1 or more".into())
     }
 
-    /// Reads `Session-User`. An empty one removes the owner.
+    /// Reads `Session-User`. An empty one, or `""`, removes the owner.
     pub(in crate::api) fn user_change(&self) -> Result<Change<User>, Problem> {
         self.change(SESSION_USER, User::parse, User::MAX_LENGTH)
     }
 
-    /// Reads `Session-Label`. An empty one removes the label.
+    /// Reads `Session-Label`. An empty one, or `""`, removes the label.
     fn label_change(&self) -> Result<Change<Label>, Problem> {
         self.change(SESSION_LABEL, Label::parse, Label::MAX_LENGTH)
     }
@@ -51,13 +50,13 @@ impl Request {
         max_length: usize,
     ) -> Result<Change<T>, Problem> {
         let parse = |text: &str| match text {
-            "" => Some(Change::Remove),
+            "" | "\"\"" => Some(Change::Remove),
             text => parse(text).map(Change::Set),
         };
         let change = self.parse(name, parse, || {
             format!(
-                "at most {max_length} visible ASCII characters; percent-encode others (RFC 3986). An \
-                 empty value removes it"
+                "1 to {max_length} visible ASCII characters; percent-encode others (RFC 3986). \
+                 Send \"\" (two double quotes) to remove it"
             )
         })?;
         Ok(change.unwrap_or(Change::Keep))
