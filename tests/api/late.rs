@@ -264,22 +264,25 @@ async fn patches_that_meet_a_logout_do_not_reach_the_next_session() {
 async fn a_waiting_lock_is_not_taken_for_a_client_that_has_had_it() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.direct;
-    let id = app.create_session().await;
-    let holder = app.send(LOCK).id(&id).await.header("Session-Lock").to_owned();
-    let lock = |app: &App| app.send(LOCK).id(&id).header("idempotency-key", KEY);
-    let unlock = async |token: &str| {
-        assert_eq!(app.send(TOUCH).id(&id).header("session-unlock", token).await.status, 204);
+    let unlock = async |id: &str, token: &str| {
+        assert_eq!(app.send(TOUCH).id(id).header("session-unlock", token).await.status, 204);
     };
-    let meanwhile = async {
-        unlock(&holder).await;
-        let own = lock(app).await.header("Session-Lock").to_owned();
-        unlock(&own).await;
-        let other = app.send(LOCK).id(&id).await;
-        assert_eq!(other.status, 200);
-    };
-    let waiting = lock(&proxy.app).header("session-wait", "5");
-    let response = proxy.send_around(waiting, &[Pass, Hold], meanwhile).await;
-    assert_eq!(response.outcome(), "423 session-locked");
+    for (is_taken, expected) in [(false, "412 not-lock-holder"), (true, "423 session-locked")] {
+        let id = app.create_session().await;
+        let holder = app.send(LOCK).id(&id).await.header("Session-Lock").to_owned();
+        let lock = |app: &App| app.send(LOCK).id(&id).header("idempotency-key", KEY);
+        let meanwhile = async {
+            unlock(&id, &holder).await;
+            let own = lock(app).await.header("Session-Lock").to_owned();
+            unlock(&id, &own).await;
+            if is_taken {
+                assert_eq!(app.send(LOCK).id(&id).await.status, 200);
+            }
+        };
+        let waiting = lock(&proxy.app).header("session-wait", "5");
+        let response = proxy.send_around(waiting, &[Pass, Hold], meanwhile).await;
+        assert_eq!(response.outcome(), expected);
+    }
 }
 
 #[tokio::test]
