@@ -10,7 +10,8 @@ use super::item::{self, SealedSession};
 use crate::session::{ETagCondition, MAX_CLOCK_SKEW, SessionId, Timestamp};
 
 impl SessionStore {
-    /// Destroys a session that was created by `now` (one `DeleteItem`). It succeeds if none exists.
+    /// Destroys a session that was created before the request arrived (one `DeleteItem`, and one `GetItem`
+    /// for an id that was rotated away with a grace). It succeeds if none exists.
     ///
     /// # Errors
     /// [`StoreError::ETagMismatch`] if the data does not have the required version;
@@ -22,32 +23,25 @@ impl SessionStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let condition = condition::if_absent_or_matching(required, self.liveness(now));
-        match self.delete_item(id.handle(), condition, ReturnValue::None).await? {
-            Ok(_) => Ok(()),
-            Err(refusal) => refused(refusal, required, now),
+        let refusal = self.delete_item(id.handle(), condition, ReturnValue::None).await?;
+        let Err(Refusal { item: Some(item), is_in_doubt }) = refusal else {
+            return Ok(());
+        };
+        let created = item::lifetime(&item)?.created;
+        if created.since(now) > MAX_CLOCK_SKEW {
+            // The session was created again after the request arrived.
+            return Ok(());
         }
-    }
-}
-
-/// Returns the outcome of a refused destruction.
-fn refused(refusal: Refusal, required: &ETagCondition, now: Timestamp) -> Result<(), StoreError> {
-    let Refusal { item: Some(item), is_in_doubt } = refusal else {
-        return Ok(());
-    };
-    let created = item::lifetime(&item)?.created;
-    let is_newer = created > now;
-    if is_newer && *required == ETagCondition::Any {
-        // The session was created again after the request arrived, or the clock of the machine that
-        // created it is ahead. Clock skew must not turn a logout into a no-op.
-        let is_new = created.since(now) > MAX_CLOCK_SKEW;
-        return if is_new { Ok(()) } else { Err(StoreError::OutcomeUnknown) };
-    }
-    // An earlier attempt may have destroyed another session, before this one was created.
-    if is_in_doubt || (is_newer && required.matches(&item::etag(&item)?)) {
-        return Err(StoreError::OutcomeUnknown);
-    }
-    match item::successor(&item)? {
-        Some(_) => Err(StoreError::NotFound),
-        None => Err(StoreError::ETagMismatch(Box::new(SealedSession(item)))),
+        // If it is newer by less, the clock of the machine that created it may be ahead: clock skew must not
+        // turn a logout into a no-op. And an earlier attempt may have destroyed another session, before this
+        // one was created.
+        if created > now || is_in_doubt {
+            return Err(StoreError::OutcomeUnknown);
+        }
+        match item::successor(&item)? {
+            None => Err(StoreError::ETagMismatch(Box::new(SealedSession(item)))),
+            Some(_) if self.is_grace_over(id.handle(), &item, now).await? => Ok(()),
+            Some(_) => Err(StoreError::NotFound),
+        }
     }
 }

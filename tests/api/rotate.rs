@@ -161,7 +161,9 @@ async fn an_id_whose_grace_period_ended_early_is_free() {
         let taken = take(&old).await;
         assert_eq!(taken.outcome(), "412 session-exists");
         assert!(!taken.header_names().contains(&"Session-User"), "nothing is given away");
+        assert_eq!(app.send(DESTROY).id(&old).await.outcome(), "404 session-not-found");
         assert_eq!(app.send(DESTROY).id(&new_id(&rotated)).await.status, 204);
+        assert_eq!(app.send(DESTROY).id(&old).await.status, 204, "there is none any more");
         assert!(take(&old).await.status < 300, "{event}");
         assert_eq!(app.send(READ).id(&old).await.status, 200);
     }
