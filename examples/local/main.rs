@@ -40,6 +40,14 @@ struct Options {
 }
 
 const TABLE: &str = "sessions";
+/// Runs a command until its input ends, which happens however this program ends. Then it stops the
+/// command's process group: first with `SIGINT`, because only the emulator can stop the functions, and
+/// after 5 seconds with `SIGKILL`. The shell runs what is in the background without `SIGINT`.
+const UNTIL_END_OF_INPUT: &str = r#"
+    exec 3<&0 </dev/null
+    { read -r _ <&3; kill -s INT 0; sleep 5; kill -s KILL 0; } &
+    exec "$@" 3<&-
+"#;
 /// One invalid request for each function. A function that refuses it is running.
 const PROBES: [(&str, &str); 4] = [
     ("GET", "/session"),
@@ -69,6 +77,8 @@ async fn run(options: Options) -> Outcome {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
+    // `wait` would close it, and so stop the emulator.
+    let input = watch.stdin.take();
     let console = Arc::new(Console::new());
     console.print(watch.stdout.take());
     console.print(watch.stderr.take());
@@ -84,7 +94,8 @@ async fn run(options: Options) -> Outcome {
         _ = terminate.recv() => Ok(()),
     };
     console.stopping.store(true, Ordering::Relaxed);
-    stop(watch).await?;
+    drop(input);
+    watch.wait().await?;
     ended
 }
 
@@ -132,7 +143,8 @@ async fn start(options: &Options) -> Outcome<Child> {
     let endpoint = options.dynamodb_url.as_ref().unwrap_or(&own);
     compile().await?;
     println!("Starting the functions.");
-    let watch = cargo()
+    let watch = command("sh")
+        .args(["-c", UNTIL_END_OF_INPUT, "sh", "cargo"])
         .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
         // By default a function handles one request at a time. Requests that wait for a lock would keep
@@ -146,24 +158,12 @@ async fn start(options: &Options) -> Outcome<Child> {
         .env("AWS_ACCESS_KEY_ID", "local")
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .env("TABLE_NAME", TABLE)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    Ok(watch.map_err(|error| format!("cargo: {error}"))?)
-}
-
-/// Stops the functions and their emulator, which are one process group.
-async fn stop(mut watch: Child) -> Outcome {
-    if let Some(group) = watch.id() {
-        // The shell's own `kill`, because not every machine has the program.
-        Command::new("sh").args(["-c", &format!("kill -s INT -- -{group}")]).status().await?;
-        if tokio::time::timeout(Duration::from_secs(5), watch.wait()).await.is_err() {
-            Command::new("sh").args(["-c", &format!("kill -s KILL -- -{group}")]).status().await?;
-        }
-    }
-    Ok(())
+    Ok(watch.map_err(|error| format!("sh: {error}"))?)
 }
 
 async fn bind(port: u16, what: &str) -> Outcome<TcpListener> {
@@ -197,7 +197,7 @@ async fn start_dynamodb(options: &Options) -> Outcome<String> {
 
 /// Compiles the functions, so that the first requests do not wait for the compiler.
 async fn compile() -> Outcome {
-    let built = cargo()
+    let built = command("cargo")
         .args(["build", "--locked", "--quiet", "--bins"])
         .kill_on_drop(true)
         .status()
@@ -205,18 +205,18 @@ async fn compile() -> Outcome {
     if built.success() { Ok(()) } else { Err("the functions do not compile".into()) }
 }
 
-/// Cargo as a shell would start it. With the variables that a surrounding cargo has set, it would
-/// compile everything again.
-fn cargo() -> Command {
-    let mut cargo = Command::new("cargo");
+/// A command without the variables that a surrounding cargo has set, with which cargo would compile
+/// everything again.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
     let set_by_cargo =
         |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(set_by_cargo) {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
     }
-    cargo
+    command
 }
 
 /// Waits until every function has responded to a request.

@@ -1,5 +1,7 @@
 //! Configuration of the AWS SDK, from the environment variables that every AWS SDK reads.
 
+mod connections;
+
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
@@ -12,6 +14,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use lambda_http::http::Uri;
 use lambda_http::http::uri::Authority;
 
+use self::connections::{Connections, IDLE_TIMEOUT};
 use super::error::ConfigError;
 
 /// Root certificates that sign DynamoDB's certificates, from
@@ -172,10 +175,11 @@ pub fn http_client(region: &Region, ssl_cert_file: Option<&str>) -> SharedHttpCl
     };
     // The builder validates nothing, so it never fails.
     let tls = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
-    aws_smithy_http_client::Builder::new()
+    let client = aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .tls_provider(Provider::rustls(CryptoMode::Ring))
-        .tls_context(tls)
-        .build_https()
+        .tls_context(tls);
+    SharedHttpClient::new(Connections::new(move || client.clone().build_https()))
 }
 
 fn trusts_system_roots(region: &Region, ssl_cert_file: Option<&str>) -> bool {
@@ -281,6 +285,12 @@ mod tests {
             let expected = "it must be a readable file of certificates in PEM format";
             assert_eq!(file(path).unwrap_err(), format!("SSL_CERT_FILE is {path:?}; {expected}"));
         }
+    }
+
+    #[test]
+    fn idle_connections_are_closed_before_dynamodb_does() {
+        let client = format!("{:?}", http_client(&Region::from_static("eu-central-1"), None));
+        assert!(client.contains("idle_timeout: Some(50s)"), "{client}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod bad_input;
 mod bytes;
 mod capacity;
 mod conditions;
+mod connections;
 mod destroy;
 mod documents;
 mod expiry;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::http::{Request, Response};
@@ -11,6 +11,7 @@ use ureq::http::{Request, Response};
 /// The local API, as a process of its own. Dropping it sends `SIGTERM`.
 pub(crate) struct Local {
     process: Child,
+    port: u16,
     url: String,
 }
 
@@ -19,7 +20,7 @@ impl Local {
     pub(crate) fn start(data: &str) -> Self {
         let free_port = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port().to_string()
+            listener.local_addr().unwrap().port()
         };
         let port = free_port();
         // Cargo builds examples in a sibling of the folder with the tests.
@@ -28,7 +29,7 @@ impl Local {
         let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(data);
         let _ = std::fs::remove_dir_all(&data);
         let mut process = Command::new(program)
-            .args(["--port", &port, "--dynamodb-port", &free_port()])
+            .args(["--port", &port.to_string(), "--dynamodb-port", &free_port().to_string()])
             .arg("--data")
             .arg(data)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -39,13 +40,23 @@ impl Local {
         let ready = lines.by_ref().map(Result::unwrap).find(|line| line.contains("is ready at"));
         // The output must be read to the end, or the functions would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let local = Self { process, url: format!("http://localhost:{port}") };
+        let local = Self { process, port, url: format!("http://localhost:{port}") };
         assert!(ready.is_some(), "the program exited before it was ready");
         local
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Ends the program with a signal, and returns the port that it served.
+    fn kill(&mut self, signal: &str) -> u16 {
+        let pid = self.process.id();
+        // `kill` is a builtin of the shell. Not every machine has it as a program.
+        let kill = Command::new("sh").args(["-c", &format!("kill -s {signal} {pid}")]).status();
+        assert!(kill.unwrap().success());
+        self.process.wait().unwrap();
+        self.port
     }
 
     fn send(&self, request: ureq::http::request::Builder, body: &[u8]) -> Response<Vec<u8>> {
@@ -67,10 +78,23 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        let pid = self.process.id();
-        // `kill` is a builtin of the shell. Not every machine has it as a program.
-        let _ = Command::new("sh").args(["-c", &format!("kill {pid}")]).status();
-        let _ = self.process.wait();
+        if let Ok(None) = self.process.try_wait() {
+            self.kill("TERM");
+        }
+    }
+}
+
+#[test]
+#[ignore = "requires cargo-lambda, which `make test` installs"]
+fn port_is_free_soon_after_the_program_ends_in_any_way() {
+    for signal in ["TERM", "HUP", "KILL"] {
+        let port = Local::start("ended").kill(signal);
+        let is_free = || std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        let deadline = Instant::now() + Duration::from_secs(8);
+        while !is_free() {
+            assert!(Instant::now() < deadline, "the emulator outlives SIG{signal}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
