@@ -37,9 +37,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(3);
 /// its rounds.
 fn settings(seed: u64) -> (Faults, Profile, usize) {
     let (mode, rest) = choose(&Mode::ALL, seed);
+    let (rounds, rest) = choose(&ROUNDS, rest);
     let (profile, rest) = choose(&Profile::ALL, rest);
-    let (rarity, rest) = choose(&[2, 4], rest);
-    let (rounds, _) = choose(&ROUNDS, rest);
+    let (rarity, _) = choose(&[2, 4], rest);
     (Faults { mode, rarity }, profile, rounds)
 }
 
