@@ -116,8 +116,9 @@ impl Model {
             }
             (Kind::List { .. } | Kind::RevokeAll { .. }, _) => Effect::Impossible,
             (_, Some(session)) if session.successor.is_none() => {
-                // The skew of clocks that a revocation allows for is longer than a history without jumps.
-                if session.created > *sent && !matches!(kind, Kind::Revoke { .. }) {
+                // No attempt means a session that was created after its arrival. What it found instead, it
+                // found before.
+                if session.created > *sent {
                     return Effect::Impossible;
                 }
                 self.change(state, session, operation)
@@ -175,7 +176,6 @@ impl Model {
             });
             after = after.with(*id, old);
             changed.predecessor = Some(*id);
-            changed.ends_grace = false;
             // Write ids are derived from the id.
             changed.writes.drain(..changed.writes.len() - 1);
             now_at = *new;
@@ -214,8 +214,15 @@ fn applied_before(state: &State, operation: &Operation) -> Option<Effect> {
         _ => (id, WriteId::Of(*origin)),
     };
     let session = state.current(*id, *sent)?;
-    let (_, version) = session.writes.iter().find(|(known, _)| *known == write)?;
-    let mut expected = Expected { version: Some(*version), ..session.expected(*sent) };
+    let remembered = session.writes.iter().find(|(known, _)| *known == write);
+    // A rotation is remembered for as long as the session knows its former id.
+    let is_rotated =
+        matches!(kind, Kind::Rotate { .. }) && session.predecessor == Some(operation.id);
+    if remembered.is_none() && !is_rotated {
+        return None;
+    }
+    let version = remembered.map(|(_, version)| *version);
+    let mut expected = Expected { version, ..session.expected(*sent) };
     match (kind, session.held(*sent)) {
         (Kind::Lock { renewed, .. }, Some(lock)) if lock.token == renewed.unwrap_or(*origin) => {
             expected.version = Some(session.version());

@@ -26,8 +26,6 @@ pub(crate) struct Session {
     pub(crate) lock: Option<Lock>,
     pub(crate) successor: Option<Id>,
     pub(crate) predecessor: Option<Id>,
-    /// Whether the grace period of the predecessor is over, because the owner logged out.
-    pub(crate) ends_grace: bool,
     /// When the request that created the session arrived.
     pub(crate) created: Moment,
     /// The last writes, oldest first, each with the version of the data that it left behind.
@@ -79,7 +77,6 @@ impl Session {
             lock: None,
             successor: None,
             predecessor: None,
-            ends_grace: false,
             created: creation.sent,
             writes: Vec::new(),
         };
@@ -111,7 +108,10 @@ impl Session {
         let (from, to) = (operation.sent, operation.returned);
         self.ttl = write.ttl.unwrap_or(self.ttl);
         self.expires = from + self.ttl * SECOND;
-        self.ends_grace |= write.user == Change::Remove && self.owner.is_some();
+        if write.user == Change::Remove {
+            // A logout that keeps the session ends the grace period of its former id.
+            self.predecessor = None;
+        }
         self.owner = match (write.user, self.owner) {
             (Change::Keep, owner) => owner,
             // The contract does not say whether this is the moment at which it got the owner.
@@ -165,8 +165,7 @@ impl State {
     pub(crate) fn readable(&self, id: Id, at: Moment) -> Option<&Session> {
         let session = self.sessions.get(&id).filter(|session| session.is_live(at))?;
         let Some(new) = session.successor else { return Some(session) };
-        let successor = self.current(new, at)?;
-        (successor.predecessor == Some(id) && !successor.ends_grace).then_some(session)
+        (self.current(new, at)?.predecessor == Some(id)).then_some(session)
     }
 
     /// Returns the state with this session under the id, or with none.
