@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::operation::{Operation, Origin, Outcome};
+use crate::operation::{Kind, Operation, Origin, Outcome};
 
 /// The version of each tag. A version is known by the operation that made it.
 #[derive(Debug, Default)]
@@ -30,7 +30,11 @@ impl ETags {
         for operation in operations {
             let Some(seen) = operation.seen() else { continue };
             let Some(tag) = &seen.etag else { continue };
-            let made = matches!(operation.outcome, Outcome::Success(_)) && operation.makes_data();
+            // A patch that is applied again may change nothing.
+            let is_known = !matches!(operation.kind, Kind::Patch(_))
+                || !etags.repeated.contains(&operation.origin);
+            let is_success = matches!(operation.outcome, Outcome::Success(_));
+            let made = is_success && is_known && operation.makes_data();
             let version = match &seen.data {
                 Some(data) => data.last().copied(),
                 None => made.then_some(operation.origin),
