@@ -12,10 +12,23 @@ use check::Checker;
 use operation::{Operation, operations};
 use state::MAX_LIFETIME;
 
+/// Number of threads, because a request that ends the sessions of a user takes more than a second.
+const THREADS: usize = 8;
+/// Number of sequences of each.
+const CASES: u32 = 8;
+
 #[test]
 fn random_operations_agree_with_the_model() {
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(run);
+        }
+    });
+}
+
+fn run() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&operations(), |operations| {
             runtime.block_on(async {

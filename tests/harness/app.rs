@@ -97,7 +97,7 @@ impl App {
     }
 
     /// Builds an app over the same table and with the same clock, with another connection to DynamoDB.
-    pub(super) fn connected_to(&self, endpoint: &str, timeouts: Timeouts) -> Self {
+    pub(crate) fn connected_to(&self, endpoint: &str, timeouts: Timeouts) -> Self {
         let app = Self::build(&self.table, endpoint, timeouts, Options::default());
         Self { start: self.start, ..app }
     }
@@ -176,11 +176,10 @@ impl App {
         created.header("Session-Id").to_owned()
     }
 
-    /// Invokes a function, `seconds` after the clock's time. Returns the payload of the response.
-    pub(super) async fn invoke(&self, function: &str, event: &Value, seconds: u64) -> Value {
+    /// Invokes a function, this long after the clock's time. Returns the payload of the response.
+    pub(super) async fn invoke(&self, function: &str, event: &Value, after: Duration) -> Value {
         let now = if self.has_real_clock { since_epoch() } else { self.start };
-        let now = now + Duration::from_secs(seconds);
-        self.functions.invoke(function, event, self.time_limit, now).await
+        self.functions.invoke(function, event, self.time_limit, now + after).await
     }
 
     /// Returns the DynamoDB operations sent since the last call of this method, retries included.

@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,14 +21,14 @@ pub(crate) struct Request {
     event: Value,
     route: &'static Route,
     function: &'static str,
-    at: u64,
+    at: Duration,
 }
 
 impl Request {
     pub(super) fn new(app: App, event: &str) -> Self {
         let event: Value = serde_json::from_str(event).unwrap();
         let route = routes().iter().find(|route| event["routeKey"] == *route.route).unwrap();
-        Self { app, event, route, function: &route.function, at: 0 }
+        Self { app, event, route, function: &route.function, at: Duration::ZERO }
     }
 
     /// Sends the request to this function instead of the one of its route.
@@ -71,8 +72,13 @@ impl Request {
     }
 
     /// Sets the arrival, in seconds after the time of the app's clock.
-    pub(crate) fn at(mut self, seconds: u64) -> Self {
-        self.at = seconds;
+    pub(crate) fn at(self, seconds: u64) -> Self {
+        self.at_exactly(Duration::from_secs(seconds))
+    }
+
+    /// Sets the arrival, as the time after that of the app's clock.
+    pub(crate) fn at_exactly(mut self, at: Duration) -> Self {
+        self.at = at;
         self
     }
 

@@ -1,10 +1,11 @@
 //! What the clients of a history share: what they know, and what they record.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crate::harness::{handle, new_id};
-use crate::operation::{Id, Operation, Origin};
+use crate::operation::{Id, Moment, Operation, Origin, SECOND};
 use crate::report::History;
 
 /// An id of the history.
@@ -14,10 +15,17 @@ struct KnownId {
     is_usable: bool,
 }
 
+/// The time that has passed, and the time over which the history has jumped.
+struct Clock {
+    started: Instant,
+    jumped: Moment,
+    last: Moment,
+}
+
 pub(crate) struct Board {
     /// Distinguishes the history's users from those of other histories.
     tag: String,
-    clock: AtomicU64,
+    clock: Mutex<Clock>,
     origins: AtomicUsize,
     ids: Mutex<Vec<KnownId>>,
     /// Entity tags of responses, oldest first.
@@ -33,7 +41,7 @@ impl Board {
         let first = new_id();
         Self {
             tag: first[..8].to_owned(),
-            clock: AtomicU64::new(0),
+            clock: Mutex::new(Clock { started: Instant::now(), jumped: 0, last: 0 }),
             origins: AtomicUsize::new(0),
             ids: Mutex::new(vec![KnownId { text: Some(first), is_usable: true }]),
             etags: Mutex::default(),
@@ -42,9 +50,17 @@ impl Board {
         }
     }
 
-    /// Returns the next moment of the clock that all clients share.
-    pub(crate) fn tick(&self) -> u64 {
-        self.clock.fetch_add(1, Ordering::SeqCst)
+    /// Returns the current moment, which is later than the last one.
+    pub(crate) fn tick(&self) -> Moment {
+        let mut clock = self.clock.lock().unwrap();
+        let elapsed = u64::try_from(clock.started.elapsed().as_millis()).unwrap();
+        clock.last = (clock.jumped + elapsed).max(clock.last + 1);
+        clock.last
+    }
+
+    /// Lets so many seconds pass.
+    pub(crate) fn jump(&self, seconds: u64) {
+        self.clock.lock().unwrap().jumped += seconds * SECOND;
     }
 
     /// Returns the number of the next operation.
@@ -102,7 +118,7 @@ impl Board {
         let ids = self.ids.into_inner().unwrap();
         let handles: Vec<_> = ids.iter().map(|id| id.text.as_deref().map(handle)).collect();
         let mut operations = self.operations.into_inner().unwrap();
-        operations.sort_by_key(Operation::invoked);
+        operations.sort_by_key(|operation| operation.sent);
         for operation in &mut operations {
             for entry in operation.listed_mut() {
                 entry.id = handles.iter().position(|handle| *handle == Some(entry.handle.clone()));

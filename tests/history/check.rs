@@ -45,7 +45,7 @@ pub(crate) fn check(model: &Model, events: &[Event]) -> Result<(), Stuck> {
 
 /// A set of events, by their numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-struct Done([u64; 6]);
+struct Done([u64; 8]);
 
 impl Done {
     fn contains(&self, number: usize) -> bool {
@@ -74,7 +74,7 @@ fn required(events: &[Event]) -> Done {
 }
 
 struct Search<'a> {
-    model: &'a Model<'a>,
+    model: &'a Model,
     events: &'a [Event<'a>],
     /// The events that must happen.
     required: Done,

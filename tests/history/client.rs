@@ -1,28 +1,33 @@
-//! A client that performs operations, retries them blindly, and records what it learned.
+//! A client that performs operations, repeats them blindly, and records what it learned.
 
-use std::future::{Future, IntoFuture as _};
-use std::pin::Pin;
+use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use futures_util::future::{Either, select};
+use futures_util::future::join;
 
 use crate::board::Board;
 use crate::faults::{self, Faults, Mode};
 use crate::generate::{Generator, Profile};
-use crate::harness::{App, Response};
+use crate::harness::App;
 use crate::operation::{Id, Kind, NEVER, Operation, Origin, Outcome};
 use crate::proxy::Network;
 use crate::request::Prepared;
 use crate::response;
 
-/// Number of times that a client sends a request.
+/// Number of times that a client sends a request that has no response.
 const ATTEMPTS: usize = 4;
 /// Longest pause before an operation, so that operations overlap in different ways.
 const MAX_PAUSE: u64 = 4_000;
 
-type Pending = Pin<Box<dyn Future<Output = Response> + Send>>;
+/// An operation that can be repeated, at any later time.
+struct Sent {
+    origin: Origin,
+    id: Id,
+    kind: Kind,
+    prepared: Prepared,
+}
 
 pub(crate) struct Client {
     pub(crate) number: usize,
@@ -32,25 +37,44 @@ pub(crate) struct Client {
     pub(crate) faults: Faults,
     pub(crate) profile: Profile,
     pub(crate) random: Rng,
+    sent: Vec<Sent>,
 }
 
 impl Client {
+    pub(crate) fn new(
+        number: usize,
+        app: App,
+        board: &Arc<Board>,
+        network: &Arc<Network>,
+        (faults, profile): (Faults, Profile),
+        random: Rng,
+    ) -> Self {
+        let (board, network) = (board.clone(), network.clone());
+        Self { number, app, board, network, faults, profile, random, sent: Vec::new() }
+    }
+
     /// Creates the session of the history.
     pub(crate) async fn start(&mut self) {
         let board = self.board.clone();
         let origin = board.next_origin();
         let kind = self.generator(&board).first(origin);
-        self.perform(origin, 0, kind).await;
+        let sent = self.prepare(origin, 0, kind);
+        self.perform(sent).await;
     }
 
-    /// Performs random operations.
+    /// Performs random operations, and repeats some.
     pub(crate) async fn run(mut self, operations: usize) -> Self {
         let board = self.board.clone();
         for _ in 0..operations {
             tokio::time::sleep(Duration::from_micros(self.random.u64(0..MAX_PAUSE))).await;
-            let origin = board.next_origin();
-            let (id, kind) = self.generator(&board).next(origin);
-            self.perform(origin, id, kind).await;
+            let sent = if !self.sent.is_empty() && self.random.u32(0..4) == 0 {
+                self.sent.swap_remove(self.random.usize(0..self.sent.len()))
+            } else {
+                let origin = board.next_origin();
+                let (id, kind) = self.generator(&board).next(origin);
+                self.prepare(origin, id, kind)
+            };
+            self.perform(sent).await;
         }
         self
     }
@@ -59,7 +83,8 @@ impl Client {
     pub(crate) async fn finish(mut self) {
         let board = self.board.clone();
         for id in board.usable_ids() {
-            self.perform(board.next_origin(), id, Kind::Read).await;
+            let read = self.prepare(board.next_origin(), id, Kind::Read { if_match: None });
+            self.perform(read).await;
         }
     }
 
@@ -67,77 +92,67 @@ impl Client {
         Generator { board, random: &mut self.random, profile: self.profile }
     }
 
-    /// Performs an operation and records it.
-    async fn perform(&mut self, origin: Origin, id: Id, kind: Kind) {
-        let board = self.board.clone();
-        let prepared = Prepared::new(&self.app, &board, origin, id, &kind, &mut self.random);
-        let new_id = match kind {
-            Kind::Rotate { new, .. } => Some(new),
-            Kind::Post(_) => Some(id),
-            _ => None,
-        };
+    fn prepare(&mut self, origin: Origin, id: Id, kind: Kind) -> Sent {
+        let prepared = Prepared::new(&self.app, &self.board, origin, id, &kind, &mut self.random);
+        Sent { origin, id, kind, prepared }
+    }
+
+    /// Performs an operation until it has a response.
+    async fn perform(&mut self, sent: Sent) {
+        self.network.begin(self.number, sent.origin as u64).await;
+        for _ in 0..ATTEMPTS {
+            let fault = self.faults.choose(&mut self.random);
+            let delay = faults::delay(&mut self.random);
+            let has_response = match fault {
+                Mode::LoseReply => self.attempt(&sent, false).await,
+                Mode::SendTwice if sent.prepared.is_repeatable => {
+                    let again = async {
+                        tokio::time::sleep(delay).await;
+                        self.attempt(&sent, true).await
+                    };
+                    let (first, second) = join(self.attempt(&sent, true), again).await;
+                    first || second
+                }
+                _ => self.attempt(&sent, true).await,
+            };
+            if has_response || !sent.prepared.is_repeatable {
+                break;
+            }
+            tokio::time::sleep(delay).await;
+        }
+        self.network.end(self.number).await;
+        match sent.kind {
+            Kind::Rotate { new, .. } => self.board.publish_id(new),
+            Kind::Post(_) => self.board.publish_id(sent.id),
+            _ => {}
+        }
+        if sent.prepared.is_repeatable {
+            self.sent.push(sent);
+        }
+    }
+
+    /// Sends a request, reads the response unless it gets lost, and records both. Returns whether there is
+    /// one. After `503`, the outcome is still unknown.
+    async fn attempt(&self, sent: &Sent, reads_response: bool) -> bool {
+        let Sent { origin, id, kind, prepared } = sent;
         let mut operation = Operation {
-            origin,
+            origin: *origin,
             client: self.number,
-            id,
-            kind,
+            id: *id,
+            kind: kind.clone(),
             may_be_repeated: self.faults.mode.loses_responses(),
-            sent: Vec::new(),
+            sent: self.board.tick(),
             returned: NEVER,
             outcome: Outcome::Unknown,
         };
-        self.network.begin(self.number, origin as u64).await;
-        for _ in 0..ATTEMPTS {
-            self.attempt(&prepared, &mut operation).await;
-            if operation.outcome != Outcome::Unknown || !prepared.is_repeatable {
-                break;
-            }
-            tokio::time::sleep(faults::delay(&mut self.random)).await;
-        }
-        self.network.end(self.number).await;
-        if let Some(new_id) = new_id {
-            board.publish_id(new_id);
-        }
-        board.record(operation);
-    }
-
-    /// Sends the request of an operation, and reads the response unless it gets lost.
-    async fn attempt(&mut self, prepared: &Prepared, operation: &mut Operation) {
-        if matches!(operation.kind, Kind::Create(_)) {
-            // A session is created in a later millisecond than any request that is over, as anywhere
-            // outside of a test: a late attempt of such a request must not change it.
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        let now = self.board.tick();
-        operation.sent.push(now);
-        let send = || prepared.request.copy().into_future();
-        match self.faults.choose(&mut self.random) {
-            Mode::LoseReply => drop(send().await),
-            // A session that is created again does not recognize what arrives twice.
-            Mode::SendTwice if prepared.is_repeatable && !self.profile.recreates() => {
-                operation.sent.push(now);
-                let (delay, again) = (faults::delay(&mut self.random), send());
-                let again = Box::pin(async move {
-                    tokio::time::sleep(delay).await;
-                    again.await
-                });
-                let (Either::Left((response, other)) | Either::Right((response, other))) =
-                    select(send(), again as Pending).await;
-                self.receive(&response, operation);
-                let other = other.await;
-                if operation.outcome == Outcome::Unknown {
-                    self.receive(&other, operation);
-                }
-            }
-            _ => self.receive(&send().await, operation),
-        }
-    }
-
-    /// Reads a response. After `503`, the outcome is still unknown.
-    fn receive(&self, response: &Response, operation: &mut Operation) {
-        if response.status != 503 {
+        let arrival = Duration::from_millis(operation.sent);
+        let response = prepared.request.copy().at_exactly(arrival).into_future().await;
+        let is_read = reads_response && response.status != 503;
+        if is_read {
             operation.returned = self.board.tick();
-            operation.outcome = response::outcome(&self.board, operation, response);
+            operation.outcome = response::outcome(&self.board, &operation, &response);
         }
+        self.board.record(operation);
+        is_read
     }
 }

@@ -1,49 +1,69 @@
-//! The entity tag of each version of the data, as far as responses show it.
+//! The entity tags of the versions of the data, as far as responses show them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::operation::{Operation, Origin, Outcome};
+use crate::operation::{Kind, Operation, Origin, Outcome};
 
-/// The tag of each version that some response shows. A version is known by the operation that made it.
+/// The version of each tag. A version is known by the operation that made it.
 #[derive(Debug, Default)]
-pub(crate) struct ETags(HashMap<Origin, String>);
+pub(crate) struct ETags {
+    versions: HashMap<String, Origin>,
+    /// Operations that were sent again. Each time they are applied, the version gets a new tag.
+    repeated: HashSet<Origin>,
+}
 
 impl ETags {
     /// Collects the tags of all responses.
     ///
     /// # Errors
-    /// A version has two tags, or two versions have the same tag.
+    /// A tag stands for different data, or a version that was made once has two tags.
     pub(crate) fn collect(operations: &[Operation]) -> Result<Self, String> {
-        let mut tags: HashMap<Origin, String> = HashMap::new();
+        let mut etags = Self::default();
+        let mut sent = HashSet::new();
+        for Operation { origin, .. } in operations {
+            if !sent.insert(*origin) {
+                etags.repeated.insert(*origin);
+            }
+        }
+        let mut contents: HashMap<&String, &Vec<Origin>> = HashMap::new();
+        let mut tags: HashMap<Origin, &String> = HashMap::new();
         for operation in operations {
             let Some(seen) = operation.seen() else { continue };
             let Some(tag) = &seen.etag else { continue };
-            let made = matches!(operation.outcome, Outcome::Success(_)) && operation.makes_data();
+            // A patch that is applied again may change nothing.
+            let is_known = !matches!(operation.kind, Kind::Patch(_))
+                || !etags.repeated.contains(&operation.origin);
+            let is_success = matches!(operation.outcome, Outcome::Success(_));
+            let made = is_success && is_known && operation.makes_data();
             let version = match &seen.data {
                 Some(data) => data.last().copied(),
                 None => made.then_some(operation.origin),
             };
             let Some(version) = version else { continue };
-            let known = tags.entry(version).or_insert_with(|| tag.clone());
-            if known != tag {
+            let is_other = |known: &Origin| *known != version;
+            if etags.versions.insert(tag.clone(), version).as_ref().is_some_and(is_other)
+                || seen
+                    .data
+                    .as_ref()
+                    .is_some_and(|data| *contents.entry(tag).or_insert(data) != data)
+            {
+                return Err(format!("different data has the entity tag {tag}"));
+            }
+            if *tags.entry(version).or_insert(tag) != tag && !etags.repeated.contains(&version) {
                 return Err(format!("the data of operation {version} has two entity tags"));
             }
         }
-        let mut versions: HashMap<&String, Origin> = HashMap::new();
-        for (version, tag) in &tags {
-            if let Some(other) = versions.insert(tag, *version) {
-                return Err(format!("the data of {version} and {other} has the same entity tag"));
-            }
-        }
-        Ok(Self(tags))
+        Ok(etags)
     }
 
     /// Whether the tag is that of this version. `None` if no response tells.
     pub(crate) fn is_of(&self, tag: &str, version: Origin) -> Option<bool> {
-        match self.0.get(&version) {
-            Some(known) => Some(known == tag),
-            None if self.0.values().any(|known| known == tag) => Some(false),
-            None => None,
+        let is_repeated = self.repeated.contains(&version);
+        match self.versions.get(tag) {
+            Some(other) if *other != version => Some(false),
+            Some(_) => (!is_repeated).then_some(true),
+            None if is_repeated => None,
+            None => self.versions.values().any(|known| *known == version).then_some(false),
         }
     }
 }

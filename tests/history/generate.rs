@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use crate::board::Board;
-use crate::operation::{Change, Id, Kind, LockHeader, Origin, Write};
+use crate::operation::{Change, Id, Keep, Kind, LockHeader, Origin, Write};
 
 /// Idle lifetimes, so far apart that a response shows which one it is.
 const LIFETIMES: [u64; 3] = [600, 3_600, 20_000];
@@ -25,9 +25,8 @@ pub(crate) enum Profile {
 
 /// Kinds of operations, with their weight in each profile. A lock that is held makes most other writes fail,
 /// so that it is rare where the history is not about it.
-const WEIGHTS: [(Choice, [u32; 6]); 14] = [
-    (Choice::Read, [6, 6, 6, 4, 3, 3]),
-    (Choice::Head, [2, 1, 1, 1, 1, 1]),
+const WEIGHTS: [(Choice, [u32; 6]); 13] = [
+    (Choice::Read, [8, 7, 7, 5, 4, 4]),
     (Choice::Replace, [6, 8, 2, 3, 4, 2]),
     (Choice::Patch, [5, 4, 2, 3, 3, 1]),
     (Choice::Touch, [5, 6, 1, 4, 3, 2]),
@@ -45,7 +44,6 @@ const WEIGHTS: [(Choice, [u32; 6]); 14] = [
 #[derive(Debug, Clone, Copy)]
 enum Choice {
     Read,
-    Head,
     Replace,
     Patch,
     Touch,
@@ -63,12 +61,6 @@ enum Choice {
 impl Profile {
     pub(crate) const ALL: [Self; 6] =
         [Self::Mixed, Self::Writes, Self::Creations, Self::Rotations, Self::Locks, Self::Users];
-
-    /// Whether sessions are created again under the same id. Such a session does not remember the writes to
-    /// the former one.
-    pub(crate) fn recreates(self) -> bool {
-        matches!(self, Self::Mixed | Self::Creations | Self::Users)
-    }
 
     fn choose(self, random: &mut Rng) -> Choice {
         let weight = |(_, weights): &(Choice, [u32; 6])| weights[self as usize];
@@ -108,10 +100,16 @@ impl Generator<'_> {
 
     fn kind(&mut self, choice: Choice, origin: Origin) -> Kind {
         match choice {
-            Choice::Head => Kind::Head,
             Choice::Replace => Kind::Replace(self.write(origin)),
             Choice::Patch => Kind::Patch(self.write(origin)),
-            Choice::Touch => Kind::Touch(self.touch(origin)),
+            Choice::Touch => {
+                // It cannot happen under a lock without releasing it.
+                let mut write = self.write(origin);
+                if let LockHeader::Lock(token) = write.lock {
+                    write.lock = LockHeader::Unlock(token);
+                }
+                Kind::Touch(write)
+            }
             Choice::Rotate => Kind::Rotate {
                 new: self.board.add_id(None),
                 has_data: self.random.bool(),
@@ -119,21 +117,29 @@ impl Generator<'_> {
                 write: self.write(origin),
             },
             Choice::Lock => {
-                Kind::Lock { renewed: self.token().filter(|_| self.random.bool()), ttl: self.ttl() }
+                let renewed = self.token().filter(|_| self.random.bool());
+                Kind::Lock { renewed, ttl: self.ttl(), waits: self.random.u32(0..4) == 0 }
             }
             Choice::Unlock => match self.token() {
                 Some(token) => Kind::Unlock { token },
-                None => Kind::Lock { renewed: None, ttl: None },
+                None => Kind::Lock { renewed: None, ttl: None, waits: false },
             },
             Choice::Destroy => {
                 Kind::Destroy { if_match: self.if_match().filter(|_| self.random.bool()) }
             }
             Choice::List => Kind::List { user: self.user(), sends_id: self.random.bool() },
             Choice::RevokeAll => {
-                Kind::RevokeAll { user: self.user(), keeps_id: self.random.u32(0..3) == 0 }
+                let keep = match self.random.u32(0..5) {
+                    0 => Keep::Id,
+                    1 | 2 => Keep::Newest(self.random.usize(1..3)),
+                    _ => Keep::Nothing,
+                };
+                Kind::RevokeAll { user: self.user(), keep }
             }
             Choice::Revoke => Kind::Revoke { user: self.user() },
-            Choice::Read | Choice::Post | Choice::Create => Kind::Read,
+            Choice::Read | Choice::Post | Choice::Create => {
+                Kind::Read { if_match: self.if_match().filter(|_| self.random.bool()) }
+            }
         }
     }
 
@@ -153,14 +159,6 @@ impl Generator<'_> {
             _ => LockHeader::Absent,
         };
         Write { if_match: self.if_match(), lock, ..self.attributes(origin) }
-    }
-
-    fn touch(&mut self, origin: Origin) -> Write {
-        let lock = match self.token() {
-            Some(token) if self.random.bool() => LockHeader::Unlock(token),
-            _ => LockHeader::Absent,
-        };
-        Write { lock, ..self.attributes(origin) }
     }
 
     fn attributes(&mut self, origin: Origin) -> Write {

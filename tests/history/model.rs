@@ -1,15 +1,19 @@
-//! The contract as a sequential model: what each operation does to the state, and what it responds.
+//! The contract as a sequential model: what each attempt of an operation does to the state, and what it
+//! responds.
+//!
+//! Every attempt knows when it arrived, and judges by that what is live, whose lease has passed, and which
+//! session it means. The time that it spends in a function is shorter than anything that the contract
+//! measures, and than every jump of the clock.
 
 use crate::etags::ETags;
 use crate::event::{Event, Step};
 use crate::operation::{
-    Entry, Id, Kind, LockHeader, NEVER, Operation, Origin, Outcome, Seen, Write,
+    Entry, Id, Keep, Kind, LockHeader, Moment, Operation, Outcome, SECOND, Seen, Write,
 };
-use crate::state::{Session, State};
+use crate::state::{Expected, GRACE, LEASE, Lock, Owner, Session, State, WriteId};
 
-/// Seconds that a history takes at most. A lifetime in a response may differ by as many: it runs down, and
-/// counts from the arrival of a request, while others slide the expiry.
-const SLACK: u64 = 100;
+/// Seconds that an attempt takes at most, by which a lifetime in a response may differ.
+const SLACK: u64 = 30;
 
 const NOT_FOUND: &str = "404 session-not-found";
 const ETAG_MISMATCH: &str = "412 etag-mismatch";
@@ -17,51 +21,32 @@ const NOT_LOCK_HOLDER: &str = "412 not-lock-holder";
 const SESSION_EXISTS: &str = "412 session-exists";
 const LOCKED: &str = "423 session-locked";
 
-/// What an operation does at some moment.
+/// What an attempt does at some moment.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// It succeeds, with this state after it and a response that shows this. Parts of the response that
-    /// the contract does not define are `None`.
-    Applied(State, Seen),
-    /// It is refused for one of these reasons.
-    Refused(Vec<&'static str>),
+    /// It succeeds, with this state after it and a response that shows this.
+    Applied(State, Expected),
+    Refused(&'static str),
+    /// It cannot happen in this state.
+    Impossible,
 }
 
-pub(crate) struct Model<'a> {
-    pub(crate) operations: &'a [Operation],
+pub(crate) struct Model {
     /// Ids that the history never learned.
     pub(crate) unknown_ids: Vec<Id>,
     pub(crate) etags: ETags,
 }
 
-impl Model<'_> {
+impl Model {
     /// Returns the state after an event, or `None` if it cannot happen in this state.
     pub(crate) fn after(&self, state: &State, event: &Event) -> Option<State> {
         let operation = event.operation;
         match event.step {
-            Step::Whole if is_again(state, operation) => None,
             Step::Whole => self.after_whole(state, operation),
-            Step::Effect if is_again(state, operation) => None,
             Step::Effect => match self.effect(state, operation) {
-                Effect::Applied(mut after, _) => {
-                    remember(&mut after, operation);
-                    Some(after)
-                }
-                Effect::Refused(_) => None,
+                Effect::Applied(after, _) => Some(after),
+                Effect::Refused(_) | Effect::Impossible => None,
             },
-            Step::RepeatedDeletion => {
-                let session = state.sessions.get(&operation.id)?;
-                match self.effect(state, operation) {
-                    Effect::Applied(after, _)
-                        if self.creation(session)?.invoked() < operation.returned =>
-                    {
-                        Some(after)
-                    }
-                    _ => None,
-                }
-            }
-            Step::Refusal if is_remembered(state, operation) => None,
-            Step::Refusal => self.after_whole(state, operation),
             Step::Listed(id, entry) => {
                 let listed = listed(state, operation, id);
                 let is_right = match (entry, listed) {
@@ -78,7 +63,7 @@ impl Model<'_> {
                 self.unknown_ids.iter().any(is_right).then(|| state.clone())
             }
             Step::Revoked(id) => revoked(state, operation, id),
-            Step::AllRevoked => self.all_revoked(state, operation),
+            Step::AllRevoked => all_revoked(state, operation),
         }
     }
 
@@ -87,121 +72,116 @@ impl Model<'_> {
             (Effect::Applied(after, expected), Outcome::Success(seen)) => {
                 self.agrees(seen, &expected).then_some(after)
             }
-            (Effect::Refused(reasons), Outcome::Refused(reason, seen)) => {
+            (Effect::Refused(expected), Outcome::Refused(reason, seen)) => {
                 let session = state.sessions.get(&operation.id);
-                let shown = session.map(Session::seen).unwrap_or_default();
-                let is_right = reasons.contains(&reason.as_str()) && self.agrees(seen, &shown);
+                let shown = session.map(|session| session.expected(operation.sent));
+                let is_right = reason == expected && self.agrees(seen, &shown.unwrap_or_default());
                 is_right.then(|| state.clone())
             }
             _ => None,
         }
     }
 
-    /// Returns the effect of an operation in a state.
+    /// Returns the effect of an attempt in a state.
     pub(crate) fn effect(&self, state: &State, operation: &Operation) -> Effect {
-        let Operation { id, kind, origin, .. } = operation;
-        let session = state.sessions.get(id);
-        let unchanged = |seen: Seen| Effect::Applied(state.clone(), seen);
-        match kind {
-            Kind::Read | Kind::Head => match state.readable(*id) {
-                None => Effect::Refused(vec![NOT_FOUND]),
-                Some(session) => unchanged(session.seen()),
-            },
-            Kind::Post(write) | Kind::Create(write) => match session {
-                // An earlier attempt created it.
-                Some(session) if session.creator == *origin && session.predecessor.is_none() => {
-                    unchanged(Seen::default())
+        let Operation { id, kind, sent, .. } = operation;
+        if let Some(effect) = applied_before(state, operation) {
+            return effect;
+        }
+        let unchanged = || Effect::Applied(state.clone(), Expected::default());
+        match (kind, state.readable(*id, *sent)) {
+            (Kind::Read { if_match }, Some(session)) => {
+                if self.matches(if_match.as_ref(), session, operation) {
+                    Effect::Applied(state.clone(), session.expected(*sent))
+                } else {
+                    Effect::Refused(ETAG_MISMATCH)
                 }
-                Some(_) => Effect::Refused(vec![SESSION_EXISTS]),
-                None => applied(state, *id, Session::new(*origin, write)),
-            },
-            Kind::Destroy { if_match } => match session {
-                None => unchanged(Seen::default()),
-                Some(session) if session.successor.is_some() => Effect::Refused(vec![NOT_FOUND]),
-                Some(session) if !self.matches(if_match.as_ref(), session, operation) => {
-                    Effect::Refused(vec![ETAG_MISMATCH])
-                }
-                Some(_) => Effect::Applied(state.with(*id, None), Seen::default()),
-            },
-            Kind::Revoke { user } => match session {
-                Some(session) if session.user == Some(*user) && session.successor.is_none() => {
-                    Effect::Applied(state.with(*id, None), Seen::default())
-                }
-                // An earlier attempt may have destroyed it.
-                None if operation.may_be_repeated
-                    && matches!(operation.outcome, Outcome::Success(_)) =>
-                {
-                    unchanged(Seen::default())
-                }
-                _ => Effect::Refused(vec![NOT_FOUND]),
-            },
-            Kind::List { .. } | Kind::RevokeAll { .. } => Effect::Refused(Vec::new()),
-            // A lock is released once, so that every request with its token is a retry of the first one.
-            Kind::Unlock { token }
-                if session.is_some_and(|session| session.released.contains(token))
+            }
+            (Kind::Post(write) | Kind::Create(write), None) => {
+                let session = Session::new(operation, write);
+                let expected = session.expected(*sent);
+                Effect::Applied(state.with(*id, Some(session)), expected)
+            }
+            (Kind::Post(_) | Kind::Create(_), Some(_)) => Effect::Refused(SESSION_EXISTS),
+            (Kind::Destroy { .. }, None) => unchanged(),
+            // An earlier call may have destroyed it.
+            (Kind::Revoke { .. }, None)
+                if operation.may_be_repeated
                     && matches!(operation.outcome, Outcome::Success(_)) =>
             {
-                unchanged(Seen::default())
+                unchanged()
             }
-            _ => match state.current(*id) {
-                None => Effect::Refused(vec![NOT_FOUND]),
-                Some(session) => self.change(state, session, operation),
-            },
+            (Kind::Revoke { user }, Some(session)) if session.user() != Some(*user) => {
+                Effect::Refused(NOT_FOUND)
+            }
+            (Kind::List { .. } | Kind::RevokeAll { .. }, _) => Effect::Impossible,
+            (_, Some(session)) if session.successor.is_none() => {
+                // No attempt means a session that was created after its arrival. What it found instead, it
+                // found before.
+                if session.created > *sent {
+                    return Effect::Impossible;
+                }
+                self.change(state, session, operation)
+            }
+            _ => Effect::Refused(NOT_FOUND),
         }
     }
 
-    /// Returns the effect of an operation that changes a live session.
+    /// Returns the effect of an attempt that changes or ends a live session.
     fn change(&self, state: &State, session: &Session, operation: &Operation) -> Effect {
-        let Operation { id, kind, origin, .. } = operation;
+        let Operation { id, kind, origin, sent, .. } = operation;
         let write = requirements(kind);
-        let mut reasons = lock_refusal(kind, write.lock, session.lock);
+        if let Some(reason) = lock_refusal(kind, write.lock, session.held(*sent), session.lock) {
+            return Effect::Refused(reason);
+        }
         if !self.matches(write.if_match.as_ref(), session, operation) {
-            reasons.push(ETAG_MISMATCH);
-        }
-        if let Kind::Rotate { new, .. } = kind
-            && state.sessions.contains_key(new)
-        {
-            reasons.push(SESSION_EXISTS);
-        }
-        if !reasons.is_empty() {
-            return Effect::Refused(reasons);
+            return Effect::Refused(ETAG_MISMATCH);
         }
         let mut changed = session.clone();
-        changed.apply(&write);
         match kind {
+            Kind::Destroy { .. } | Kind::Revoke { .. } => {
+                return Effect::Applied(state.without(*id, operation), Expected::default());
+            }
+            Kind::Unlock { token } => {
+                if session.lock.is_some_and(|lock| lock.token == *token) {
+                    changed.lock = None;
+                    changed.remember(WriteId::Release(*token));
+                }
+                return Effect::Applied(state.with(*id, Some(changed)), Expected::default());
+            }
+            Kind::Rotate { new, .. } if state.readable(*new, *sent).is_some() => {
+                return Effect::Refused(SESSION_EXISTS);
+            }
             Kind::Replace(_) | Kind::Rotate { has_data: true, .. } => changed.data = vec![*origin],
-            Kind::Patch(_) => changed.data.push(*origin),
-            Kind::Lock { renewed: None, .. } => changed.lock = Some(*origin),
-            Kind::Unlock { token } if session.lock.is_some() => {
-                changed.released.insert(*token);
+            Kind::Patch(_) if !changed.data.contains(origin) => changed.data.push(*origin),
+            Kind::Lock { renewed, .. } => {
+                let (token, until) = (renewed.unwrap_or(*origin), sent + LEASE * SECOND);
+                changed.lock = Some(Lock { token, until });
             }
             _ => {}
         }
-        match kind {
-            Kind::Unlock { .. } => Effect::Applied(state.with(*id, Some(changed)), Seen::default()),
-            Kind::Rotate { new, has_grace, .. } => {
-                let seen = seen_after(operation, &changed);
-                let old = has_grace.then(|| Session {
-                    successor: Some(*new),
-                    user: changed.user,
-                    lock: None,
-                    ..session.clone()
-                });
-                changed.predecessor = Some(*id);
-                changed.remembered.clear();
-                changed.released.clear();
-                Effect::Applied(state.with(*id, old).with(*new, Some(changed)), seen)
-            }
-            _ => {
-                let seen = seen_after(operation, &changed);
-                Effect::Applied(state.with(*id, Some(changed)), seen)
-            }
+        changed.apply(&write, operation);
+        changed.remember(WriteId::Of(*origin));
+        let mut after = state.clone();
+        if changed.user() != session.user() {
+            after.leave(session.owner, operation);
         }
-    }
-
-    /// Returns the operation that created a session.
-    fn creation(&self, session: &Session) -> Option<&Operation> {
-        self.operations.iter().find(|operation| operation.origin == session.creator)
+        let mut now_at = *id;
+        if let Kind::Rotate { new, has_grace, .. } = kind {
+            let old = has_grace.then(|| Session {
+                successor: Some(*new),
+                expires: sent + GRACE * SECOND,
+                lock: None,
+                ..session.clone()
+            });
+            after = after.with(*id, old);
+            changed.predecessor = Some(*id);
+            // Write ids are derived from the id.
+            changed.writes.drain(..changed.writes.len() - 1);
+            now_at = *new;
+        }
+        let expected = changed.expected(*sent);
+        Effect::Applied(after.with(now_at, Some(changed)), expected)
     }
 
     /// Whether a session has the version that the operation requires. If no response tells, the operation
@@ -214,37 +194,44 @@ impl Model<'_> {
     }
 
     /// Whether a response agrees with the model, which may be silent on some of it.
-    fn agrees(&self, seen: &Seen, expected: &Seen) -> bool {
-        let version = expected.data.as_ref().and_then(|data| data.last());
+    fn agrees(&self, seen: &Seen, expected: &Expected) -> bool {
         both(&seen.data, &expected.data, |seen, expected| seen == expected)
             && both(&seen.metadata, &expected.metadata, |seen, expected| seen == expected)
-            && both(&seen.ttl, &expected.ttl, |left, ttl| {
-                (ttl.saturating_sub(SLACK)..=ttl + SLACK).contains(left)
+            && both(&seen.ttl, &expected.ttl, |seen, expected| seen.abs_diff(*expected) < SLACK)
+            && both(&seen.etag, &expected.version, |tag, version| {
+                self.etags.is_of(tag, *version) != Some(false)
             })
-            && both(&seen.etag, &version, |tag, version| {
-                self.etags.is_of(tag, **version) != Some(false)
-            })
-    }
-
-    /// Whether `DELETE /sessions` is done: no session is left that was created before it was called.
-    fn all_revoked(&self, state: &State, operation: &Operation) -> Option<State> {
-        let is_left = |(id, session): (&Id, &Session)| {
-            let created = self.creation(session).map_or(NEVER, |creation| creation.returned);
-            created < operation.invoked() && is_to_revoke(*id, session, operation)
-        };
-        if state.sessions.iter().any(is_left) {
-            return None;
-        }
-        let mut after = state.clone();
-        let counted = after.destroyed.remove(&operation.origin).unwrap_or_default();
-        let reported = operation.seen().and_then(|seen| seen.destroyed);
-        (operation.may_be_repeated || reported == Some(counted)).then_some(after)
     }
 }
 
-fn applied(state: &State, id: Id, session: Session) -> Effect {
-    let seen = Seen { ttl: Some(session.ttl), ..Seen::default() };
-    Effect::Applied(state.with(id, Some(session)), seen)
+/// Returns the effect of an attempt if the session remembers that another one was applied. The response shows
+/// the session as it is, but the version of the data is the one that the request left behind.
+fn applied_before(state: &State, operation: &Operation) -> Option<Effect> {
+    let Operation { id, kind, origin, sent, .. } = operation;
+    let (id, write) = match kind {
+        Kind::Rotate { new, .. } => (new, WriteId::Of(*origin)),
+        Kind::Unlock { token } => (id, WriteId::Release(*token)),
+        _ => (id, WriteId::Of(*origin)),
+    };
+    let session = state.current(*id, *sent)?;
+    let remembered = session.writes.iter().find(|(known, _)| *known == write);
+    // A rotation is remembered for as long as the session knows its former id.
+    let is_rotated =
+        matches!(kind, Kind::Rotate { .. }) && session.predecessor == Some(operation.id);
+    if remembered.is_none() && !is_rotated {
+        return None;
+    }
+    let version = remembered.map(|(_, version)| *version);
+    let mut expected = Expected { version, ..session.expected(*sent) };
+    match (kind, session.held(*sent)) {
+        (Kind::Lock { renewed, .. }, Some(lock)) if lock.token == renewed.unwrap_or(*origin) => {
+            expected.version = Some(session.version());
+        }
+        (Kind::Lock { .. }, Some(_)) => return Some(Effect::Refused(LOCKED)),
+        (Kind::Lock { .. }, None) => return Some(Effect::Refused(NOT_LOCK_HOLDER)),
+        _ => {}
+    }
+    Some(Effect::Applied(state.clone(), expected))
 }
 
 /// Returns what an operation requires and changes, apart from the data.
@@ -252,82 +239,46 @@ fn requirements(kind: &Kind) -> Write {
     match kind {
         Kind::Replace(write) | Kind::Patch(write) | Kind::Touch(write) => write.clone(),
         Kind::Rotate { write, .. } => write.clone(),
-        Kind::Lock { renewed, ttl } => Write {
+        Kind::Lock { renewed, ttl, .. } => Write {
             lock: renewed.map_or(LockHeader::Absent, LockHeader::Lock),
             ttl: *ttl,
             ..Write::PLAIN
         },
         Kind::Unlock { token } => Write { lock: LockHeader::Unlock(*token), ..Write::PLAIN },
+        Kind::Destroy { if_match } => Write { if_match: if_match.clone(), ..Write::PLAIN },
         _ => Write::PLAIN,
     }
 }
 
-/// Returns why the lock refuses an operation, if it does.
-fn lock_refusal(kind: &Kind, header: LockHeader, held: Option<Origin>) -> Vec<&'static str> {
-    let is_unlock = matches!(kind, Kind::Unlock { .. });
+/// Returns why the lock refuses an operation, if it does. A holder whose lease has passed may write until
+/// somebody else takes the lock.
+fn lock_refusal(
+    kind: &Kind,
+    header: LockHeader,
+    held: Option<Lock>,
+    last: Option<Lock>,
+) -> Option<&'static str> {
     match (header, held) {
-        (LockHeader::Absent, _) if matches!(kind, Kind::Touch(_)) => vec![],
-        (LockHeader::Absent, held) => held.map(|_| LOCKED).into_iter().collect(),
-        (LockHeader::Lock(token) | LockHeader::Unlock(token), Some(held)) if token == held => {
-            vec![]
+        (LockHeader::Absent, Some(_)) => {
+            let goes_through =
+                matches!(kind, Kind::Touch(_) | Kind::Destroy { .. } | Kind::Revoke { .. });
+            (!goes_through).then_some(LOCKED)
         }
-        (_, Some(_)) if is_unlock => vec![NOT_LOCK_HOLDER],
-        (_, Some(_)) => vec![LOCKED],
-        (_, None) if is_unlock => vec![],
-        (_, None) => vec![NOT_LOCK_HOLDER],
-    }
-}
-
-/// Returns what the response to a change shows. A repeated attempt shows what the request does not name
-/// as it is by then: the lifetime, and the session under a lock. While nobody knows the token of a new
-/// lock, nobody changes the data.
-fn seen_after(operation: &Operation, changed: &Session) -> Seen {
-    let mut seen = changed.seen();
-    if operation.may_be_repeated {
-        if requirements(&operation.kind).ttl.is_none() {
-            seen.ttl = None;
-        }
-        if let Kind::Lock { renewed, .. } = operation.kind {
-            seen.metadata = None;
-            seen.data = seen.data.filter(|_| renewed.is_none());
+        (LockHeader::Absent, None) => None,
+        (LockHeader::Lock(token) | LockHeader::Unlock(token), held) => {
+            match (last.is_some_and(|lock| lock.token == token), held, kind) {
+                (true, ..) | (false, None, Kind::Unlock { .. }) => None,
+                (false, Some(_), Kind::Unlock { .. }) | (false, None, _) => Some(NOT_LOCK_HOLDER),
+                (false, Some(_), _) => Some(LOCKED),
+            }
         }
     }
-    seen
-}
-
-/// Notes that an attempt was applied, for [`is_remembered`].
-fn remember(state: &mut State, operation: &Operation) {
-    let id = match operation.kind {
-        Kind::Rotate { new, .. } => new,
-        _ => operation.id,
-    };
-    if operation.is_retried()
-        && let Some(session) = state.sessions.get_mut(&id)
-    {
-        session.remembered.push(operation.origin);
-    }
-}
-
-/// Whether a retry finds that an earlier attempt was applied. The proxy lets no more than three other
-/// writes pass meanwhile, so that only a session that is gone has forgotten it.
-fn is_remembered(state: &State, operation: &Operation) -> bool {
-    let session = match operation.kind {
-        Kind::Rotate { new, .. } => state.current(new),
-        _ => state.sessions.get(&operation.id),
-    };
-    session.is_some_and(|session| session.remembered.contains(&operation.origin))
-}
-
-/// Whether the operation would be applied again to a session that remembers it. A creation is not: it
-/// recognizes its session.
-fn is_again(state: &State, operation: &Operation) -> bool {
-    !matches!(operation.kind, Kind::Create(_)) && is_remembered(state, operation)
 }
 
 /// Returns the session with this id if the list shows it.
 fn listed<'a>(state: &'a State, operation: &Operation, id: Id) -> Option<&'a Session> {
     let Kind::List { user, .. } = operation.kind else { return None };
-    state.current(id).filter(|session| session.user == Some(user))
+    state.current(id, operation.sent).filter(|session| session.user() == Some(user))
 }
 
 /// Whether the entry of a list shows this session.
@@ -339,26 +290,64 @@ fn shows(entry: &Entry, session: &Session, operation: &Operation, id: Id) -> boo
         && entry.is_current == (sends_id && is_own)
 }
 
-/// Whether `DELETE /sessions` destroys this session. It keeps the session of the id that it names, also
-/// after a rotation of that id.
-fn is_to_revoke(id: Id, session: &Session, operation: &Operation) -> bool {
-    let Kind::RevokeAll { user, keeps_id } = operation.kind else { return false };
-    let is_kept = id == operation.id || session.predecessor == Some(operation.id);
-    session.user == Some(user) && !(keeps_id && is_kept)
+/// Whether `DELETE /sessions` may destroy this session. It keeps the session of the id that it names, also
+/// after a rotation of that id, and so many sessions that may have got their owner after this one.
+fn is_to_revoke(state: &State, id: Id, session: &Session, operation: &Operation) -> bool {
+    let Kind::RevokeAll { user, keep } = operation.kind else { return false };
+    let Some(owner) = session.owner.filter(|owner| owner.user == user) else { return false };
+    match keep {
+        Keep::Nothing => true,
+        Keep::Id => id != operation.id && session.predecessor != Some(operation.id),
+        Keep::Newest(count) => {
+            let others = state.sessions.iter().filter(|(other, session)| {
+                **other != id && session.is_live(operation.sent) && session.successor.is_none()
+            });
+            // Some may have ended since they were counted. But those that a limit ended were replaced by others.
+            let was_counted = |(_, until, limit): &&(Owner, Moment, usize)| {
+                *until > operation.sent && *limit < count
+            };
+            let former = state.former.iter().filter(was_counted).map(|(owner, ..)| *owner);
+            let owners = others.filter_map(|(_, other)| other.owner).chain(former);
+            owners.filter(|other| other.user == user && other.to > owner.from).count() >= count
+        }
+    }
 }
 
 /// Returns the state after `DELETE /sessions` has destroyed the session with this id.
 fn revoked(state: &State, operation: &Operation, id: Id) -> Option<State> {
-    let session = state.sessions.get(&id)?;
-    if !is_to_revoke(id, session, operation) {
+    let session = state.sessions.get(&id).filter(|session| session.is_live(operation.sent))?;
+    if !is_to_revoke(state, id, session, operation) {
         return None;
     }
-    let mut after = state.with(id, None);
+    let mut after = state.without(id, operation);
     // An id in its grace period is destroyed too, but is not a session.
     if session.successor.is_none() && !operation.may_be_repeated {
-        *after.destroyed.entry(operation.origin).or_default() += 1;
+        *after.destroyed.entry(operation.sent).or_default() += 1;
     }
     Some(after)
+}
+
+/// Whether `DELETE /sessions` is done: no more sessions than it keeps are left of those that the user had when
+/// it was called.
+fn all_revoked(state: &State, operation: &Operation) -> Option<State> {
+    let Kind::RevokeAll { user, keep } = operation.kind else { return None };
+    let is_left = |(id, session): &(&Id, &Session)| {
+        let is_theirs = |owner: Owner| owner.user == user && owner.to < operation.sent;
+        session.owner.is_some_and(is_theirs)
+            && session.is_live(operation.sent)
+            && match keep {
+                Keep::Newest(_) => session.successor.is_none(),
+                _ => is_to_revoke(state, **id, session, operation),
+            }
+    };
+    let left = state.sessions.iter().filter(is_left).count();
+    if left > if let Keep::Newest(count) = keep { count } else { 0 } {
+        return None;
+    }
+    let mut after = state.clone();
+    let counted = after.destroyed.remove(&operation.sent).unwrap_or_default();
+    let reported = operation.seen().and_then(|seen| seen.destroyed);
+    (operation.may_be_repeated || reported == Some(counted)).then_some(after)
 }
 
 fn both<S, E>(seen: &Option<S>, expected: &Option<E>, agree: impl Fn(&S, &E) -> bool) -> bool {

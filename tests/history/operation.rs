@@ -6,8 +6,13 @@ pub(crate) type Id = usize;
 /// Number of an operation. It also names what the operation makes: data, a label, a lock.
 pub(crate) type Origin = usize;
 
-/// Moment after which nothing happens: the response of an operation that has none.
-pub(crate) const NEVER: u64 = u64::MAX;
+/// A moment on the clock that all clients and functions of a history share, in milliseconds. No two requests
+/// are sent at the same one.
+pub(crate) type Moment = u64;
+
+pub(crate) const SECOND: u64 = 1_000;
+/// Moment after which nothing happens: the response of an attempt that has none.
+pub(crate) const NEVER: Moment = u64::MAX;
 
 /// Change of an optional attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +69,10 @@ pub(crate) enum Kind {
     Post(Write),
     /// `PUT /session` with `If-None-Match: *`
     Create(Write),
-    Read,
-    Head,
+    /// `GET /session` or `HEAD /session`
+    Read {
+        if_match: Option<String>,
+    },
     Replace(Write),
     Patch(Write),
     Touch(Write),
@@ -80,6 +87,8 @@ pub(crate) enum Kind {
         /// The lock whose lease the request renews.
         renewed: Option<Origin>,
         ttl: Option<u64>,
+        /// Whether it waits for the lock.
+        waits: bool,
     },
     Unlock {
         token: Origin,
@@ -92,15 +101,25 @@ pub(crate) enum Kind {
         user: u8,
         sends_id: bool,
     },
-    /// `DELETE /sessions`. The operation's id is the one to keep, if there is one.
+    /// `DELETE /sessions`
     RevokeAll {
         user: u8,
-        keeps_id: bool,
+        keep: Keep,
     },
     /// `DELETE /sessions/{handle}`
     Revoke {
         user: u8,
     },
+}
+
+/// What `DELETE /sessions` leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Nothing,
+    /// The session of the operation's id.
+    Id,
+    /// So many sessions that got their owner last: `Session-Limit`.
+    Newest(usize),
 }
 
 /// What a response shows. Parts that it does not have are `None`.
@@ -136,36 +155,35 @@ pub(crate) struct Entry {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// No response, or `503`: the operation takes effect at some later time, or never.
+    /// No response, or `503`: the attempt takes effect at some later time, or never.
     Unknown,
     Success(Seen),
     /// Status and problem. It may show the current session instead of the problem.
     Refused(String, Seen),
 }
 
+/// An attempt of an operation. A client repeats it blindly, with the same key: attempts of one operation have
+/// the same origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Operation {
     pub(crate) origin: Origin,
     pub(crate) client: usize,
     pub(crate) id: Id,
     pub(crate) kind: Kind,
-    /// Whether an attempt of it may have been repeated after its response was lost. A repeated attempt
-    /// responds as far as the item still shows what the first one did.
+    /// Whether the function may repeat a call to DynamoDB, because its response was lost.
     pub(crate) may_be_repeated: bool,
-    /// When the client sent the request, and when it sent it again, on the clock of the history.
-    pub(crate) sent: Vec<u64>,
-    /// When the last response arrived, or [`NEVER`].
-    pub(crate) returned: u64,
+    /// When the request arrived.
+    pub(crate) sent: Moment,
+    /// When the response did, or [`NEVER`].
+    pub(crate) returned: Moment,
     pub(crate) outcome: Outcome,
 }
 
 impl Operation {
-    pub(crate) fn invoked(&self) -> u64 {
-        self.sent[0]
-    }
-
-    pub(crate) fn is_retried(&self) -> bool {
-        self.sent.len() > 1
+    /// Whether the attempt certainly changed nothing.
+    pub(crate) fn has_no_effect(&self) -> bool {
+        let is_read = matches!(self.kind, Kind::Read { .. } | Kind::List { .. });
+        is_read || matches!(self.outcome, Outcome::Refused(..))
     }
 
     /// Whether the operation makes a new version of the data if it is applied.

@@ -6,7 +6,7 @@ use crate::check::{Stuck, check};
 use crate::etags::ETags;
 use crate::event::{Event, Step, events};
 use crate::model::{Effect, Model};
-use crate::operation::{Id, Kind, NEVER, Operation, Outcome};
+use crate::operation::{Id, NEVER, Operation, Outcome};
 
 /// Whether some order of the operations explains their responses.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl History {
         let known: Vec<Id> = ids(true).collect();
         // The tags are those of the whole history, so that fewer operations do not know less.
         let etags = ETags::collect(&self.operations).unwrap_or_default();
-        let model = Model { operations, unknown_ids: ids(false).collect(), etags };
+        let model = Model { unknown_ids: ids(false).collect(), etags };
         let events = events(operations, &known, self.is_known.len());
         check(&model, &events).map_err(|stuck| explain(&model, &events, &stuck))
     }
@@ -78,7 +78,7 @@ impl History {
             let mut without_response = operations.clone();
             without_response[number].outcome = Outcome::Unknown;
             without_response[number].returned = NEVER;
-            if has_no_effect(&removed) && is_wrong(&fewer) && is_wrong(&without_response) {
+            if removed.has_no_effect() && is_wrong(&fewer) && is_wrong(&without_response) {
                 operations = fewer;
             } else {
                 number += 1;
@@ -91,13 +91,11 @@ impl History {
         let mut text = String::new();
         let mut add = |line: String| writeln!(text, "{line}").unwrap();
         add(format!("  {explanation}"));
-        add("  Operations, with the times of their invocation, their retries and their response:"
-            .into());
+        add("  Operations, with the milliseconds of their arrival and their response:".into());
         for operation in operations {
             let Operation { origin, client, id, kind, sent, returned, outcome, .. } = operation;
-            let sent: Vec<_> = sent.iter().map(u64::to_string).collect();
             let returned = if *returned == NEVER { "…".into() } else { returned.to_string() };
-            let times = format!("{}-{returned}", sent.join(","));
+            let times = format!("{sent}-{returned}");
             add(format!(
                 "  {times:>12}  client {client}, operation {origin:2} on id {id}: {kind:?}: {outcome:?}"
             ));
@@ -112,23 +110,16 @@ impl History {
 
 /// Returns the history until a moment: operations that have no response by then are unknown.
 fn until(operations: &[Operation], end: u64) -> Vec<Operation> {
-    let started = operations.iter().filter(|operation| operation.invoked() <= end);
+    let started = operations.iter().filter(|operation| operation.sent <= end);
     let cut = |operation: &Operation| {
         let mut operation = operation.clone();
         if operation.returned > end {
             operation.returned = NEVER;
             operation.outcome = Outcome::Unknown;
-            operation.sent.retain(|sent| *sent <= end);
         }
         operation
     };
     started.map(cut).collect()
-}
-
-/// Whether the operation certainly changed nothing. The others still have an order without it.
-fn has_no_effect(operation: &Operation) -> bool {
-    let is_read = matches!(operation.kind, Kind::Read | Kind::Head | Kind::List { .. });
-    is_read || matches!(operation.outcome, Outcome::Refused(..)) && !operation.is_retried()
 }
 
 /// Says how far the search came, and what each operation that can be next would do.
@@ -153,12 +144,8 @@ fn explain(model: &Model, events: &[Event], stuck: &Stuck) -> String {
     let deadline = left.iter().map(|event| event.returned).min().unwrap_or_default();
     for event in left.iter().filter(|event| event.invoked <= deadline) {
         let effect = match (event.step, model.effect(&stuck.state, event.operation)) {
-            (Step::Whole | Step::Refusal, Effect::Applied(_, seen)) => {
-                format!("would show {seen:?}")
-            }
-            (Step::Whole | Step::Refusal, Effect::Refused(reasons)) => {
-                format!("would be refused: {}", reasons.join(" or "))
-            }
+            (Step::Whole, Effect::Applied(_, expected)) => format!("would show {expected:?}"),
+            (Step::Whole, Effect::Refused(reason)) => format!("would be refused: {reason}"),
             _ => "is not possible".to_owned(),
         };
         write!(text, "\n    {} {effect}", name(event)).unwrap();

@@ -8,8 +8,8 @@ use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
     REVOKE_ALL, ROTATE, Request, TOUCH, UNLOCK, handle, new_id,
 };
-use crate::operation::{Change, Id, Kind, LockHeader, Origin, Write};
-use crate::state::GRACE;
+use crate::operation::{Change, Id, Keep, Kind, LockHeader, Origin, Write};
+use crate::state::{GRACE, LEASE};
 
 /// A request that is ready to be sent, any number of times.
 pub(crate) struct Prepared {
@@ -43,16 +43,21 @@ impl Builder<'_> {
         let once = |request| Prepared { request, is_repeatable: false };
         match kind {
             Kind::Post(write) => once(self.write(self.data(self.app.send(CREATE), "w"), write)),
-            Kind::Read => once(self.send(READ)),
-            Kind::Head => once(self.send(HEAD)),
+            Kind::Read { if_match } => {
+                let event = if random.u32(0..4) == 0 { HEAD } else { READ };
+                once(optional(self.send(event), "if-match", if_match.clone()))
+            }
             Kind::Destroy { if_match } => {
-                once(self.write(
-                    self.send(DESTROY),
-                    &Write { if_match: if_match.clone(), ..Write::PLAIN },
-                ))
+                once(optional(self.send(DESTROY), "if-match", if_match.clone()))
             }
             Kind::List { user, sends_id } => once(self.of_user(LIST, *user, *sends_id)),
-            Kind::RevokeAll { user, keeps_id } => once(self.of_user(REVOKE_ALL, *user, *keeps_id)),
+            Kind::RevokeAll { user, keep } => {
+                let request = self.of_user(REVOKE_ALL, *user, *keep == Keep::Id);
+                once(match keep {
+                    Keep::Newest(count) => request.header("session-limit", &count.to_string()),
+                    _ => request,
+                })
+            }
             Kind::Revoke { user } => {
                 let request = self.of_user(REVOKE, *user, false);
                 once(request.handle(&handle(&self.board.id(self.id))))
@@ -90,10 +95,11 @@ impl Builder<'_> {
             Kind::Touch(write) => {
                 keyed(prefer(self.write(self.send(TOUCH), write), random), random)
             }
-            Kind::Lock { renewed, ttl } => {
+            Kind::Lock { renewed, ttl, waits } => {
                 let lock = renewed.map_or(LockHeader::Absent, LockHeader::Lock);
                 let write = Write { lock, ttl: *ttl, ..Write::PLAIN };
-                let request = self.send(LOCK).header("session-lease", "60");
+                let request = self.send(LOCK).header("session-lease", &LEASE.to_string());
+                let request = optional(request, "session-wait", waits.then(|| "1".to_owned()));
                 keyed(self.write(request, &write), random)
             }
         }

@@ -19,8 +19,13 @@ use crate::report::{History, Verdict};
 /// Number of clients of a history, and of operations of each.
 const CLIENTS: usize = 4;
 const OPERATIONS: usize = 8;
+/// Numbers of rounds of a history, between which its clock jumps.
+const ROUNDS: [usize; 3] = [1, 2, 4];
+/// Seconds over which the clock jumps: the end of leases, of grace periods, and of each lifetime. The sums of
+/// up to three of them are far from all of these, so that no two moments of a round differ in what is over.
+const JUMPS: [u64; 4] = [70, 350, 4_000, 90_000];
 /// Number of histories that run at the same time.
-const CONCURRENCY: usize = 8;
+const CONCURRENCY: usize = 16;
 /// Number of histories after which the progress is reported.
 const PROGRESS: usize = 100;
 /// Time after which a history counts as stuck.
@@ -28,12 +33,14 @@ const MAX_DURATION: Duration = Duration::from_secs(60);
 /// Limits the time of each request: `DELETE /sessions` retries until then.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
-/// Returns what the seed decides about a history: its faults, and what its operations are about.
-fn settings(seed: u64) -> (Faults, Profile) {
+/// Returns what the seed decides about a history: its faults, what its operations are about, and the number of
+/// its rounds.
+fn settings(seed: u64) -> (Faults, Profile, usize) {
     let (mode, rest) = choose(&Mode::ALL, seed);
+    let (rounds, rest) = choose(&ROUNDS, rest);
     let (profile, rest) = choose(&Profile::ALL, rest);
     let (rarity, _) = choose(&[2, 4], rest);
-    (Faults { mode, rarity }, profile)
+    (Faults { mode, rarity }, profile, rounds)
 }
 
 /// Returns one of the values, and a number for further choices.
@@ -44,32 +51,32 @@ fn choose<T: Copy>(values: &[T], number: u64) -> (T, u64) {
 
 /// Runs the history of a seed over a table.
 async fn history(seed: u64, table: &str) -> History {
-    let (faults, profile) = settings(seed);
+    let (faults, profile, rounds) = settings(seed);
     let mut random = Rng::with_seed(seed);
     let network = Network::new(faults, random.fork());
     let board = Arc::new(Board::new());
+    // Short time limits would be a fault of their own on a busy machine.
+    let timeouts = if faults.mode.is_slow() { Timeouts::Short } else { Timeouts::Long };
+    let app = App::connect(table, engine::endpoint(), timeouts);
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
-        let endpoint = network.endpoint(number).await;
-        // Short time limits would be a fault of their own on a busy machine.
-        let timeouts = if faults.mode.is_slow() { Timeouts::Short } else { Timeouts::Long };
-        let app = App::connect(table, &endpoint, timeouts);
-        clients.push(Client {
-            number,
-            app: app.with_real_clock().with_time_limit(TIME_LIMIT),
-            board: board.clone(),
-            network: network.clone(),
-            faults,
-            profile,
-            random: random.fork(),
-        });
+        let app = app.connected_to(&network.endpoint(number).await, timeouts);
+        let app = app.with_time_limit(TIME_LIMIT);
+        let about = (faults, profile);
+        clients.push(Client::new(number, app, &board, &network, about, random.fork()));
     }
     clients[0].start().await;
-    let clients = clients.into_iter().map(|client| tokio::spawn(client.run(OPERATIONS)));
-    let mut clients = join_all(clients).await;
-    // Until then, everything that is late has arrived.
-    tokio::time::sleep(MAX_DELAY).await;
-    let reader = clients.swap_remove(0).unwrap();
+    for round in 0..rounds {
+        if round > 0 {
+            board.jump(JUMPS[random.usize(0..JUMPS.len())]);
+        }
+        let operations = OPERATIONS / rounds;
+        let running = clients.into_iter().map(|client| tokio::spawn(client.run(operations)));
+        clients = join_all(running).await.into_iter().map(Result::unwrap).collect();
+        // Until then, everything that is late has arrived.
+        tokio::time::sleep(MAX_DELAY).await;
+    }
+    let reader = clients.swap_remove(0);
     drop(clients);
     reader.finish().await;
     network.close();
@@ -102,7 +109,7 @@ pub(crate) async fn histories(
     let mut histories =
         stream::iter(seeds.take_while(is_time_left)).map(run).buffer_unordered(CONCURRENCY);
     while let Some((seed, verdict)) = histories.next().await {
-        let (Faults { mode, .. }, profile) = settings(seed);
+        let (Faults { mode, .. }, profile, rounds) = settings(seed);
         let (count, count_wrong) = counts.entry(mode).or_default();
         *count += 1;
         done += 1;
@@ -113,7 +120,7 @@ pub(crate) async fn histories(
                 *count_wrong += 1;
                 wrong.push(seed);
                 println!(
-                    "seed {seed} is not linearizable. Faults: {mode:?}. Operations: {profile:?}. Repeat it: \
+                    "seed {seed} is not linearizable. Faults: {mode:?}. Operations: {profile:?}, {rounds} rounds. Repeat it: \
                      SEED={seed} SECONDS=60 cargo test --test history histories -- --nocapture\n{explanation}"
                 );
             }

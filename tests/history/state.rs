@@ -2,46 +2,87 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::operation::{Id, LockHeader, Metadata, Origin, Seen, Write};
+use crate::operation::{
+    Change, Id, Keep, Kind, LockHeader, Metadata, Moment, Operation, Origin, SECOND, Write,
+};
 
-/// Idle lifetime of a session whose creation names none.
+/// Idle lifetime of a session whose creation names none, in seconds like all of these.
 pub(crate) const DEFAULT_TTL: u64 = 86_400;
 /// Grace period of a rotation that has one.
 pub(crate) const GRACE: u64 = 300;
+/// Lease of a lock.
+pub(crate) const LEASE: u64 = 50;
+/// Number of writes that an item remembers.
+const REMEMBERED: usize = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Session {
     /// Operations that made the members of the data, in order.
     pub(crate) data: Vec<Origin>,
     pub(crate) ttl: u64,
-    pub(crate) user: Option<u8>,
+    pub(crate) expires: Moment,
+    pub(crate) owner: Option<Owner>,
     pub(crate) label: Option<Origin>,
-    /// The operation that took the lock.
-    pub(crate) lock: Option<Origin>,
+    pub(crate) lock: Option<Lock>,
     pub(crate) successor: Option<Id>,
     pub(crate) predecessor: Option<Id>,
-    /// The operation that created the session, under whatever id.
-    pub(crate) creator: Origin,
-    /// Operations with repeated requests that were applied to this item.
-    pub(crate) remembered: Vec<Origin>,
-    /// Locks that a `DELETE /session/lock` of this id has released.
-    pub(crate) released: BTreeSet<Origin>,
+    /// When the request that created the session arrived.
+    pub(crate) created: Moment,
+    /// The last writes, oldest first, each with the version of the data that it left behind.
+    pub(crate) writes: Vec<(WriteId, Origin)>,
+}
+
+/// Who a session belongs to, and since when: some moment from the arrival of a request to its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Owner {
+    pub(crate) user: u8,
+    pub(crate) from: Moment,
+    pub(crate) to: Moment,
+}
+
+/// The operation that took the lock, and the end of its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Lock {
+    pub(crate) token: Origin,
+    pub(crate) until: Moment,
+}
+
+/// What a write is recognized by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum WriteId {
+    /// The key of an operation.
+    Of(Origin),
+    /// The token of a lock, which is released once.
+    Release(Origin),
+}
+
+/// What a response can show. Parts that the contract does not define are `None`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Expected {
+    pub(crate) data: Option<Vec<Origin>>,
+    /// The operation that made the version of the data that the tag stands for.
+    pub(crate) version: Option<Origin>,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) metadata: Option<Metadata>,
 }
 
 impl Session {
-    pub(crate) fn new(creator: Origin, write: &Write) -> Self {
-        Self {
-            data: vec![creator],
-            ttl: write.ttl.unwrap_or(DEFAULT_TTL),
-            user: write.user.apply(None),
-            label: write.label.apply(None),
+    pub(crate) fn new(creation: &Operation, write: &Write) -> Self {
+        let mut session = Self {
+            data: vec![creation.origin],
+            ttl: DEFAULT_TTL,
+            expires: 0,
+            owner: None,
+            label: None,
             lock: None,
             successor: None,
             predecessor: None,
-            creator,
-            remembered: Vec::new(),
-            released: BTreeSet::new(),
-        }
+            created: creation.sent,
+            writes: Vec::new(),
+        };
+        session.apply(write, creation);
+        session.remember(WriteId::Of(creation.origin));
+        session
     }
 
     /// The operation that made this version of the data.
@@ -49,54 +90,82 @@ impl Session {
         self.data[self.data.len() - 1]
     }
 
+    pub(crate) fn user(&self) -> Option<u8> {
+        self.owner.map(|owner| owner.user)
+    }
+
+    pub(crate) fn is_live(&self, at: Moment) -> bool {
+        self.expires > at
+    }
+
+    /// The lock, if somebody holds it.
+    pub(crate) fn held(&self, at: Moment) -> Option<Lock> {
+        self.lock.filter(|lock| lock.until > at)
+    }
+
     /// Changes what every write can change.
-    pub(crate) fn apply(&mut self, write: &Write) {
+    pub(crate) fn apply(&mut self, write: &Write, operation: &Operation) {
+        let (from, to) = (operation.sent, operation.returned);
         self.ttl = write.ttl.unwrap_or(self.ttl);
-        self.user = write.user.apply(self.user);
+        self.expires = from + self.ttl * SECOND;
+        if write.user == Change::Remove {
+            // A logout that keeps the session ends the grace period of its former id.
+            self.predecessor = None;
+        }
+        self.owner = match (write.user, self.owner) {
+            (Change::Keep, owner) => owner,
+            // The contract does not say whether this is the moment at which it got the owner.
+            (Change::Set(user), Some(owner)) if owner.user == user => Some(Owner { to, ..owner }),
+            (Change::Set(user), _) => Some(Owner { user, from, to }),
+            (Change::Remove, _) => None,
+        };
         self.label = write.label.apply(self.label);
         if let LockHeader::Unlock(_) = write.lock {
             self.lock = None;
         }
     }
 
-    /// What a response can show of the session. The model knows no tags, only versions.
-    pub(crate) fn seen(&self) -> Seen {
-        // An id in its grace period has the rest of that as its lifetime.
-        let ttl = if self.successor.is_some() { GRACE } else { self.ttl };
-        Seen {
+    pub(crate) fn remember(&mut self, write: WriteId) {
+        self.writes.push((write, self.version()));
+        if self.writes.len() > REMEMBERED {
+            self.writes.remove(0);
+        }
+    }
+
+    /// What a response can show of the session.
+    pub(crate) fn expected(&self, at: Moment) -> Expected {
+        Expected {
             data: Some(self.data.clone()),
-            ttl: Some(ttl),
-            metadata: Some(Metadata { user: self.user, label: self.label }),
-            ..Seen::default()
+            version: Some(self.version()),
+            ttl: Some(self.expires.saturating_sub(at) / SECOND),
+            metadata: Some(Metadata { user: self.user(), label: self.label }),
         }
     }
 }
 
-/// The sessions that exist. Lifetimes, leases and grace periods are longer than a history.
+/// The items that exist. Those that have expired are still there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     pub(crate) sessions: BTreeMap<Id, Session>,
     /// Number of sessions that each `DELETE /sessions` in progress has destroyed.
-    pub(crate) destroyed: BTreeMap<Origin, u64>,
+    pub(crate) destroyed: BTreeMap<Moment, u64>,
+    /// Owners that sessions had, with the moment at which that surely was over, and the limit that ended it.
+    pub(crate) former: BTreeSet<(Owner, Moment, usize)>,
 }
 
 impl State {
-    /// The session with this id, unless it was rotated away.
-    pub(crate) fn current(&self, id: Id) -> Option<&Session> {
-        self.sessions.get(&id).filter(|session| session.successor.is_none())
+    /// The live session with this id, unless it was rotated away.
+    pub(crate) fn current(&self, id: Id, at: Moment) -> Option<&Session> {
+        let session = self.sessions.get(&id)?;
+        (session.is_live(at) && session.successor.is_none()).then_some(session)
     }
 
     /// The session that a read of this id shows. An id in its grace period is readable until its successor
-    /// ends or is rotated again.
-    pub(crate) fn readable(&self, id: Id) -> Option<&Session> {
-        let session = self.sessions.get(&id)?;
-        match session.successor {
-            None => Some(session),
-            Some(new) => {
-                let successor = self.current(new)?;
-                (successor.predecessor == Some(id)).then_some(session)
-            }
-        }
+    /// ends or is rotated again, or its owner logs out.
+    pub(crate) fn readable(&self, id: Id, at: Moment) -> Option<&Session> {
+        let session = self.sessions.get(&id).filter(|session| session.is_live(at))?;
+        let Some(new) = session.successor else { return Some(session) };
+        (self.current(new, at)?.predecessor == Some(id)).then_some(session)
     }
 
     /// Returns the state with this session under the id, or with none.
@@ -107,5 +176,21 @@ impl State {
             None => after.sessions.remove(&id),
         };
         after
+    }
+
+    /// Returns the state after an operation has ended a session.
+    pub(crate) fn without(&self, id: Id, operation: &Operation) -> Self {
+        let mut after = self.with(id, None);
+        after.leave(self.sessions[&id].owner, operation);
+        after
+    }
+
+    /// Notes that a session does not belong to its owner any more.
+    pub(crate) fn leave(&mut self, owner: Option<Owner>, operation: &Operation) {
+        let limit = match operation.kind {
+            Kind::RevokeAll { keep: Keep::Newest(limit), .. } => limit,
+            _ => 0,
+        };
+        self.former.extend(owner.map(|owner| (owner, operation.returned, limit)));
     }
 }

@@ -27,6 +27,15 @@ pub(super) enum Change {
     Remove,
 }
 
+/// The id that a rotation leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NewId {
+    Generated,
+    Fresh,
+    /// One of the ids that exist so far.
+    Known(usize),
+}
+
 /// What a write changes apart from the data and the lock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attributes {
@@ -57,6 +66,7 @@ pub(super) enum Operation {
     },
     Read {
         on: usize,
+        if_match: IfMatch,
     },
     Replace {
         on: usize,
@@ -74,7 +84,7 @@ pub(super) enum Operation {
     /// With a token, it releases the lock.
     Touch {
         on: usize,
-        token: Token,
+        requirements: Requirements,
         attributes: Attributes,
         prefers_data: bool,
     },
@@ -84,8 +94,7 @@ pub(super) enum Operation {
         attributes: Attributes,
         grace: u64,
         has_data: bool,
-        names_new_id: bool,
-        limit: Option<usize>,
+        new: NewId,
     },
     /// With a token, it renews the lease.
     Lock {
@@ -112,6 +121,15 @@ pub(super) enum Operation {
     Revoke {
         on: usize,
         user: usize,
+    },
+    /// Leaves so many sessions of the user.
+    Limit {
+        user: usize,
+        limit: usize,
+    },
+    /// Sends a request with a key again: one of those so far.
+    Repeat {
+        which: usize,
     },
     Wait {
         seconds: u64,
@@ -168,13 +186,17 @@ pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
                 .prop_map(|(if_match, token, releases)| Requirements { if_match, token, releases })
         };
     let grace = prop_oneof![Just(0), 2..30_u64];
-    let limit = prop::option::weighted(0.3, 1..4_usize);
+    let new = prop_oneof![
+        1 => Just(NewId::Generated),
+        2 => Just(NewId::Fresh),
+        2 => on.clone().prop_map(NewId::Known),
+    ];
     let operation = prop_oneof![
         3 => (2..60_u64, attributes())
             .prop_map(|(ttl, attributes)| Operation::Create { ttl, attributes }),
         1 => (on.clone(), 2..60_u64, attributes())
             .prop_map(|(on, ttl, attributes)| Operation::CreateWithId { on, ttl, attributes }),
-        3 => on.clone().prop_map(|on| Operation::Read { on }),
+        3 => (on.clone(), if_match()).prop_map(|(on, if_match)| Operation::Read { on, if_match }),
         4 => (on.clone(), requirements(), attributes(), prop::bool::weighted(0.2)).prop_map(
             |(on, requirements, attributes, as_text)| {
                 Operation::Replace { on, requirements, attributes, as_text }
@@ -184,25 +206,18 @@ pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
             .prop_map(|(on, requirements, attributes, key)| {
                 Operation::Patch { on, requirements, attributes, key }
             }),
-        3 => (on.clone(), token(), attributes(), any::<bool>()).prop_map(
-            |(on, token, attributes, prefers_data)| {
-                Operation::Touch { on, token, attributes, prefers_data }
+        3 => (on.clone(), requirements(), attributes(), any::<bool>()).prop_map(
+            |(on, requirements, attributes, prefers_data)| {
+                let requirements = Requirements { releases: true, ..requirements };
+                Operation::Touch { on, requirements, attributes, prefers_data }
             }
         ),
         4 => (
             (on.clone(), requirements(), attributes()),
-            (grace, any::<bool>(), any::<bool>(), limit),
+            (grace, any::<bool>(), new),
         )
-            .prop_map(|((on, requirements, attributes), (grace, has_data, names_new_id, limit))| {
-                Operation::Rotate {
-                    on,
-                    requirements,
-                    attributes,
-                    grace,
-                    has_data,
-                    names_new_id,
-                    limit,
-                }
+            .prop_map(|((on, requirements, attributes), (grace, has_data, new))| {
+                Operation::Rotate { on, requirements, attributes, grace, has_data, new }
             }),
         4 => (on.clone(), token(), 0..8_u64, some_ttl())
             .prop_map(|(on, token, n, ttl)| Operation::Lock { on, token, lease: 2 * n + 1, ttl }),
@@ -212,7 +227,9 @@ pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
         1 => user.clone().prop_map(|user| Operation::List { user }),
         1 => (user.clone(), prop::option::of(on.clone()))
             .prop_map(|(user, keep)| Operation::RevokeAll { user, keep }),
-        1 => (on, user).prop_map(|(on, user)| Operation::Revoke { on, user }),
+        1 => (on, user.clone()).prop_map(|(on, user)| Operation::Revoke { on, user }),
+        1 => (user, 1..4_usize).prop_map(|(user, limit)| Operation::Limit { user, limit }),
+        12 => (0..64_usize).prop_map(|which| Operation::Repeat { which }),
         3 => (1..12_u64).prop_map(|n| Operation::Wait { seconds: 2 * n }),
     ];
     prop::collection::vec(operation, 1..60)

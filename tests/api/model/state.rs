@@ -9,6 +9,9 @@ use super::operation::{Attributes, Change, IfMatch, LABELS, Token, USERS};
 /// Absolute lifetime of sessions, in seconds.
 pub(super) const MAX_LIFETIME: u32 = 120;
 
+/// Number of writes that a session remembers.
+const REMEMBERED: usize = 4;
+
 /// A lock token that was never issued.
 const WRONG_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
@@ -19,32 +22,78 @@ pub(super) struct Session {
     pub(super) etag: String,
     pub(super) ttl: u64,
     pub(super) expires: u64,
-    pub(super) deadline: u64,
     /// Seconds after the start at which it was created.
     pub(super) created: u64,
     pub(super) user: Option<&'static str>,
+    /// Seconds after the start at which it got its owner, and at which a write named that owner last.
+    pub(super) owned: (u64, u64),
     pub(super) label: Option<&'static str>,
     /// Token and expiry of the lock.
     pub(super) lock: Option<(String, u64)>,
     /// The id that it was rotated to.
     pub(super) successor: Option<String>,
-    /// The id that it was rotated from.
+    /// The id that it was rotated from, unless its owner has logged out since.
     pub(super) predecessor: Option<String>,
+    /// The last writes, oldest first, each with the tag of the data after it.
+    pub(super) writes: Vec<(String, String)>,
 }
 
 impl Session {
+    /// A session with the data of the event files.
+    pub(super) fn new(time: u64) -> Self {
+        Self {
+            data: json!({ "cart": ["apple"] }),
+            is_json: true,
+            etag: String::new(),
+            ttl: 0,
+            expires: 0,
+            created: time,
+            user: None,
+            owned: (time, time),
+            label: None,
+            lock: None,
+            successor: None,
+            predecessor: None,
+            writes: Vec::new(),
+        }
+    }
+
     /// Makes the changes of a write, and slides the expiry.
     pub(super) fn apply(&mut self, attributes: Attributes, time: u64) {
         let Attributes { ttl, user, label } = attributes;
         self.ttl = ttl.unwrap_or(self.ttl);
         self.expires = time + self.ttl;
+        let owner = self.user;
         change(&mut self.user, user, &USERS);
+        match user {
+            Change::Keep => {}
+            Change::Set(_) if self.user == owner => self.owned.1 = time,
+            Change::Set(_) => self.owned = (time, time),
+            Change::Remove => self.predecessor = None,
+        }
         change(&mut self.label, label, &LABELS);
+    }
+
+    /// Remembers a write, after it.
+    pub(super) fn remember(&mut self, write: &str) {
+        self.writes.push((write.to_owned(), self.etag.clone()));
+        if self.writes.len() > REMEMBERED {
+            self.writes.remove(0);
+        }
+    }
+
+    /// Returns the tag of the data after this write, if the session remembers it.
+    pub(super) fn etag_after(&self, write: &str) -> Option<&String> {
+        self.writes.iter().find(|(known, _)| known == write).map(|(_, etag)| etag)
+    }
+
+    pub(super) fn ends(&self) -> u64 {
+        self.expires.min(self.created + u64::from(MAX_LIFETIME))
     }
 
     /// Seconds until it ends.
     pub(super) fn seconds_left(&self, time: u64) -> u64 {
-        self.expires.min(self.deadline) - time
+        self.ends() - time
     }
 }
 
@@ -58,6 +107,7 @@ fn change(value: &mut Option<&'static str>, change: Change, values: &[&'static s
 
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// The items. Those that have expired are still there.
     pub(super) sessions: BTreeMap<String, Session>,
     /// Every id that was ever used, oldest first.
     pub(super) ids: Vec<String>,
@@ -73,9 +123,9 @@ impl State {
         self.ids[on % self.ids.len()].clone()
     }
 
-    /// The session under this id, unless it has expired.
-    pub(super) fn live(&self, id: &str) -> Option<&Session> {
-        self.sessions.get(id).filter(|s| s.expires > self.time && s.deadline > self.time)
+    /// The session under this id, unless it has ended.
+    fn live(&self, id: &str) -> Option<&Session> {
+        self.sessions.get(id).filter(|session| session.ends() > self.time)
     }
 
     /// The live session under this id, unless it was rotated.
@@ -84,16 +134,11 @@ impl State {
     }
 
     /// The session that a read of this id returns. A rotated id is readable until its successor ends or
-    /// is rotated again.
+    /// is rotated again, or its owner logs out.
     pub(super) fn readable(&self, id: &str) -> Option<&Session> {
         let session = self.live(id)?;
-        match &session.successor {
-            None => Some(session),
-            Some(successor) => self
-                .current(successor)
-                .filter(|session| session.predecessor.as_deref() == Some(id))
-                .map(|_| session),
-        }
+        let Some(successor) = &session.successor else { return Some(session) };
+        (self.current(successor)?.predecessor.as_deref() == Some(id)).then_some(session)
     }
 
     /// Ids of a user's sessions.
@@ -107,7 +152,8 @@ impl State {
     pub(super) fn rotated_ids_of(&self, user: usize) -> Vec<String> {
         let is_theirs =
             |session: &Session| session.successor.is_some() && session.user == Some(USERS[user]);
-        self.ids.iter().filter(|id| self.live(id).is_some_and(is_theirs)).cloned().collect()
+        let ids = self.sessions.keys();
+        ids.filter(|id| self.live(id).is_some_and(is_theirs)).cloned().collect()
     }
 
     /// Value of `If-Match`.
@@ -129,13 +175,18 @@ impl State {
         }
     }
 
+    /// Token of the lock, if somebody holds it.
+    pub(super) fn held<'a>(&self, session: &'a Session) -> Option<&'a String> {
+        session.lock.as_ref().filter(|(_, until)| *until > self.time).map(|(token, _)| token)
+    }
+
     /// Why the lock refuses a write with this token, or `None` if it does not.
     pub(super) fn lock_refusal(
         &self,
         session: &Session,
         token: Option<&String>,
     ) -> Option<&'static str> {
-        let is_held = session.lock.as_ref().is_some_and(|(_, until)| *until > self.time);
+        let is_held = self.held(session).is_some();
         match (token, &session.lock) {
             (None, _) => is_held.then_some("423 session-locked"),
             (Some(token), Some((holder, _))) if token == holder => None,
@@ -144,43 +195,11 @@ impl State {
         }
     }
 
-    /// Adds a session with the data of the event files.
-    pub(super) fn insert(&mut self, id: String, etag: &str, attributes: Attributes) {
-        let mut session = Session {
-            data: json!({ "cart": ["apple"] }),
-            is_json: true,
-            etag: etag.to_owned(),
-            ttl: 0,
-            expires: 0,
-            deadline: self.time + u64::from(MAX_LIFETIME),
-            created: self.time,
-            user: None,
-            label: None,
-            lock: None,
-            successor: None,
-            predecessor: None,
-        };
-        session.apply(attributes, self.time);
-        self.sessions.insert(id.clone(), session);
-        self.ids.push(id);
-    }
-
-    /// Makes the changes of a write to the session under this id, which must exist.
-    pub(super) fn write(
-        &mut self,
-        id: &str,
-        attributes: Attributes,
-        releases_lock: bool,
-    ) -> &mut Session {
-        let time = self.time;
-        let session = self.session_mut(id);
-        session.lock = session.lock.take().filter(|_| !releases_lock);
-        session.apply(attributes, time);
-        session
-    }
-
-    /// The session under this id, which must exist.
-    pub(super) fn session_mut(&mut self, id: &str) -> &mut Session {
-        self.sessions.get_mut(id).unwrap()
+    /// Adds a session under an id.
+    pub(super) fn insert(&mut self, id: &str, session: Session) {
+        self.sessions.insert(id.to_owned(), session);
+        if !self.ids.iter().any(|known| known == id) {
+            self.ids.push(id.to_owned());
+        }
     }
 }

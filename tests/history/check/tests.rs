@@ -3,23 +3,21 @@
 use crate::operation::LockHeader::{Absent, Lock, Unlock};
 use crate::operation::Outcome::{Refused, Success, Unknown};
 use crate::operation::{
-    Change, Entry, Id, Kind, Metadata, NEVER, Operation, Origin, Outcome, Seen, Write,
+    Change, Entry, Id, Keep, Kind, Metadata, Moment, NEVER, Operation, Origin, Outcome, SECOND,
+    Seen, Write,
 };
 use crate::report::{History, Verdict};
 
-/// An operation that each client has sent once, at the first time, and that has a response at the second.
-fn operation(origin: Origin, id: Id, times: (u64, u64), kind: Kind, outcome: Outcome) -> Operation {
-    let (invoked, returned) = times;
-    Operation {
-        origin,
-        client: origin,
-        id,
-        kind,
-        may_be_repeated: false,
-        sent: vec![invoked],
-        returned,
-        outcome,
-    }
+/// An operation that arrives at the first moment, and has a response at the second.
+fn operation(
+    origin: Origin,
+    id: Id,
+    times: (Moment, Moment),
+    kind: Kind,
+    outcome: Outcome,
+) -> Operation {
+    let (sent, returned) = times;
+    Operation { origin, client: origin, id, kind, may_be_repeated: false, sent, returned, outcome }
 }
 
 /// The creation of the session that every history starts with.
@@ -27,16 +25,19 @@ fn created() -> Operation {
     operation(0, 0, (0, 1), Kind::Create(Write::PLAIN), shown(&[], 0))
 }
 
-fn replaced(origin: Origin, times: (u64, u64)) -> Operation {
-    operation(origin, 0, times, Kind::Replace(Write::PLAIN), ok())
+fn replaced(origin: Origin, times: (Moment, Moment)) -> Operation {
+    operation(origin, 0, times, REPLACE, ok())
 }
+
+const REPLACE: Kind = Kind::Replace(Write::PLAIN);
+const LOCK: Kind = Kind::Lock { renewed: None, ttl: None, waits: false };
 
 fn rotation(has_grace: bool) -> Kind {
     Kind::Rotate { new: 1, has_data: false, has_grace, write: Write::PLAIN }
 }
 
-fn read(origin: Origin, id: Id, times: (u64, u64), outcome: Outcome) -> Operation {
-    operation(origin, id, times, Kind::Read, outcome)
+fn read(origin: Origin, id: Id, times: (Moment, Moment), outcome: Outcome) -> Operation {
+    operation(origin, id, times, Kind::Read { if_match: None }, outcome)
 }
 
 fn ok() -> Outcome {
@@ -62,10 +63,9 @@ fn lost(operation: Operation) -> Operation {
     Operation { returned: NEVER, outcome: Unknown, ..operation }
 }
 
-/// The operation, after an attempt at this time that had no response.
-fn retried_since(first: u64, mut operation: Operation) -> Operation {
-    operation.sent.insert(0, first);
-    Operation { may_be_repeated: true, ..operation }
+/// An attempt at this time without a response, and its retry.
+fn retried_since(sent: Moment, retry: Operation) -> [Operation; 2] {
+    [lost(Operation { sent, ..retry.clone() }), retry]
 }
 
 fn check(operations: &[Operation]) -> Result<(), String> {
@@ -170,7 +170,7 @@ fn versions_have_one_tag_each() {
 
 #[test]
 fn locks_refuse_writes_without_their_token() {
-    let lock = operation(1, 0, (2, 3), Kind::Lock { renewed: None, ttl: None }, ok());
+    let lock = operation(1, 0, (2, 3), LOCK, ok());
     let replace = |lock, outcome| {
         operation(2, 0, (4, 5), Kind::Replace(Write { lock, ..Write::PLAIN }), outcome)
     };
@@ -213,45 +213,131 @@ fn rotated_ids_are_readable_during_their_grace_period() {
 
 #[test]
 fn retries_are_not_refused_for_their_own_success() {
-    let refusal = retried_since(2, operation(1, 0, (6, 7), Kind::Replace(Write::PLAIN), absent()));
     let destroyed = operation(3, 0, (4, 5), Kind::Destroy { if_match: None }, ok());
-    assert_right(&[refusal.clone(), destroyed.clone()]);
-    assert_wrong(&[refusal]);
+    let refusal = retried_since(2, operation(1, 0, (6, 7), REPLACE, absent()));
+    assert_wrong(&refusal);
+    assert_right(&[&refusal[..], std::slice::from_ref(&destroyed)].concat());
 
     let refusal = retried_since(2, operation(1, 0, (6, 7), rotation(false), absent()));
-    assert_wrong(&[refusal.clone(), read(2, 1, (8, 9), shown(&[0], 0))]);
-    assert_right(&[refusal, destroyed]);
+    assert_wrong(&[&refusal[..], &[read(2, 1, (8, 9), shown(&[0], 0))]].concat());
+    assert_right(&[&refusal[..], &[destroyed]].concat());
 }
 
 #[test]
 fn retries_are_applied_once() {
-    let retry = retried_since(2, operation(1, 0, (8, 9), Kind::Replace(Write::PLAIN), ok()));
+    let retry = retried_since(2, operation(1, 0, (8, 9), REPLACE, ok()));
     let between = [read(2, 0, (3, 4), shown(&[1], 1)), replaced(3, (5, 6))];
-    let after = |data| read(4, 0, (10, 11), shown(data, 3));
-    assert_right(
-        &[
-            std::slice::from_ref(&retry),
-            &between[..],
-            &[Operation { outcome: shown(&[3], 3), ..after(&[3]) }],
-        ]
-        .concat(),
-    );
-    assert_wrong(
-        &[&[retry], &between[..], &[Operation { outcome: shown(&[1], 1), ..after(&[1]) }]].concat(),
-    );
+    let after = |data, tag| read(4, 0, (10, 11), shown(data, tag));
+    assert_right(&[&retry[..], &between[..], &[after(&[3], 3)]].concat());
+    assert_wrong(&[&retry[..], &between[..], &[after(&[1], 1)]].concat());
+    // Four other writes came in between.
+    let others = [5, 6, 7].map(|n| replaced(n, (6, 7)));
+    assert_right(&[&retry[..], &between[..], &others[..], &[after(&[1], 2)]].concat());
 }
 
 #[test]
-fn retries_are_applied_again_to_a_session_that_was_created_again() {
-    let retry = retried_since(2, operation(1, 0, (8, 9), Kind::Replace(Write::PLAIN), ok()));
-    let history = [
-        retry,
-        read(2, 0, (3, 4), shown(&[1], 1)),
-        operation(3, 0, (5, 6), Kind::Destroy { if_match: None }, ok()),
-        operation(4, 0, (7, 7), Kind::Create(Write::PLAIN), ok()),
-        read(5, 0, (10, 11), shown(&[1], 1)),
+fn retries_end_with_their_session() {
+    let after = |seconds| (seconds * SECOND, seconds * SECOND + 1);
+    let write = |ttl| Kind::Touch(Write { ttl, ..Write::PLAIN });
+    let touch = |times, outcome| operation(1, 0, times, write(Some(600)), outcome);
+    let first = touch((2, 3), ok());
+    assert_right(&[first.clone(), touch(after(500), ok())]);
+    assert_right(&[first.clone(), touch(after(700), absent())]);
+    assert_wrong(&[first.clone(), touch(after(700), ok())]);
+    let left = |seconds| Success(Seen { ttl: Some(seconds), ..Seen::default() });
+    assert_right(&[first.clone(), touch(after(500), left(100))]);
+    assert_wrong(&[first.clone(), touch(after(500), left(600))]);
+
+    let rotate = operation(2, 0, (4, 5), rotation(true), ok());
+    assert_wrong(&[first.clone(), rotate.clone(), touch((6, 7), ok())]);
+    assert_right(&[first, rotate, touch((6, 7), absent())]);
+}
+
+#[test]
+fn retries_of_a_lock_succeed_only_while_it_is_held() {
+    let after = |seconds| (seconds * SECOND, seconds * SECOND + 1);
+    let lock = |origin, times, outcome| operation(origin, 0, times, LOCK, outcome);
+    let [first, other] = [lock(1, (2, 3), ok()), lock(2, after(70), ok())];
+    assert_right(&[first.clone(), lock(1, after(20), ok())]);
+    assert_wrong(&[first.clone(), lock(2, after(20), ok())]);
+    assert_wrong(&[first.clone(), lock(1, after(70), ok())]);
+    let locked = || refused("423 session-locked");
+    assert_right(&[first.clone(), other.clone(), lock(1, after(80), locked())]);
+    assert_wrong(&[first, other, lock(1, after(80), ok())]);
+}
+
+#[test]
+fn sessions_end_with_their_lifetime_and_grace_periods_too() {
+    let after = |seconds| (seconds * SECOND, seconds * SECOND + 1);
+    let created = Kind::Create(Write { ttl: Some(600), ..Write::PLAIN });
+    let created = operation(1, 1, (2, 3), created, ok());
+    let rotate = operation(2, 0, (4, 5), rotation(true), ok());
+    for (id, ends, first) in [(1, 600, created), (0, 300, rotate)] {
+        let rotated = |outcome| match id {
+            0 => read(3, 0, after(ends - 60), outcome),
+            _ => read(3, 1, after(ends - 60), outcome),
+        };
+        let seen = || Success(Seen::default());
+        assert_right(&[first.clone(), rotated(seen())]);
+        assert_wrong(&[first.clone(), rotated(absent())]);
+        assert_right(&[first.clone(), read(3, id, after(ends + 60), absent())]);
+        assert_wrong(&[first, read(3, id, after(ends + 60), seen())]);
+    }
+}
+
+#[test]
+fn grace_periods_show_the_former_owner_and_end_with_a_logout() {
+    let write = |user| Write { user, ..Write::PLAIN };
+    let Kind::Rotate { new, has_data, .. } = rotation(true) else { unreachable!() };
+    let login = Kind::Rotate { new, has_data, has_grace: true, write: write(Change::Set(0)) };
+    let login = operation(1, 0, (2, 3), login, ok());
+    let old = |user| {
+        let metadata = Some(Metadata { user, label: None });
+        read(3, 0, (6, 7), Success(Seen { metadata, ..Seen::default() }))
+    };
+    assert_right(&[login.clone(), old(None)]);
+    assert_wrong(&[login.clone(), old(Some(0))]);
+    let logout = operation(2, 1, (4, 5), Kind::Touch(write(Change::Remove)), ok());
+    assert_wrong(&[login.clone(), logout.clone(), old(None)]);
+    assert_right(&[login, logout, read(3, 0, (6, 7), absent())]);
+}
+
+#[test]
+fn requests_do_not_change_sessions_created_after_their_arrival() {
+    let patch = operation(1, 0, (2, 9), Kind::Patch(Write::PLAIN), ok());
+    let again = [
+        operation(2, 0, (3, 4), Kind::Destroy { if_match: None }, ok()),
+        operation(3, 0, (5, 6), Kind::Create(Write::PLAIN), ok()),
     ];
-    assert_right(&history);
+    let after = |data, tag| read(4, 0, (10, 11), shown(data, tag));
+    assert_right(&[std::slice::from_ref(&patch), &again[..], &[after(&[3], 3)]].concat());
+    assert_wrong(&[&[patch], &again[..], &[after(&[3, 1], 1)]].concat());
+}
+
+#[test]
+fn refusals_have_one_order() {
+    let lock = operation(1, 0, (2, 3), LOCK, ok());
+    let stale = Write { if_match: Some("0".to_owned()), ..Write::PLAIN };
+    for kind in [Kind::Replace(stale.clone()), Kind::Patch(stale)] {
+        let refused = |reason| operation(3, 0, (6, 7), kind.clone(), refused(reason));
+        let made = operation(2, 0, (4, 5), REPLACE, shown(&[], 2));
+        assert_wrong(&[made.clone(), lock.clone(), refused("412 etag-mismatch")]);
+        let made = Operation { sent: 1, returned: 2, ..made };
+        assert_right(&[made, lock.clone(), refused("423 session-locked")]);
+    }
+}
+
+#[test]
+fn tags_never_come_back_for_other_data() {
+    let patch = |times, tag| operation(1, 0, times, Kind::Patch(Write::PLAIN), shown(&[], tag));
+    let others = [2, 3, 4, 5].map(|n| replaced(n, (6, 7)));
+    let history = |tag| {
+        let first = [patch((2, 3), 1), read(6, 0, (4, 5), shown(&[0, 1], 1))];
+        let last = [patch((8, 9), tag), read(7, 0, (10, 11), shown(&[5, 1], tag))];
+        [&first[..], &others[..], &last[..]].concat()
+    };
+    assert_right(&history(2));
+    assert_wrong(&history(1));
 }
 
 #[test]
@@ -275,18 +361,44 @@ fn lists_show_the_sessions_of_the_user() {
 fn revocation_of_all_sessions_keeps_one_and_counts_the_others() {
     let owned = Write { user: Change::Set(0), ..Write::PLAIN };
     let touch = operation(1, 0, (2, 3), Kind::Touch(owned), ok());
-    let revoke = |keeps_id, destroyed| {
+    let revoke = |keep, destroyed| {
         let seen = Seen { destroyed: Some(destroyed), ..Seen::default() };
-        operation(2, 0, (4, 5), Kind::RevokeAll { user: 0, keeps_id }, Success(seen))
+        operation(2, 0, (4, 5), Kind::RevokeAll { user: 0, keep }, Success(seen))
     };
     let left = read(3, 0, (6, 7), shown(&[0], 0));
     let gone = read(3, 0, (6, 7), absent());
-    assert_right(&[touch.clone(), revoke(false, 1), gone.clone()]);
-    assert_wrong(&[touch.clone(), revoke(false, 0), gone.clone()]);
-    assert_wrong(&[touch.clone(), revoke(false, 1), left.clone()]);
-    assert_right(&[touch.clone(), revoke(true, 0), left.clone()]);
-    assert_wrong(&[touch, revoke(true, 1), gone]);
-    assert_right(&[revoke(false, 0), left]);
+    assert_right(&[touch.clone(), revoke(Keep::Nothing, 1), gone.clone()]);
+    assert_wrong(&[touch.clone(), revoke(Keep::Nothing, 0), gone.clone()]);
+    assert_wrong(&[touch.clone(), revoke(Keep::Nothing, 1), left.clone()]);
+    assert_right(&[touch.clone(), revoke(Keep::Id, 0), left.clone()]);
+    assert_wrong(&[touch, revoke(Keep::Id, 1), gone]);
+    assert_right(&[revoke(Keep::Nothing, 0), left]);
+}
+
+#[test]
+fn limits_leave_the_sessions_that_got_their_owner_last() {
+    let owned = || Write { user: Change::Set(0), ..Write::PLAIN };
+    let login = |origin, id, times| operation(origin, id, times, Kind::Create(owned()), ok());
+    let limit = |origin, times, destroyed| {
+        let seen = Seen { destroyed: Some(destroyed), ..Seen::default() };
+        let kind = Kind::RevokeAll { user: 0, keep: Keep::Newest(1) };
+        operation(origin, 0, times, kind, Success(seen))
+    };
+    let left = |id| read(5, id, (20, 21), Success(Seen::default()));
+    let gone = |id| read(6, id, (20, 21), absent());
+    let logins = [login(1, 1, (2, 3)), login(2, 2, (4, 5))];
+    let after = |rest: &[Operation]| [&logins[..], &[limit(3, (6, 7), 1)], rest].concat();
+    assert_right(&after(&[left(2), gone(1)]));
+    assert_wrong(&after(&[left(1), gone(2)]));
+    assert_wrong(&after(&[left(1), left(2)]));
+    assert_wrong(&after(&[gone(1), gone(2)]));
+    // They never end each other, whatever their order.
+    let logins = [login(1, 1, (2, 5)), login(2, 2, (3, 4))];
+    let limits = |first, second| [limit(3, (6, 9), first), limit(4, (7, 8), second)];
+    let after = |rest: &[Operation]| [&logins[..], &limits(1, 0), rest].concat();
+    assert_right(&after(&[left(1), gone(2)]));
+    assert_right(&after(&[left(2), gone(1)]));
+    assert_wrong(&[&logins[..], &limits(1, 1), &[gone(1), gone(2)]].concat());
 }
 
 #[test]
