@@ -8,6 +8,7 @@ mod etag;
 mod id;
 mod lifetime;
 mod lock;
+mod recent_writes;
 mod write_id;
 
 use std::fmt;
@@ -18,7 +19,8 @@ pub use etag::{ETag, ETagCondition};
 pub use id::{Handle, SessionId};
 pub use lifetime::{Lifetime, Limits, Liveness, MAX_CLOCK_SKEW, Timestamp};
 pub use lock::{LockCondition, LockToken};
-pub use write_id::{IdempotencyKey, RecentWrites, WriteId};
+pub use recent_writes::RecentWrites;
+pub use write_id::{IdempotencyKey, WriteId};
 
 /// Metadata of a session: everything except its data.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Entity tags: the versions of a session's data (RFC 9110, 8.8.3).
 
-use super::write_id::WriteId;
+use super::write_id::{WriteId, is_tag};
 use crate::random::{self, NoRandomness};
 
 /// Version of a session's data: the id of the write that made it, a dot, and 8 random bytes as 11
@@ -26,8 +26,7 @@ impl ETag {
     /// Parses a tag from the table or from a client, without HTTP's quotes. Returns `None` if it has a
     /// character that no entity tag has. A tag that was never generated matches nothing.
     pub fn parse(text: &str) -> Option<Self> {
-        let etagc = |b: u8| b == 0x21 || (0x23..=0x7e).contains(&b);
-        text.bytes().all(etagc).then(|| Self(text.to_owned()))
+        is_tag(text).then(|| Self(text.to_owned()))
     }
 
     /// Returns the tag without HTTP's quotes.

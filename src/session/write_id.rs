@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::etag::ETag;
 use super::id::{SessionId, is_of_id_alphabet};
 use crate::random::{self, NoRandomness};
 
@@ -28,7 +27,7 @@ impl WriteId {
 
     /// Parses a write id from the table. Returns `None` if it has a character that no entity tag has.
     pub fn parse(text: &str) -> Option<Self> {
-        ETag::parse(text).map(|etag| Self(etag.as_str().to_owned()))
+        is_tag(text).then(|| Self(text.to_owned()))
     }
 
     /// Returns the write id as stored.
@@ -37,38 +36,9 @@ impl WriteId {
     }
 }
 
-/// The last write ids of a session, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecentWrites([WriteId; Self::LENGTH]);
-
-impl RecentWrites {
-    /// Number of write ids that a session keeps. An attempt that arrives late is recognized if fewer
-    /// other writes came in between.
-    pub const LENGTH: usize = 4;
-
-    /// Returns the writes in this order, newest first.
-    pub fn new(newest_first: [WriteId; Self::LENGTH]) -> Self {
-        Self(newest_first)
-    }
-
-    /// Returns the session's revision: the write id of the last write.
-    pub fn revision(&self) -> &WriteId {
-        let Self([newest, ..]) = self;
-        newest
-    }
-
-    /// Whether this write was applied.
-    pub fn contains(&self, write: &WriteId) -> bool {
-        self.0.contains(write)
-    }
-
-    /// Returns the version `etag` of the data if it is that right after this write. Returns `None` if the
-    /// data was changed since, or if the write is too long ago to know.
-    pub fn etag_at<'a>(&self, write: &WriteId, etag: &'a ETag) -> Option<&'a ETag> {
-        let later = || self.0.iter().take_while(|other| *other != write);
-        let is_unchanged = self.contains(write) && !later().any(|other| etag.is_made_by(other));
-        (etag.is_made_by(write) || is_unchanged).then_some(etag)
-    }
+/// Whether all characters are those of entity tags (RFC 9110, 8.8.3).
+pub(super) fn is_tag(text: &str) -> bool {
+    text.bytes().all(|b| b == 0x21 || (0x23..=0x7e).contains(&b))
 }
 
 /// Key by which a caller marks a request and its retries as one. It is secret, so its `Debug` hides it.
@@ -108,10 +78,6 @@ impl fmt::Debug for IdempotencyKey {
 mod tests {
     use super::*;
 
-    fn write(name: &str) -> WriteId {
-        WriteId::parse(name).unwrap()
-    }
-
     #[test]
     fn write_ids_are_derived_from_the_session_and_the_request() {
         let id = SessionId::parse("abcdefghijklmnopqrstuv").unwrap();
@@ -121,27 +87,6 @@ mod tests {
         assert_eq!(derived.as_str().len(), 22);
         assert_ne!(derived, WriteId::derive(&other, &[b"PUT /session", b"key"]));
         assert_ne!(derived, WriteId::derive(&id, &[b"PUT /sessio", b"nkey"]));
-    }
-
-    #[test]
-    fn version_right_after_a_write_is_known_until_the_data_changes() {
-        let writes = RecentWrites::new(["d", "c", "b", "a"].map(write));
-        assert_eq!(writes.revision(), &write("d"));
-        for (made, at, is_known) in [
-            ("d", "c", false),
-            ("c", "b", false),
-            ("d", "a", false),
-            ("d", "d", true),
-            ("b", "c", true),
-            ("older", "b", true),
-            ("older", "oldest", false),
-            ("older", "older", true),
-        ] {
-            let etag = ETag::generate(&write(made)).unwrap();
-            assert_eq!(writes.etag_at(&write(at), &etag).is_some(), is_known, "{made} at {at}");
-        }
-        assert!(writes.contains(&write("a")));
-        assert!(!writes.contains(&write("older")));
     }
 
     #[test]

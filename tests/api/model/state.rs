@@ -82,9 +82,10 @@ impl Session {
         }
     }
 
-    /// Returns the tag of the data after this write, if the session remembers it.
+    /// Returns the tag of the data after this write, if the session remembers it. A rotation between the same ids may
+    /// be there twice.
     pub(super) fn etag_after(&self, write: &str) -> Option<&String> {
-        self.writes.iter().find(|(known, _)| known == write).map(|(_, etag)| etag)
+        self.writes.iter().rfind(|(known, _)| known == write).map(|(_, etag)| etag)
     }
 
     pub(super) fn ends(&self) -> u64 {
