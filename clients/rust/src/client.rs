@@ -1,5 +1,8 @@
+#[cfg(test)]
+mod contract;
+
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,15 +18,18 @@ use serde::de::DeserializeOwned;
 use tower_sessions_core::session::Id;
 
 use crate::error::describe;
+use crate::json::{self, Texts};
 use crate::signer::Signer;
 use crate::{Data, Error, Options};
 
-/// Seconds after which a lock expires by itself: the most that the session API allows.
-const LEASE: &str = "60";
 /// Value of `If-Match` that every existing session meets.
 pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
-/// Problem code of a conflict whose response contains the session instead of a problem document.
-const CONFLICT: &str = "etag-mismatch";
+/// What a conflict is called here whose response has the session instead of a problem document.
+const CONFLICT: &str = "conflict";
+/// Value that removes an owner or a label. Gateways may drop an empty header.
+const NONE: &str = "\"\"";
+/// Time after which an unused connection is closed, before a gateway on the way forgets it.
+const IDLE: Duration = Duration::from_secs(50);
 /// Most characters of a label in its encoded form.
 const MAX_LABEL: usize = 256;
 /// Characters that names keep when they are percent-encoded, as in all clients of the API (RFC 3986).
@@ -36,15 +42,21 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 /// it should.
 pub(crate) struct Client {
     options: Options,
-    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: HttpsConnector<HttpConnector>,
+    /// Connections that are kept from request to request.
+    pool: Mutex<Arc<Pool>>,
     signer: Signer,
 }
+
+type Pool = HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// A session as the API has it.
 #[derive(Clone)]
 pub(crate) struct Stored {
     pub(crate) id: Id,
     pub(crate) data: Arc<Data>,
+    /// Text of the values that come from another framework, and would not be written as they were.
+    pub(crate) texts: Arc<Texts>,
     pub(crate) etag: HeaderValue,
     /// Seconds until it expires.
     pub(crate) ttl: i64,
@@ -53,7 +65,16 @@ pub(crate) struct Stored {
     pub(crate) lock: Option<HeaderValue>,
 }
 
-/// Attributes that a write sets, in addition to the data.
+impl Stored {
+    /// A session of which nothing but the id is known.
+    pub(crate) fn unread(id: Id) -> Self {
+        let (data, texts, user, lock) = Default::default();
+        Self { id, data, texts, etag: ANY, ttl: 0, user, lock }
+    }
+}
+
+/// Attributes that a write sets, in addition to the data. Without an owner or a label, it keeps those that are there; an
+/// empty one removes them.
 #[derive(Clone, Copy)]
 pub(crate) struct Attributes<'a> {
     /// Idle lifetime in seconds.
@@ -101,7 +122,8 @@ impl Client {
             .enable_http1()
             .build();
         let signer = Signer::new(&options);
-        Ok(Self { options, http: HttpClient::builder(TokioExecutor::new()).build(tls), signer })
+        let pool = Mutex::new(Arc::new(pool(&tls)));
+        Ok(Self { options, connector: tls, pool, signer })
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -112,7 +134,7 @@ impl Client {
     pub(crate) async fn read(&self, id: &Id) -> Result<Option<Stored>, Error> {
         let call = Call::new(Method::GET, "/session").id(id);
         let response = self.send(call, &["session-not-found"]).await?;
-        response.status.is_success().then(|| response.session(id, None)).transpose()
+        response.status.is_success().then(|| response.session(id)).transpose()
     }
 
     /// Takes the lock of a session, and reads it. This also slides its expiry. Returns `None` if there is none.
@@ -120,10 +142,15 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Locked`] if another request held the lock for that long.
-    pub(crate) async fn lock(&self, id: &Id, wait: Duration) -> Result<Option<Stored>, Error> {
+    pub(crate) async fn lock(
+        &self,
+        id: &Id,
+        wait: Duration,
+        lease: Duration,
+    ) -> Result<Option<Stored>, Error> {
         let mut call = Call::new(Method::POST, "/session/lock")
             .id(id)
-            .header("session-lease", HeaderValue::from_static(LEASE))
+            .header("session-lease", lease.as_secs())
             .header("session-wait", wait.as_secs())
             .idempotent();
         call.wait = wait;
@@ -134,8 +161,17 @@ impl Client {
                 "Another request held the session's lock for {seconds} s"
             )));
         }
-        let lock = response.headers.get("session-lock").cloned();
-        response.status.is_success().then(|| response.session(id, lock)).transpose()
+        if !response.status.is_success() {
+            return Ok(None);
+        }
+        let lock = response.required("session-lock")?.clone();
+        match response.session(id) {
+            Ok(stored) => Ok(Some(Stored { lock: Some(lock), ..stored })),
+            Err(error) => {
+                self.release(&Stored { lock: Some(lock), ..Stored::unread(*id) }).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Creates a session under an id. Returns `None` if there is one already.
@@ -151,10 +187,10 @@ impl Client {
             .idempotent()
             .attributes(attributes)
             .label(attributes.label)
-            .data(data)?;
+            .data(data, None);
         let response = self.send(call, &["session-exists"]).await?;
         let is_created = response.status.is_success();
-        is_created.then(|| response.written(id, data, attributes, None)).transpose()
+        is_created.then(|| self.written(&response, id, None, data, attributes)).transpose()
     }
 
     /// Replaces the data of a session, and releases its lock if the client holds it. Without an ETag, it replaces
@@ -176,7 +212,7 @@ impl Client {
             .idempotent()
             .attributes(attributes)
             .unlock(read)
-            .data(data)?;
+            .data(data, read);
         self.write(call, id, read, data, attributes).await
     }
 
@@ -201,7 +237,7 @@ impl Client {
             .attributes(attributes)
             .label(attributes.label)
             .unlock(read)
-            .data(data)?;
+            .data(data, read);
         self.write(call, new, read, data, attributes).await
     }
 
@@ -218,10 +254,7 @@ impl Client {
             ["session-not-found", "session-locked", "not-lock-holder", "session-exists", CONFLICT];
         let response = self.send(call, &accepted).await?;
         match response.problem().as_deref() {
-            None => {
-                let user = read.and_then(|read| read.user.clone());
-                Ok(Written::Applied(response.written(id, data, attributes, user)?))
-            }
+            None => Ok(Written::Applied(self.written(&response, id, read, data, attributes)?)),
             Some("session-not-found") => Ok(Written::Ended),
             Some("session-locked") => Err(Error::Locked(
                 "Another request holds the lock, and the session was not written".into(),
@@ -234,20 +267,55 @@ impl Client {
             }
             Some(_) => {
                 let lock = read.and_then(|read| read.lock.clone());
-                Ok(Written::Conflict(response.session(id, lock)?))
+                Ok(Written::Conflict(Stored { lock, ..response.session(id)? }))
             }
         }
     }
 
-    /// Slides the expiry of a session, and releases its lock if the client holds it.
-    pub(crate) async fn touch(&self, read: &Stored, ttl: i64) -> Result<(), Error> {
+    /// Slides the expiry of a session, and releases its lock if the client holds it. Returns the seconds until it
+    /// expires, or `None` if the session has ended.
+    pub(crate) async fn touch(&self, read: &Stored, ttl: i64) -> Result<Option<i64>, Error> {
         let call = Call::new(Method::POST, "/session/touch")
             .id(&read.id)
             .header("session-ttl", ttl)
             .idempotent()
             .unlock(Some(read));
-        self.send(call, &["session-not-found", "session-locked", "not-lock-holder"]).await?;
-        Ok(())
+        let accepted = ["session-not-found", "session-locked", "not-lock-holder"];
+        let response = self.send(call, &accepted).await?;
+        match response.problem().as_deref() {
+            None => Ok(Some(response.ttl().unwrap_or(ttl))),
+            Some("session-not-found") => Ok(None),
+            // Another request has taken the lock, and slides the expiry itself.
+            Some(_) => Ok(Some(read.ttl)),
+        }
+    }
+
+    /// Returns the session that a write left.
+    fn written(
+        &self,
+        response: &Response,
+        id: &Id,
+        read: Option<&Stored>,
+        data: &Data,
+        attributes: Attributes<'_>,
+    ) -> Result<Stored, Error> {
+        let mut texts = Arc::default();
+        if let Some(read) = read.filter(|read| !read.texts.is_empty()) {
+            let mut kept = Texts::clone(&read.texts);
+            kept.retain(|key, _| data.get(key) == read.data.get(key));
+            texts = Arc::new(kept);
+        }
+        let old_user = read.and_then(|read| read.user.clone());
+        let user = attributes.user.map_or(old_user, |user| Some(user.to_owned()));
+        Ok(Stored {
+            id: *id,
+            data: Arc::new(data.clone()),
+            texts,
+            etag: response.etag()?,
+            ttl: response.ttl().unwrap_or(attributes.ttl),
+            user: user.filter(|user| !user.is_empty()),
+            lock: None,
+        })
     }
 
     /// Releases the lock of a session, if the client holds it.
@@ -277,11 +345,15 @@ impl Client {
 
     /// Ends all sessions of a user except the one with this id. Returns how many there were.
     pub(crate) async fn destroy_all(&self, user: &str, except: Option<&Id>) -> Result<u64, Error> {
+        let call = Call::new(Method::DELETE, "/sessions").user(Some(user)).id_if(except);
+        self.destroy_many(call).await
+    }
+
+    async fn destroy_many(&self, call: Call) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Destroyed {
             destroyed: u64,
         }
-        let call = Call::new(Method::DELETE, "/sessions").user(Some(user)).id_if(except);
         Ok(self.send(call, &[]).await?.json::<Destroyed>()?.destroyed)
     }
 
@@ -296,55 +368,90 @@ impl Client {
 
     /// Calls the API until it responds with a success, or with one of these problems.
     async fn send(&self, call: Call, accepted: &[&str]) -> Result<Response, Error> {
-        let mut attempt = 0;
+        let (mut attempts, mut failures, mut has_reconnected) = (0, 0, false);
         loop {
-            let is_last = attempt >= self.options.retries;
-            match self.attempt(&call).await {
+            let mut retry_after = None;
+            let error = match self.attempt(&call).await {
                 Ok(mut response) => {
                     let problem = response.problem();
                     let is_accepted = |problem: String| accepted.contains(&problem.as_str());
                     if problem.map_or(response.status.is_success(), is_accepted) {
-                        response.is_to_retry = attempt > 0;
+                        response.is_to_retry = attempts > 0;
                         return Ok(response);
                     }
-                    if is_last || !is_retried(response.status) {
+                    if !response.is_transient() {
                         return Err(response.unexpected(&call));
                     }
+                    retry_after = response.retry_after();
+                    response.unexpected(&call)
                 }
-                Err(error) if is_last => return Err(error),
-                Err(_) => {}
+                // A connection that was dead is no failure of the API. The next one is new.
+                Err(Failure::Closed(_)) if !has_reconnected => {
+                    (has_reconnected, attempts) = (true, attempts + 1);
+                    continue;
+                }
+                Err(Failure::Closed(error) | Failure::Other(error)) => error,
+            };
+            if failures >= self.options.retries {
+                return Err(error);
             }
-            // With jitter: 50 to 100 ms, then twice as long each time.
-            let pause = fastrand::u64(50..=100) << attempt.min(10);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            attempt += 1;
+            // With jitter: about 100 ms, then twice as long each time.
+            let pause = Duration::from_millis(fastrand::u64(75..=125) << failures.min(10));
+            let pause = retry_after.map_or(pause, |after| after.min(self.options.timeout));
+            tokio::time::sleep(pause).await;
+            (attempts, failures) = (attempts + 1, failures + 1);
         }
     }
 
-    async fn attempt(&self, call: &Call) -> Result<Response, Error> {
+    async fn attempt(&self, call: &Call) -> Result<Response, Failure> {
         let url = &self.options.url;
         let unavailable = |reason: &str| {
             let host = url.host().unwrap_or_default();
             Error::Unavailable(format!("The session API at {host} {reason}"))
         };
-        let mut request = call.request(url)?;
-        self.signer.sign(&mut request).await?;
+        let mut request = call.request(url).map_err(Failure::Other)?;
+        self.signer.sign(&mut request).await.map_err(Failure::Other)?;
+        let pool = Arc::clone(&locked(&self.pool));
         let exchange = async {
-            let response = self.http.request(request.map(|body| Full::new(body.into()))).await;
-            let (parts, body) = response.map_err(|error| describe(&error))?.into_parts();
-            let body = body.collect().await.map_err(|error| describe(&error))?.to_bytes();
+            let response = pool.request(request.map(|body| Full::new(body.into()))).await;
+            let (parts, body) =
+                response.map_err(|error| (describe(&error), !error.is_connect()))?.into_parts();
+            let body = body.collect().await.map_err(|error| (describe(&error), true))?.to_bytes();
             let (status, headers) = (parts.status, parts.headers);
             Ok(Response { status, headers, body: body.to_vec(), is_to_retry: false })
         };
-        match tokio::time::timeout(self.options.timeout + call.wait, exchange).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(reason)) => {
+        let failure = match tokio::time::timeout(self.options.timeout + call.wait, exchange).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err((reason, was_connected))) => {
                 let reason: String = reason;
-                Err(unavailable(&format!("cannot be reached: {reason}")))
+                let error = unavailable(&format!("cannot be reached: {reason}"));
+                if was_connected { Failure::Closed(error) } else { Failure::Other(error) }
             }
-            Err(_) => Err(unavailable("did not respond in time")),
+            Err(_) => Failure::Other(unavailable("did not respond in time")),
+        };
+        // The other connections of the pool may be dead, too.
+        let mut current = locked(&self.pool);
+        if Arc::ptr_eq(&current, &pool) {
+            *current = Arc::new(self::pool(&self.connector));
         }
+        Err(failure)
     }
+}
+
+/// Why an attempt has no response.
+enum Failure {
+    /// The connection was closed. It may have been dead for a while.
+    Closed(Error),
+    Other(Error),
+}
+
+fn pool(connector: &HttpsConnector<HttpConnector>) -> Pool {
+    HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).build(connector.clone())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing can panic while it is locked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A call of the API, which may take several attempts.
@@ -388,12 +495,12 @@ impl Call {
     }
 
     fn label(self, label: Option<&str>) -> Self {
-        let encoded = label.map(shorten).filter(|label| !label.is_empty());
-        self.header_if("session-label", encoded.map(|label| ascii(&label)))
+        self.header_if("session-label", label.map(|label| ascii(&or_none(shorten(label)))))
     }
 
     fn attributes(self, attributes: Attributes<'_>) -> Self {
-        self.header("session-ttl", attributes.ttl).user(attributes.user)
+        let user = attributes.user.map(|user| ascii(&or_none(encode(user))));
+        self.header("session-ttl", attributes.ttl).header_if("session-user", user)
     }
 
     fn unlock(self, read: Option<&Stored>) -> Self {
@@ -405,11 +512,13 @@ impl Call {
         self.header("idempotency-key", ascii(&Id::default().to_string()))
     }
 
-    fn data(mut self, data: &Data) -> Result<Self, Error> {
-        self.body = serde_json::to_vec(data).map_err(|error| {
-            Error::Unavailable(format!("The session cannot be written as JSON: {error}"))
-        })?;
-        Ok(self.header("content-type", HeaderValue::from_static("application/json")))
+    fn data(mut self, data: &Data, read: Option<&Stored>) -> Self {
+        self.body = match read {
+            Some(read) => json::write(data, &read.data, &read.texts),
+            None => json::write(data, &Data::new(), &Texts::new()),
+        }
+        .into_bytes();
+        self.header("content-type", HeaderValue::from_static("application/json"))
     }
 
     fn request(&self, url: &Uri) -> Result<Request<Vec<u8>>, Error> {
@@ -455,44 +564,39 @@ impl Response {
         is_conflict.then(|| CONFLICT.to_owned())
     }
 
-    /// Returns the session of a response that has its data.
-    fn session(&self, id: &Id, lock: Option<HeaderValue>) -> Result<Stored, Error> {
-        let data = serde_json::from_slice(&self.body).map_err(|error| {
-            // The text of the error names a place, and no data.
-            Error::Unavailable(format!("The session is not a JSON object: {error}"))
-        })?;
-        let user = self.headers.get("session-user").map(|user| decode(user.as_bytes()));
-        Ok(Stored { id: *id, data, etag: self.etag()?, ttl: self.ttl().unwrap_or(0), user, lock })
+    /// Whether the same request may succeed later.
+    fn is_transient(&self) -> bool {
+        matches!(self.status.as_u16(), 429 | 500 | 502 | 503 | 504)
     }
 
-    /// Returns the session that a write left.
-    fn written(
-        &self,
-        id: &Id,
-        data: &Data,
-        attributes: Attributes<'_>,
-        old_user: Option<String>,
-    ) -> Result<Stored, Error> {
-        let user = attributes.user.map_or(old_user, |user| Some(user.to_owned()));
-        Ok(Stored {
-            id: *id,
-            data: Arc::new(data.clone()),
-            etag: self.etag()?,
-            ttl: self.ttl().unwrap_or(attributes.ttl),
-            user: user.filter(|user| !user.is_empty()),
-            lock: None,
-        })
+    /// Returns the time to wait before a retry, if the response says so.
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+
+    /// Returns the session of a response that has its data.
+    fn session(&self, id: &Id) -> Result<Stored, Error> {
+        let etag = self.etag()?;
+        let ttl = self.ttl().ok_or_else(|| lacks("session-ttl"))?;
+        let (data, texts) = json::parse(&self.body)
+            .ok_or_else(|| Error::Unavailable("The session is not a JSON object".into()))?;
+        let user = self.headers.get("session-user").map(|user| decode(user.as_bytes()));
+        let (data, texts) = (Arc::new(data), Arc::new(texts));
+        Ok(Stored { id: *id, data, texts, etag, ttl, user, lock: None })
     }
 
     fn etag(&self) -> Result<HeaderValue, Error> {
-        self.headers
-            .get(header::ETAG)
-            .cloned()
-            .ok_or_else(|| Error::Unavailable("A response of the session API has no ETag".into()))
+        self.required("etag").cloned()
     }
 
     fn ttl(&self) -> Option<i64> {
         self.headers.get("session-ttl")?.to_str().ok()?.parse().ok()
+    }
+
+    /// Returns a header that the API sends and another server doesn't.
+    fn required(&self, name: &str) -> Result<&HeaderValue, Error> {
+        self.headers.get(name).ok_or_else(|| lacks(name))
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
@@ -512,22 +616,27 @@ impl Response {
     }
 }
 
+fn lacks(name: &str) -> Error {
+    Error::Unavailable(format!("A response of the session API has no {name}"))
+}
+
 /// What is used of a problem document, or of the gateway's own errors.
 #[derive(Default, Deserialize)]
 struct Problem {
     #[serde(default, rename = "type")]
     code: String,
-    #[serde(default, alias = "message")]
+    #[serde(default, alias = "message", alias = "Message")]
     detail: String,
-}
-
-fn is_retried(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
 /// Returns the value of a header from a text of visible ASCII characters: an id, or a name that is encoded.
 fn ascii(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("ids and encoded names have visible ASCII characters only")
+}
+
+/// Returns the value of a header for a name that is removed if it is empty.
+fn or_none(encoded: String) -> String {
+    if encoded.is_empty() { NONE.to_owned() } else { encoded }
 }
 
 fn encode(name: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod client;
 mod error;
+mod json;
 mod layer;
 mod merge;
 mod options;

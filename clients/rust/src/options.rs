@@ -10,8 +10,9 @@ use crate::{Data, Error};
 type UserOf = dyn Fn(&Data) -> Option<String> + Send + Sync;
 type LabelOf = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
 
-/// Longest time that a request can wait for a lock, by the contract of the session API.
+/// Limits of the session API.
 const MAX_WAIT: Duration = Duration::from_secs(10);
+const MAX_LEASE: Duration = Duration::from_secs(60);
 
 /// Options of a [`SessionApiStore`](crate::SessionApiStore).
 #[derive(Clone)]
@@ -20,6 +21,7 @@ pub struct Options {
     pub(crate) region: String,
     pub(crate) touch_after: Option<Duration>,
     pub(crate) lock: Option<Duration>,
+    pub(crate) lease: Duration,
     pub(crate) user: Arc<UserOf>,
     pub(crate) label: Arc<LabelOf>,
     pub(crate) timeout: Duration,
@@ -49,6 +51,7 @@ impl Options {
             region: region.unwrap_or_else(|_| "us-east-1".into()),
             touch_after: None,
             lock: None,
+            lease: Duration::from_secs(10),
             user: Arc::new(|_| None),
             label: Arc::new(user_agent),
             timeout: Duration::from_secs(5),
@@ -84,6 +87,20 @@ impl Options {
             ));
         }
         Ok(Self { lock: Some(wait), ..self })
+    }
+
+    /// Time after which the lock of a request that never ended expires. The default is 10 s.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if it is not 1 to 60 whole seconds.
+    pub fn with_lease(self, lease: Duration) -> Result<Self, Error> {
+        if !(Duration::from_secs(1)..=MAX_LEASE).contains(&lease) || lease.subsec_nanos() != 0 {
+            return Err(Error::InvalidOption(
+                "The lease of a lock must be 1 to 60 whole seconds.".into(),
+            ));
+        }
+        Ok(Self { lease, ..self })
     }
 
     /// Owner of a session, as a function of its data. `None` keeps the owner, and an empty name removes it.

@@ -194,9 +194,10 @@ impl SessionApiStore {
         // The API counts in whole seconds.
         let is_to_end_earlier = ttl < stored.ttl.saturating_sub(1);
         if is_due || is_to_end_earlier {
-            self.client.touch(&stored, ttl).await?;
-            let touched = Stored { ttl, lock: None, ..stored };
-            request.remember(touched.id, Read { stored: Some(touched), base });
+            let id = stored.id;
+            let ttl = self.client.touch(&stored, ttl).await?;
+            let stored = ttl.map(|ttl| Stored { ttl, lock: None, ..stored });
+            request.remember(id, Read { stored, base });
         }
         Ok(())
     }
@@ -231,13 +232,12 @@ impl SessionStore for SessionApiStore {
                 self.replace_session(&old, read, record, attributes).await?
             }
         };
-        if let Some(request) = request {
-            if let Some(old) = old {
-                request.forget(&old);
-            }
-            let base = Arc::new(record.data.clone());
-            request.remember(record.id, Read { stored: created, base });
+        let Some(request) = request else { return Ok(()) };
+        if let Some(old) = old {
+            request.forget(&old);
         }
+        let base = Arc::new(record.data.clone());
+        request.remember(record.id, Read { stored: created, base });
         Ok(())
     }
 
@@ -284,9 +284,12 @@ impl SessionStore for SessionApiStore {
         }
         let known = request.as_ref().and_then(|request| request.read(id)?.stored);
         let held = known.and_then(|stored| stored.lock);
-        let stored = match self.client.options().lock {
+        let options = self.client.options();
+        let stored = match options.lock {
             // Only the end of a request releases a lock.
-            Some(wait) if held.is_none() && request.is_some() => self.client.lock(id, wait).await?,
+            Some(wait) if held.is_none() && request.is_some() => {
+                self.client.lock(id, wait, options.lease).await?
+            }
             _ => self.client.read(id).await?.map(|stored| Stored { lock: held, ..stored }),
         };
         let Some(stored) = stored else { return Ok(None) };

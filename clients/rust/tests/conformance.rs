@@ -22,6 +22,7 @@ struct SceneOptions {
     touch_after: u64,
     ttl: Option<i64>,
     lock: Option<u64>,
+    lease: Option<u64>,
     retries: Option<u32>,
 }
 
@@ -47,6 +48,9 @@ fn create(text: &str) -> Router {
         Options::new(&scene.url).unwrap().with_touch_after(Duration::from_secs(scene.touch_after));
     if let Some(wait) = scene.lock {
         options = options.with_lock(Duration::from_secs(wait)).unwrap();
+    }
+    if let Some(lease) = scene.lease {
+        options = options.with_lease(Duration::from_secs(lease)).unwrap();
     }
     if let Some(retries) = scene.retries {
         options = options.with_retries(retries);

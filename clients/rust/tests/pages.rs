@@ -301,6 +301,39 @@ mod guarantees {
     }
 
     #[tokio::test]
+    async fn a_lock_of_data_that_is_no_object_is_released() {
+        let mut visit = Visit::with(locking(0), |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let id = visit.browser.cookie.clone().unwrap();
+        assert_eq!(replace_data(&visit.proxy.url, &id, "[1]").await, 204);
+        visit.proxy.take_calls();
+        assert_eq!(visit.browser.visit(json!([])).await.status, 503);
+        assert_eq!(visit.proxy.take_calls(), ["POST /session/lock", "DELETE /session/lock"]);
+    }
+
+    #[tokio::test]
+    async fn a_lock_expires_after_its_lease() {
+        let mut visit = Visit::with(locking(5), |layer| layer).await;
+        visit.calls(json!([["set", "n", 1]])).await;
+        visit.calls(json!([])).await;
+        assert_eq!(visit.proxy.last_header("session-lease").as_deref(), Some("10"));
+        let leases =
+            |lease: u64| move |o: Options| locking(5)(o).with_lease(seconds(lease)).unwrap();
+        let mut visit = Visit::with(leases(1), |layer| layer).await;
+        visit.calls(json!([["set", "n", 1]])).await;
+        let mut tab = visit.other_tab();
+        let holder = visit.browser.visit(json!([["load"], ["sleep", 60_000]]));
+        let waiting = async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            tab.visit(json!([["increment", "n"]])).await
+        };
+        tokio::select! {
+            _ = holder => unreachable!("it sleeps"),
+            page = waiting => assert_eq!(page.session, json!({ "n": 2 })),
+        }
+    }
+
+    #[tokio::test]
     async fn one_request_at_a_time_has_a_locked_session() {
         let mut visit = Visit::with(locking(0), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
@@ -362,6 +395,50 @@ mod guarantees {
     }
 
     #[tokio::test]
+    async fn dead_connections_are_no_outage() {
+        for (is_silent, retries) in [(false, 0), (true, 1)] {
+            let options = |options: Options| options.with_retries(retries).with_timeout(seconds(2));
+            let mut visit = Visit::with(options, |layer| layer).await;
+            visit.calls(json!([["set", "a", 1]])).await;
+            let mut tabs = tokio::task::JoinSet::new();
+            for _ in 0..8 {
+                let mut tab = visit.other_tab();
+                tabs.spawn(async move { tab.visit(json!([])).await });
+            }
+            tabs.join_all().await;
+            visit.proxy.forget_connections(is_silent);
+            let page = visit.browser.visit(json!([["set", "a", 2]])).await;
+            assert_eq!(page.status, 200, "{}", page.error);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_busy_api_is_asked_again_when_it_says() {
+        let mut visit = Visit::with(|options| options.with_retries(1), |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        visit.proxy.be_busy(Duration::from_millis(800));
+        assert_eq!(visit.calls(json!([])).await, ["GET /session", "GET /session"]);
+    }
+
+    #[tokio::test]
+    async fn what_another_framework_stored_stays_as_it_is() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let (url, id) = (visit.proxy.url.clone(), visit.browser.cookie.clone().unwrap());
+        let text = r#"{"text":"half \ud83d","nested":[1180591620717411303424,1.10,NaN]}"#;
+        assert_eq!(replace_data(&url, &id, text).await, 204);
+        let page = visit.browser.visit(json!([["set", "b", 2]])).await;
+        assert_eq!(page.status, 200, "{}", page.error);
+        // And again in one request.
+        visit.calls(json!([["set", "b", 3], ["save"], ["set", "b", 4]])).await;
+        let stored = read_data(&url, &id).await;
+        for member in [r#""text":"half \ud83d""#, r#""nested":[1180591620717411303424,1.10,NaN]"#] {
+            assert!(stored.contains(member), "{stored}");
+        }
+        assert!(stored.contains(r#""b":4"#), "{stored}");
+    }
+
+    #[tokio::test]
     async fn data_that_is_no_object_is_an_error_and_stays() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
@@ -388,8 +465,35 @@ async fn replace_data(url: &str, id: &str, data: &'static str) -> u16 {
     client.request(request).await.unwrap().status().as_u16()
 }
 
+/// Returns the text of a session.
+async fn read_data(url: &str, id: &str) -> String {
+    use http_body_util::BodyExt;
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+    let client =
+        Client::builder(TokioExecutor::new()).build_http::<http_body_util::Full<bytes::Bytes>>();
+    let request = http::Request::get(format!("{url}/session")).header("session-id", id);
+    let response = client.request(request.body(bytes::Bytes::new().into()).unwrap()).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
 mod users {
     use super::*;
+
+    fn owned(options: Options) -> Options {
+        options.with_retries(0).with_user(|data| Some(data.get("text")?.as_str()?.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn an_owner_is_removed_by_a_value_that_no_gateway_drops() {
+        let mut visit = Visit::with(owned, |layer| layer).await;
+        visit.calls(json!([["set", "text", "ada"]])).await;
+        visit.calls(json!([["set", "text", ""]])).await;
+        assert_eq!(visit.proxy.last_header("session-user").as_deref(), Some("\"\""));
+        // The API knows it, too.
+        assert_eq!(visit.calls(json!([["set", "text", ""]])).await, ["GET /session"]);
+    }
 
     #[tokio::test]
     async fn a_user_sees_and_ends_the_devices() {
@@ -491,6 +595,15 @@ mod options {
             assert!(matches!(options().with_lock(wait), Err(Error::InvalidOption(_))));
         }
         assert!(options().with_lock(seconds(10)).is_ok());
+    }
+
+    #[test]
+    fn a_lease_has_limits() {
+        let options = || Options::new("http://localhost:9000").unwrap();
+        for lease in [Duration::ZERO, Duration::from_millis(1_500), seconds(61)] {
+            assert!(matches!(options().with_lease(lease), Err(Error::InvalidOption(_))));
+        }
+        assert!(options().with_lease(seconds(60)).is_ok());
     }
 
     #[test]

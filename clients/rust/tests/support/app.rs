@@ -11,8 +11,11 @@ use tower_sessions::session::Error;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use tower_sessions_session_api::SessionApiStore;
 
-/// What can be in the sessions: tower-sessions does not list their keys.
-const KEYS: [&str; 9] = ["a", "b", "c", "gone", "large", "n", "nested", "start", "text"];
+/// What can be in the sessions, besides `k0` to `k39`: tower-sessions does not list their keys.
+const KEYS: [&str; 14] = [
+    "a", "b", "c", "cart", "gone", "lang", "large", "n", "name", "nested", "start", "text", "type",
+    "user",
+];
 
 /// Returns the app, with a change of the layer of tower-sessions.
 pub(crate) fn app(
@@ -58,9 +61,10 @@ async fn page(
         }
     }
     let mut data = Map::new();
-    for key in KEYS {
-        if let Some(value) = session.get_value(key).await? {
-            data.insert(key.into(), value);
+    let numbered = (0..40).map(|n| format!("k{n}"));
+    for key in numbered.chain(KEYS.map(str::to_owned)) {
+        if let Some(value) = session.get_value(&key).await? {
+            data.insert(key, value);
         }
     }
     Ok(Json(json!({ "session": data })))

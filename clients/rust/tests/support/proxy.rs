@@ -1,7 +1,8 @@
-//! A proxy in front of the API that counts calls, loses responses and refuses connections.
+//! A proxy in front of the API that counts calls, loses responses, refuses calls and forgets connections.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -26,7 +27,17 @@ struct State {
     calls: Vec<String>,
     /// Calls whose next response is lost, as in `PUT /session`.
     lost: Vec<String>,
+    /// Calls that get a response with status 500, as in `PUT /session`.
+    refused: Vec<String>,
     is_down: bool,
+    /// When the API is no longer too busy, which it says in its responses.
+    busy_until: Option<Instant>,
+    /// Number of connections so far.
+    connections: usize,
+    /// How many of the first connections are dead, and whether they are silent.
+    dead: (usize, bool),
+    /// Headers of the calls, the last of each name.
+    headers: http::HeaderMap,
 }
 
 impl Proxy {
@@ -43,14 +54,34 @@ impl Proxy {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (proxy, api, client) = (accepting.clone(), api.clone(), client.clone());
+                let number = proxy.state().connections;
+                proxy.state().connections += 1;
                 let service = service_fn(move |request| {
-                    proxy.clone().forward(api.clone(), client.clone(), request)
+                    proxy.clone().serve(number, api.clone(), client.clone(), request)
                 });
                 // A connection that the proxy cuts is no failure.
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         proxy
+    }
+
+    /// Serves a request on a connection.
+    async fn serve(
+        self,
+        connection: usize,
+        api: String,
+        client: Client<HttpConnector, Full<Bytes>>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, io::Error> {
+        let (dead, is_silent) = self.state().dead;
+        if connection < dead {
+            if is_silent {
+                std::future::pending::<()>().await;
+            }
+            return Err(io::Error::other("dead"));
+        }
+        self.forward(api, client, request).await
     }
 
     async fn forward(
@@ -60,14 +91,22 @@ impl Proxy {
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, io::Error> {
         let call = format!("{} {}", request.method(), request.uri().path());
-        let is_lost = {
+        let (is_lost, is_busy, is_refused) = {
             let mut state = self.state();
             state.calls.push(call.clone());
+            state.headers.extend(request.headers().clone());
             let lost = state.lost.iter().position(|lost| call.starts_with(lost.as_str()));
-            lost.map(|index| state.lost.remove(index)).is_some()
+            let is_lost = lost.map(|index| state.lost.remove(index)).is_some();
+            let is_busy = state.busy_until.is_some_and(|until| Instant::now() < until);
+            (is_lost, is_busy, state.refused.contains(&call))
         };
         if self.state().is_down {
             return Err(io::Error::other("down"));
+        }
+        if is_busy || is_refused {
+            let status = if is_busy { 503 } else { 500 };
+            let response = Response::builder().status(status).header("retry-after", "1");
+            return Ok(response.body(Full::default()).unwrap());
         }
         let (mut parts, body) = request.into_parts();
         parts.uri = format!("{api}{}", parts.uri).parse::<Uri>().unwrap();
@@ -91,6 +130,27 @@ impl Proxy {
     /// Loses the next response to each of these calls, by their beginnings.
     pub(crate) fn lose(&self, calls: &[&str]) {
         self.state().lost = calls.iter().map(|call| (*call).into()).collect();
+    }
+
+    /// Refuses these calls from now on.
+    pub(crate) fn refuse(&self, calls: &[&str]) {
+        self.state().refused = calls.iter().map(|call| (*call).into()).collect();
+    }
+
+    /// Says for some time that the API is too busy.
+    pub(crate) fn be_busy(&self, time: Duration) {
+        self.state().busy_until = Some(Instant::now() + time);
+    }
+
+    /// Forgets the connections that there are. A request on one of them gets a reset, or silence.
+    pub(crate) fn forget_connections(&self, is_silent: bool) {
+        let mut state = self.state();
+        state.dead = (state.connections, is_silent);
+    }
+
+    /// Returns a header of the last call that had it.
+    pub(crate) fn last_header(&self, name: &str) -> Option<String> {
+        self.state().headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
     /// Refuses connections, or no longer.
