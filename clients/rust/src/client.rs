@@ -2,6 +2,7 @@
 mod contract;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const CONFLICT: &str = "conflict";
 const NONE: &str = "\"\"";
 /// Time after which an unused connection is closed, before a gateway on the way forgets it.
 const IDLE: Duration = Duration::from_secs(50);
+/// Number of sessions whose shortened lifetimes a client remembers.
+const MAX_SHORTENED: usize = 10_000;
 /// Most characters of a label in its encoded form.
 const MAX_LABEL: usize = 256;
 /// Characters that names keep when they are percent-encoded, as in all clients of the API (RFC 3986).
@@ -46,6 +49,8 @@ pub(crate) struct Client {
     /// Connections that are kept from request to request.
     pool: Mutex<Arc<Pool>>,
     signer: Signer,
+    /// Seconds that the API gave sessions for which a longer lifetime was asked.
+    shortened: Mutex<HashMap<Id, i64>>,
 }
 
 type Pool = HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -123,7 +128,7 @@ impl Client {
             .build();
         let signer = Signer::new(&options);
         let pool = Mutex::new(Arc::new(pool(&tls)));
-        Ok(Self { options, connector: tls, pool, signer })
+        Ok(Self { options, connector: tls, pool, signer, shortened: Mutex::default() })
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -283,11 +288,31 @@ impl Client {
         let accepted = ["session-not-found", "session-locked", "not-lock-holder"];
         let response = self.send(call, &accepted).await?;
         match response.problem().as_deref() {
-            None => Ok(Some(response.ttl().unwrap_or(ttl))),
+            None => Ok(Some(self.lifetime(&response, &read.id, ttl))),
             Some("session-not-found") => Ok(None),
             // Another request has taken the lock, and slides the expiry itself.
             Some(_) => Ok(Some(read.ttl)),
         }
+    }
+
+    /// Returns the longest lifetime that a session can have, up to the one that is wanted.
+    pub(crate) fn longest(&self, id: &Id, ttl: i64) -> i64 {
+        locked(&self.shortened).get(id).map_or(ttl, |longest| ttl.min(*longest))
+    }
+
+    /// Returns the lifetime that a session has after a write that asked for one, and remembers one that is shorter.
+    fn lifetime(&self, response: &Response, id: &Id, asked: i64) -> i64 {
+        let ttl = response.ttl().unwrap_or(asked);
+        let mut shortened = locked(&self.shortened);
+        if ttl >= asked {
+            shortened.remove(id);
+        } else {
+            if shortened.len() >= MAX_SHORTENED {
+                shortened.clear();
+            }
+            shortened.insert(*id, ttl);
+        }
+        ttl
     }
 
     /// Returns the session that a write left.
@@ -312,7 +337,7 @@ impl Client {
             data: Arc::new(data.clone()),
             texts,
             etag: response.etag()?,
-            ttl: response.ttl().unwrap_or(attributes.ttl),
+            ttl: self.lifetime(response, id, attributes.ttl),
             user: user.filter(|user| !user.is_empty()),
             lock: None,
         })

@@ -186,11 +186,12 @@ impl SessionApiStore {
         ttl: i64,
     ) -> session_store::Result<()> {
         let Read { stored: Some(stored), base } = read else { return Ok(()) };
+        let longest = self.client.longest(&stored.id, ttl);
         let touch_after = match self.client.options().touch_after {
             Some(touch_after) => i64::try_from(touch_after.as_secs()).unwrap_or(i64::MAX),
-            None => ttl / 20,
+            None => longest / 20,
         };
-        let is_due = ttl.saturating_sub(stored.ttl) >= touch_after;
+        let is_due = longest.saturating_sub(stored.ttl) >= touch_after;
         // The API counts in whole seconds.
         let is_to_end_earlier = ttl < stored.ttl.saturating_sub(1);
         if is_due || is_to_end_earlier {

@@ -135,6 +135,24 @@ mod calls {
     }
 
     #[tokio::test]
+    async fn a_lifetime_that_the_api_shortens_costs_no_call_for_each_page() {
+        let years = |layer: Layer| {
+            let expiry = tower_sessions::Expiry::OnInactivity(time::Duration::days(3650));
+            layer.with_always_save(true).with_expiry(expiry)
+        };
+        let mut visit = Visit::with(|options| options, years).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
+        // Another server does not know it, and asks once.
+        let other = SessionApiStore::new(Options::new(&visit.proxy.url).unwrap()).unwrap();
+        let cookie = visit.browser.cookie.clone();
+        visit.browser = Browser::new(&app::app(&other, years));
+        visit.browser.cookie = cookie;
+        assert_eq!(visit.calls(json!([])).await, ["GET /session", "POST /session/touch"]);
+        assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
+    }
+
+    #[tokio::test]
     async fn a_lifetime_that_is_over_ends_the_session() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
