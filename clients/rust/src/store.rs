@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
@@ -12,8 +13,8 @@ use crate::merge::merge;
 use crate::request::{self, Read, RequestState};
 use crate::{Data, Error, Options, SessionApiLayer};
 
-/// Number of other requests whose changes one write merges with its own.
-const MAX_MERGES: usize = 10;
+/// Time for which a write that others get ahead of merges their changes with its own.
+const MERGING: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Store of tower-sessions that keeps sessions in the session API.
 ///
@@ -130,17 +131,26 @@ impl SessionApiStore {
         let Some(stored) = &read.stored else { return Ok(None) };
         let (old, new) = (&stored.id, &record.id);
         let mut current = stored.clone();
-        for _ in 0..MAX_MERGES {
+        let (start, mut pause) = (Instant::now(), 25);
+        while start.elapsed() < MERGING {
             let data = merged(&read.base, &record.data, &current);
             let written = if old == new {
                 self.client.replace(old, Some(&current), &data, attributes).await?
             } else {
                 self.client.rotate(old, new, Some(&current), &data, attributes).await?
             };
-            match written {
+            current = match written {
                 Written::Applied(stored) => return Ok(Some(stored)),
                 Written::Ended => return Ok(None),
-                Written::Conflict(changed) => current = changed,
+                Written::Conflict(changed) => changed,
+            };
+            let jittered = fastrand::u64(pause / 2..=pause);
+            tokio::time::sleep(std::time::Duration::from_millis(jittered)).await;
+            pause = (pause * 2).min(500);
+            // Among many writers, what this one knows is old again after a long pause.
+            if jittered > 50 {
+                let Some(read) = self.client.read(old).await? else { return Ok(None) };
+                current = Stored { lock: current.lock, ..read };
             }
         }
         Err(Error::Unavailable("Other requests kept changing the session".into()).into())

@@ -179,6 +179,23 @@ mod guarantees {
     }
 
     #[tokio::test]
+    async fn thirty_parallel_requests_lose_nothing() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let id = visit.browser.id();
+        let mut tabs = tokio::task::JoinSet::new();
+        for n in 0..30 {
+            let mut tab = visit.other_tab();
+            tabs.spawn(async move {
+                let page = tab.visit(json!([["set", format!("key {n}"), n], ["save"]])).await;
+                assert_eq!(page.status, 200, "{}", page.error);
+            });
+        }
+        tabs.join_all().await;
+        assert_eq!(visit.store.load(&id).await.unwrap().unwrap().data.len(), 31);
+    }
+
+    #[tokio::test]
     async fn a_page_that_saves_twice_removes_what_it_has_added() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
