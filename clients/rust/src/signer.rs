@@ -34,8 +34,9 @@ impl Signer {
     pub(crate) fn new(options: &Options) -> Self {
         // `make run` serves the API without an authorizer.
         let is_local = matches!(options.url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let has_credentials =
-            options.credentials.is_some() || std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+        // Docker Compose sets a variable without a value to an empty text.
+        let has_variable = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
+        let has_credentials = options.credentials.is_some() || has_variable;
         Self {
             region: options.region.clone(),
             is_needed: has_credentials || !is_local,

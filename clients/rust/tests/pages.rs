@@ -642,6 +642,14 @@ mod options {
     }
 
     #[test]
+    fn an_empty_variable_is_no_credential() {
+        let test = "without_the_layer::a_program_can_create_read_and_delete";
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = program.args(["--exact", test]).env("AWS_ACCESS_KEY_ID", "").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+
+    #[test]
     fn nothing_secret_is_shown() {
         let store = SessionApiStore::new(Options::new("http://localhost:9000").unwrap()).unwrap();
         assert_eq!(format!("{store:?}"), "SessionApiStore { url: http://localhost:9000/ }");
