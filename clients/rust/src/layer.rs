@@ -58,16 +58,15 @@ where
         let unfinished = Unfinished { store: self.store.clone(), state: Arc::clone(&state) };
         Box::pin(request::scope(state, async move {
             let response = inner.call(request).await?;
-            match unfinished.store.finish(&unfinished.state).await {
-                Ok(()) => Ok(response),
-                Err(error) => {
-                    tracing::error!(%error, "a session was not ended");
-                    unfinished.state.clear();
-                    let mut response = Response::<ResponseBody>::default();
-                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                    Ok(response)
-                }
+            let Unfinished { store, state } = &unfinished;
+            let mut failure = Response::<ResponseBody>::default();
+            *failure.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            if let Err(error) = store.finish(state).await {
+                tracing::error!(%error, "a session was not ended");
+                state.give_up();
+                return Ok(failure);
             }
+            Ok(response)
         }))
     }
 }
@@ -80,6 +79,7 @@ struct Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
+        self.state.end();
         if self.state.is_finished() {
             return;
         }

@@ -24,6 +24,8 @@ struct Sessions {
     read: HashMap<Id, Read>,
     /// Sessions that end with the request, or earlier if another session takes their place.
     deleted: Vec<Id>,
+    /// Whether the request is over.
+    is_over: bool,
 }
 
 /// A session that the request has read or written.
@@ -55,8 +57,16 @@ impl RequestState {
         self.sessions().read.get(id).cloned()
     }
 
-    pub(crate) fn remember(&self, id: Id, read: Read) {
-        self.sessions().read.insert(id, read);
+    /// Notes the state of a session. Returns whether the request still runs.
+    pub(crate) fn remember(&self, id: Id, read: Read) -> bool {
+        let mut sessions = self.sessions();
+        sessions.read.insert(id, read);
+        !sessions.is_over
+    }
+
+    /// Notes that the request is over.
+    pub(crate) fn end(&self) {
+        self.sessions().is_over = true;
     }
 
     /// Notes that a session is to end.
@@ -66,6 +76,13 @@ impl RequestState {
 
     pub(crate) fn is_deleted(&self, id: &Id) -> bool {
         self.sessions().deleted.contains(id)
+    }
+
+    /// Notes that a lock is not held any more.
+    pub(crate) fn forget_lock(&self, id: &Id) {
+        if let Some(Read { stored: Some(stored), .. }) = self.sessions().read.get_mut(id) {
+            stored.lock = None;
+        }
     }
 
     /// Forgets a session that has ended.
@@ -92,9 +109,9 @@ impl RequestState {
         self.next_deleted().is_none() && self.next_locked().is_none()
     }
 
-    /// Forgets all sessions.
-    pub(crate) fn clear(&self) {
-        *self.sessions() = Sessions::default();
+    /// Forgets what is left to do.
+    pub(crate) fn give_up(&self) {
+        self.sessions().deleted.clear();
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

@@ -93,17 +93,48 @@ impl SessionApiStore {
 
     /// Ends the sessions that a request deleted, and releases the locks that it still holds.
     pub(crate) async fn finish(&self, request: &RequestState) -> Result<(), Error> {
+        let ended = self.end_deleted(request).await;
+        self.release_locks(request).await;
+        ended
+    }
+
+    async fn end_deleted(&self, request: &RequestState) -> Result<(), Error> {
         while let Some(id) = request.next_deleted() {
             self.client.destroy(&id).await?;
             request.forget(&id);
         }
+        Ok(())
+    }
+
+    async fn release_locks(&self, request: &RequestState) {
         while let Some(stored) = request.next_locked() {
             if let Err(error) = self.client.release(&stored).await {
                 tracing::warn!(%error, "a lock was not released, and expires by itself");
             }
-            request.forget(&stored.id);
+            request.forget_lock(&stored.id);
         }
-        Ok(())
+    }
+
+    /// Takes the lock of a session in a task of its own, so that a request that ends while it waits leaves no lock.
+    async fn lock(
+        &self,
+        request: &Arc<RequestState>,
+        id: &Id,
+        wait: std::time::Duration,
+    ) -> Result<Option<Stored>, Error> {
+        let (store, request, id) = (self.clone(), Arc::clone(request), *id);
+        let lease = self.client.options().lease;
+        let task = tokio::spawn(async move {
+            let locked = store.client.lock(&id, wait, lease).await?;
+            if let Some(stored) = locked.clone() {
+                let base = Arc::clone(&stored.data);
+                if !request.remember(id, Read { stored: Some(stored), base }) {
+                    store.release_locks(&request).await;
+                }
+            }
+            Ok(locked)
+        });
+        task.await.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
     }
 
     /// Creates a session, under another id than the record's if that is taken.
@@ -295,12 +326,9 @@ impl SessionStore for SessionApiStore {
         }
         let known = request.as_ref().and_then(|request| request.read(id)?.stored);
         let held = known.and_then(|stored| stored.lock);
-        let options = self.client.options();
-        let stored = match options.lock {
+        let stored = match (self.client.options().lock, &request) {
             // Only the end of a request releases a lock.
-            Some(wait) if held.is_none() && request.is_some() => {
-                self.client.lock(id, wait, options.lease).await?
-            }
+            (Some(wait), Some(request)) if held.is_none() => self.lock(request, id, wait).await?,
             _ => self.client.read(id).await?.map(|stored| Stored { lock: held, ..stored }),
         };
         let Some(stored) = stored else { return Ok(None) };

@@ -336,6 +336,48 @@ mod guarantees {
     }
 
     #[tokio::test]
+    async fn a_request_that_panics_releases_the_lock() {
+        let mut visit = Visit::with(locking(5), |layer| layer).await;
+        visit.calls(json!([["set", "n", 1]])).await;
+        let mut tab = visit.other_tab();
+        let page = tokio::spawn(async move { tab.visit(json!([["load"], ["panic"]])).await });
+        assert!(page.await.is_err());
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "n": 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_client_has_gone_while_it_waits_leaves_no_lock() {
+        let mut visit = Visit::with(locking(5), |layer| layer).await;
+        visit.calls(json!([["set", "n", 1]])).await;
+        let (mut gone, mut later) = (visit.other_tab(), visit.other_tab());
+        let (holder, (), last) = tokio::join!(
+            visit.browser.visit(json!([["increment", "n"], ["sleep", 1_500]])),
+            async {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                let visit = gone.visit(json!([["increment", "n"]]));
+                assert!(tokio::time::timeout(Duration::from_millis(200), visit).await.is_err());
+            },
+            async {
+                tokio::time::sleep(Duration::from_millis(2_500)).await;
+                later.visit(json!([["increment", "n"]])).await
+            },
+        );
+        assert_eq!((holder.status, last.status), (200, 200), "{}", last.error);
+        assert_eq!(last.session, json!({ "n": 3 }));
+    }
+
+    #[tokio::test]
+    async fn a_lock_is_released_when_a_logout_fails() {
+        let options = |options: Options| locking(0)(options).with_retries(0);
+        let mut visit = Visit::with(options, |layer| layer).await;
+        visit.calls(json!([["set", "n", 1]])).await;
+        let mut tab = visit.other_tab();
+        visit.proxy.refuse(&["DELETE /session"]);
+        assert_eq!(visit.browser.visit(json!([["load"], ["destroy"]])).await.status, 503);
+        assert_eq!(tab.visit(json!([])).await.session, json!({ "n": 1 }));
+    }
+
+    #[tokio::test]
     async fn a_lock_of_data_that_is_no_object_is_released() {
         let mut visit = Visit::with(locking(0), |layer| layer).await;
         visit.calls(json!([["set", "a", 1]])).await;

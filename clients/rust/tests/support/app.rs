@@ -53,6 +53,7 @@ async fn page(
                 let duration = time::Duration::seconds(first.as_i64().unwrap());
                 session.set_expiry(Some(Expiry::OnInactivity(duration)));
             }
+            "panic" => panic!("as told"),
             "spawn" => {
                 let session = session.clone();
                 tokio::spawn(async move { session.save().await }).await.unwrap()?;
