@@ -57,7 +57,7 @@ where
         let state = self.store.begin(request.headers());
         let unfinished = Unfinished { store: self.store.clone(), state: Arc::clone(&state) };
         Box::pin(request::scope(state, async move {
-            let response = inner.call(request).await?;
+            let mut response = inner.call(request).await?;
             let Unfinished { store, state } = &unfinished;
             let mut failure = Response::<ResponseBody>::default();
             *failure.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -66,6 +66,7 @@ where
                 state.give_up();
                 return Ok(failure);
             }
+            state.drop_dead_cookies(response.headers_mut());
             Ok(response)
         }))
     }

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::{HeaderMap, HeaderValue, header};
 use tower_sessions_core::session::Id;
 
 use crate::Data;
@@ -15,6 +16,8 @@ tokio::task_local! {
 #[derive(Default)]
 pub(crate) struct RequestState {
     pub(crate) label: Option<String>,
+    /// Cookies that came with it, as in `a=1; b=2`.
+    cookies: Vec<HeaderValue>,
     sessions: Mutex<Sessions>,
 }
 
@@ -24,6 +27,8 @@ struct Sessions {
     read: HashMap<Id, Read>,
     /// Sessions that end with the request, or earlier if another session takes their place.
     deleted: Vec<Id>,
+    /// Ids whose session ended while the request ran, or that it would have got then.
+    ended: Vec<Id>,
     /// Whether the request is over.
     is_over: bool,
 }
@@ -48,8 +53,9 @@ pub(crate) fn current() -> Option<Arc<RequestState>> {
 }
 
 impl RequestState {
-    pub(crate) fn new(label: Option<String>) -> Self {
-        Self { label, ..Self::default() }
+    pub(crate) fn new(label: Option<String>, headers: &HeaderMap) -> Self {
+        let cookies = headers.get_all(header::COOKIE).iter().cloned().collect();
+        Self { label, cookies, ..Self::default() }
     }
 
     /// Returns the state of a session when the request last read or wrote it.
@@ -62,6 +68,38 @@ impl RequestState {
         let mut sessions = self.sessions();
         sessions.read.insert(id, read);
         !sessions.is_over
+    }
+
+    /// Notes that a session ended while the request ran, or could not begin for that reason.
+    pub(crate) fn note_end(&self, id: Id) {
+        self.sessions().ended.push(id);
+    }
+
+    /// Takes the cookies out of a response that would bring the id of an ended session back, or delete a newer cookie
+    /// of the same name. Encrypted cookies cannot be told apart, and stay.
+    pub(crate) fn drop_dead_cookies(&self, headers: &mut HeaderMap) {
+        let ids: Vec<String> = self.sessions().ended.iter().map(Id::to_string).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = self
+            .cookies
+            .iter()
+            .filter_map(|cookies| cookies.to_str().ok())
+            .flat_map(|cookies| cookies.split(';'))
+            .filter(|cookie| ids.iter().any(|id| cookie.contains(id)))
+            .map(name_of)
+            .collect();
+        let is_dead = |cookie: &HeaderValue| {
+            let text = String::from_utf8_lossy(cookie.as_bytes());
+            let is_removal = text.split(';').next().is_some_and(|pair| pair.ends_with('='));
+            is_removal && names.contains(&name_of(&text)) || ids.iter().any(|id| text.contains(id))
+        };
+        let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
+        headers.remove(header::SET_COOKIE);
+        for cookie in cookies.into_iter().filter(|cookie| !is_dead(cookie)) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
     }
 
     /// Notes that the request is over.
@@ -117,5 +155,45 @@ impl RequestState {
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         // Nothing can panic while it is locked.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the name of a cookie, with or without attributes.
+fn name_of(cookie: &str) -> &str {
+    cookie.split_once('=').map_or("", |(name, _)| name.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_of_an_ended_session_are_dropped() {
+        let (dead, new) = (Id(1), Id(2));
+        for (sent, answered, is_kept) in [
+            (format!("id={dead}"), format!("id={dead}; Path=/"), false),
+            // As signed cookies are.
+            (format!("id=c2lnbmF0dXJl%3D{dead}"), format!("id=c2lnbmF0dXJl%3D{dead}"), false),
+            // A request without cookies began it.
+            (String::new(), format!("id={dead}; Path=/"), false),
+            // A removal could hit the cookie of a login in another tab.
+            (format!("a=1; id={dead}"), "id=; Max-Age=0".to_owned(), false),
+            (format!("a=1; id={dead}"), "a=; Max-Age=0".to_owned(), true),
+            (format!("a=1; id={dead}"), format!("id={new}; Path=/"), true),
+        ] {
+            let mut request = HeaderMap::new();
+            request.insert(header::COOKIE, sent.parse().unwrap());
+            let state = RequestState::new(None, &request);
+            let mut response = HeaderMap::new();
+            response.append(header::SET_COOKIE, "other=1".parse().unwrap());
+            response.append(header::SET_COOKIE, answered.parse().unwrap());
+            state.drop_dead_cookies(&mut response);
+            assert_eq!(response.get_all(header::SET_COOKIE).iter().count(), 2);
+            state.note_end(dead);
+            state.drop_dead_cookies(&mut response);
+            let left: Vec<_> = response.get_all(header::SET_COOKIE).iter().collect();
+            let expected = if is_kept { vec!["other=1", &answered] } else { vec!["other=1"] };
+            assert_eq!(left, expected);
+        }
     }
 }

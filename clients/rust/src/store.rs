@@ -88,7 +88,7 @@ impl SessionApiStore {
 
     /// Returns the state of a new request with these headers.
     pub(crate) fn begin(&self, headers: &http::HeaderMap) -> Arc<RequestState> {
-        Arc::new(RequestState::new((self.client.options().label)(headers)))
+        Arc::new(RequestState::new((self.client.options().label)(headers), headers))
     }
 
     /// Ends the sessions that a request deleted, and releases the locks that it still holds.
@@ -239,6 +239,9 @@ impl SessionApiStore {
             let id = stored.id;
             let ttl = self.client.touch(&stored, ttl).await?;
             let stored = ttl.map(|ttl| Stored { ttl, lock: None, ..stored });
+            if stored.is_none() {
+                request.note_end(id);
+            }
             request.remember(id, Read { stored, base });
         }
         Ok(())
@@ -262,9 +265,16 @@ impl SessionStore for SessionApiStore {
         let read = old.and_then(|old| request?.read(&old));
         let created = match (old, read) {
             (None, _) => self.begin_session(record, attributes).await?,
-            // `cycle_id`: the new session has the data of the old one, so it does not begin if that has ended.
+            // `cycle_id`: the new session has the data of the old one, so it does not begin if that has ended, unless
+            // somebody else logs in.
             (Some(old), Some(read)) if old != record.id => {
-                self.write_merged(&read, record, attributes).await?
+                let old_owner = read.stored.as_ref().and_then(|stored| stored.user.as_deref());
+                match self.write_merged(&read, record, attributes).await? {
+                    None if is_login(user.as_deref(), old_owner) => {
+                        self.begin_session(record, attributes).await?
+                    }
+                    moved => moved,
+                }
             }
             // `flush`, and then a new session. It begins even if the old one has ended.
             (Some(old), read) => {
@@ -277,6 +287,10 @@ impl SessionStore for SessionApiStore {
         let Some(request) = request else { return Ok(()) };
         if let Some(old) = old {
             request.forget(&old);
+            if created.is_none() {
+                request.note_end(old);
+                request.note_end(record.id);
+            }
         }
         let base = Arc::new(record.data.clone());
         request.remember(record.id, Read { stored: created, base });
@@ -314,6 +328,9 @@ impl SessionStore for SessionApiStore {
             // The app has cleared a session that it had not read.
             None => self.overwrite(record, attributes).await?,
         };
+        if stored.is_none() {
+            request.note_end(record.id);
+        }
         request.remember(record.id, Read { stored, base: Arc::new(record.data.clone()) });
         Ok(())
     }
@@ -325,13 +342,19 @@ impl SessionStore for SessionApiStore {
             return Ok(None);
         }
         let known = request.as_ref().and_then(|request| request.read(id)?.stored);
+        let is_known = known.is_some();
         let held = known.and_then(|stored| stored.lock);
         let stored = match (self.client.options().lock, &request) {
             // Only the end of a request releases a lock.
             (Some(wait), Some(request)) if held.is_none() => self.lock(request, id, wait).await?,
             _ => self.client.read(id).await?.map(|stored| Stored { lock: held, ..stored }),
         };
-        let Some(stored) = stored else { return Ok(None) };
+        let Some(stored) = stored else {
+            if let Some(request) = request.filter(|_| is_known) {
+                request.note_end(*id);
+            }
+            return Ok(None);
+        };
         let record = Record {
             id: *id,
             data: Data::clone(&stored.data),
@@ -369,6 +392,11 @@ fn is_unchanged(read: &Read, data: &Data, user: Option<&str>) -> bool {
     let Some(stored) = &read.stored else { return true };
     let is_same_user = user.is_none_or(|user| user == stored.user.as_deref().unwrap_or_default());
     *read.base == *data && is_same_user
+}
+
+/// Whether a session gets an owner that it did not have.
+fn is_login(user: Option<&str>, old_owner: Option<&str>) -> bool {
+    user.is_some_and(|user| !user.is_empty()) && user != old_owner
 }
 
 /// Returns the seconds until a record expires.

@@ -239,6 +239,45 @@ mod guarantees {
     }
 
     #[tokio::test]
+    async fn a_slow_request_does_not_undo_a_login_in_another_tab() {
+        // What the slow page does after the login: it writes, moves, slides or just looks again.
+        for last in
+            [json!(["set", "a", 2]), json!(["regenerate"]), json!(["set", "a", 1]), json!(["load"])]
+        {
+            let always = |layer: Layer| layer.with_always_save(true);
+            let mut visit = Visit::with(|o| o.with_touch_after(seconds(0)), always).await;
+            visit.calls(json!([["set", "a", 1]])).await;
+            let mut tab = visit.other_tab();
+            let steps = json!([["set", "a", 1], ["sleep", 400], last]);
+            let (slow, login) = tokio::join!(visit.browser.visit(steps), async {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                tab.visit(json!([["regenerate"], ["set", "n", 1]])).await
+            });
+            assert_eq!((slow.status, login.status), (200, 200), "{last}: {}", slow.error);
+            assert_eq!(slow.set_cookie, None, "{last}");
+            assert_eq!(tab.visit(json!([])).await.session, json!({ "a": 1, "n": 1 }), "{last}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_double_login_leaves_the_browser_with_a_session() {
+        let mut visit = Visit::new().await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let steps = json!([["load"], ["sleep", 300], ["regenerate"], ["set", "n", 1]]);
+        let mut tab = visit.other_tab();
+        let pages = tokio::join!(visit.browser.visit(steps.clone()), tab.visit(steps));
+        assert_eq!((pages.0.status, pages.1.status), (200, 200));
+        let cookies: Vec<String> =
+            [pages.0.set_cookie, pages.1.set_cookie].into_iter().flatten().collect();
+        assert!(!cookies.is_empty());
+        for cookie in cookies {
+            visit.browser.cookie = Some(cookie);
+            let page = visit.browser.visit(json!([])).await;
+            assert_eq!(page.session, json!({ "a": 1, "n": 1 }));
+        }
+    }
+
+    #[tokio::test]
     async fn a_new_id_takes_the_changes_of_others_along() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
@@ -560,6 +599,19 @@ mod users {
 
     fn owned(options: Options) -> Options {
         options.with_retries(0).with_user(|data| Some(data.get("text")?.as_str()?.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_double_login_of_two_users_logs_both_in() {
+        let mut visit = Visit::with(owned, |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let mut tab = visit.other_tab();
+        let steps = |user| json!([["load"], ["sleep", 300], ["regenerate"], ["set", "text", user]]);
+        tokio::join!(visit.browser.visit(steps("ada")), tab.visit(steps("bob")));
+        for (browser, user) in [(&mut visit.browser, "ada"), (&mut tab, "bob")] {
+            let session = browser.visit(json!([])).await.session;
+            assert_eq!(session, json!({ "a": 1, "text": user }));
+        }
     }
 
     #[tokio::test]

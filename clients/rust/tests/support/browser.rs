@@ -21,6 +21,8 @@ pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) session: Value,
     pub(crate) error: String,
+    /// What the response sets the cookie to, which is nothing to delete it.
+    pub(crate) set_cookie: Option<String>,
 }
 
 impl Browser {
@@ -46,18 +48,19 @@ impl Browser {
             .body(Body::from(json!(padded).to_string()))
             .unwrap();
         let response = self.app.clone().oneshot(request).await.unwrap();
-        let cookie = response.headers().get(header::SET_COOKIE).map(|cookie| {
+        let set_cookie = response.headers().get(header::SET_COOKIE).map(|cookie| {
             let (_, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
             rest.split(';').next().unwrap().to_owned()
         });
-        if let Some(value) = cookie {
-            self.cookie = Some(value).filter(|value| !value.is_empty());
-        }
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let page: Value = serde_json::from_slice(&body).unwrap_or_default();
         let error = page["error"].as_str().unwrap_or_default().to_owned();
-        Page { status, session: page["session"].clone(), error }
+        let page = Page { status, session: page["session"].clone(), error, set_cookie };
+        if let Some(value) = &page.set_cookie {
+            self.cookie = Some(value.clone()).filter(|value| !value.is_empty());
+        }
+        page
     }
 
     /// The id of the session.
