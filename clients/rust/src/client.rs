@@ -374,6 +374,12 @@ impl Client {
         self.destroy_many(call).await
     }
 
+    /// Ends the oldest sessions of a user above a number. Returns how many there were.
+    pub(crate) async fn limit(&self, user: &str, number: u32) -> Result<u64, Error> {
+        let call = Call::new(Method::DELETE, "/sessions").user(Some(user));
+        self.destroy_many(call.header("session-limit", number)).await
+    }
+
     async fn destroy_many(&self, call: Call) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Destroyed {

@@ -2,7 +2,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use tokio::runtime::Handle;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -11,10 +11,11 @@ use crate::SessionApiStore;
 use crate::request::{self, RequestState};
 
 /// Layer that associates a [`SessionApiStore`] with the current request. At the end of the request, it ends the
-/// sessions that the request deleted, and releases the locks that the request still holds.
+/// sessions that the request deleted, releases the locks that the request still holds, and limits the sessions of a
+/// user who logged in.
 ///
-/// If a session cannot be ended, the layer responds with status 503 instead of the app's response. If the client
-/// disconnects, a separate task does this work.
+/// If a session cannot be ended, or those of a user not be limited, the layer responds with status 503 instead of the
+/// app's response. If the client disconnects, a separate task does this work.
 #[derive(Clone, Debug)]
 pub struct SessionApiLayer {
     pub(crate) store: SessionApiStore,
@@ -67,6 +68,14 @@ where
                 return Ok(failure);
             }
             state.drop_dead_cookies(response.headers_mut());
+            if let Err(error) = store.limit_sessions(state).await {
+                tracing::error!(%error, "the sessions of a user were not limited");
+                // The user is logged in.
+                for cookie in response.headers().get_all(header::SET_COOKIE) {
+                    failure.headers_mut().append(header::SET_COOKIE, cookie.clone());
+                }
+                return Ok(failure);
+            }
             Ok(response)
         }))
     }
@@ -90,6 +99,9 @@ impl Drop for Unfinished {
             runtime.spawn(async move {
                 if let Err(error) = store.finish(&state).await {
                     tracing::error!(%error, "a session was not ended");
+                }
+                if let Err(error) = store.limit_sessions(&state).await {
+                    tracing::error!(%error, "the sessions of a user were not limited");
                 }
             });
         }

@@ -13,6 +13,7 @@ type LabelOf = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
 /// Limits of the session API.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 const MAX_LEASE: Duration = Duration::from_secs(60);
+const MAX_SESSIONS: u32 = 100;
 
 /// Options of a [`SessionApiStore`](crate::SessionApiStore).
 #[derive(Clone)]
@@ -22,6 +23,7 @@ pub struct Options {
     pub(crate) touch_after: Option<Duration>,
     pub(crate) lock: Option<Duration>,
     pub(crate) lease: Duration,
+    pub(crate) max_sessions: Option<u32>,
     pub(crate) user: Arc<UserOf>,
     pub(crate) label: Arc<LabelOf>,
     pub(crate) timeout: Duration,
@@ -52,6 +54,7 @@ impl Options {
             touch_after: None,
             lock: None,
             lease: Duration::from_secs(10),
+            max_sessions: None,
             user: Arc::new(|_| None),
             label: Arc::new(user_agent),
             timeout: Duration::from_secs(5),
@@ -101,6 +104,20 @@ impl Options {
             ));
         }
         Ok(Self { lease, ..self })
+    }
+
+    /// Number of sessions that a user can have. A login ends the oldest ones above it. By default there is no limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if it is not 1 to 100.
+    pub fn with_max_sessions(self, number: u32) -> Result<Self, Error> {
+        if !(1..=MAX_SESSIONS).contains(&number) {
+            return Err(Error::InvalidOption(
+                "The number of sessions of a user must be 1 to 100.".into(),
+            ));
+        }
+        Ok(Self { max_sessions: Some(number), ..self })
     }
 
     /// Owner of a session, as a function of its data. `None` keeps the owner, and an empty name removes it.

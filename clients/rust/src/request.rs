@@ -29,6 +29,8 @@ struct Sessions {
     deleted: Vec<Id>,
     /// Ids whose session ended while the request ran, or that it would have got then.
     ended: Vec<Id>,
+    /// Owners that sessions got.
+    logins: Vec<String>,
     /// Whether the request is over.
     is_over: bool,
 }
@@ -102,6 +104,15 @@ impl RequestState {
         }
     }
 
+    /// Notes that a session got an owner.
+    pub(crate) fn note_login(&self, user: String) {
+        self.sessions().logins.push(user);
+    }
+
+    pub(crate) fn take_logins(&self) -> Vec<String> {
+        std::mem::take(&mut self.sessions().logins)
+    }
+
     /// Notes that the request is over.
     pub(crate) fn end(&self) {
         self.sessions().is_over = true;
@@ -142,14 +153,17 @@ impl RequestState {
         stored.find(|stored| stored.lock.is_some()).cloned()
     }
 
-    /// Whether no session is left to end and no lock to release.
+    /// Whether no session is left to end, no lock to release, and no user's sessions to limit.
     pub(crate) fn is_finished(&self) -> bool {
-        self.next_deleted().is_none() && self.next_locked().is_none()
+        let has_logins = !self.sessions().logins.is_empty();
+        self.next_deleted().is_none() && self.next_locked().is_none() && !has_logins
     }
 
     /// Forgets what is left to do.
     pub(crate) fn give_up(&self) {
-        self.sessions().deleted.clear();
+        let mut sessions = self.sessions();
+        sessions.deleted.clear();
+        sessions.logins.clear();
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

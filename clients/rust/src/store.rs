@@ -115,6 +115,21 @@ impl SessionApiStore {
         }
     }
 
+    /// Ends the oldest sessions of the users that a request logged in.
+    pub(crate) async fn limit_sessions(&self, request: &RequestState) -> Result<(), Error> {
+        for user in request.take_logins() {
+            self.limit(&user).await?;
+        }
+        Ok(())
+    }
+
+    async fn limit(&self, user: &str) -> Result<(), Error> {
+        if let Some(number) = self.client.options().max_sessions {
+            self.client.limit(user, number).await?;
+        }
+        Ok(())
+    }
+
     /// Takes the lock of a session in a task of its own, so that a request that ends while it waits leaves no lock.
     async fn lock(
         &self,
@@ -263,14 +278,15 @@ impl SessionStore for SessionApiStore {
         let attributes = Attributes { ttl, user: user.as_deref(), label };
         let old = request.and_then(RequestState::next_deleted);
         let read = old.and_then(|old| request?.read(&old));
+        let mut old_owner = None;
         let created = match (old, read) {
             (None, _) => self.begin_session(record, attributes).await?,
             // `cycle_id`: the new session has the data of the old one, so it does not begin if that has ended, unless
             // somebody else logs in.
             (Some(old), Some(read)) if old != record.id => {
-                let old_owner = read.stored.as_ref().and_then(|stored| stored.user.as_deref());
+                old_owner = read.stored.as_ref().and_then(|stored| stored.user.clone());
                 match self.write_merged(&read, record, attributes).await? {
-                    None if is_login(user.as_deref(), old_owner) => {
+                    None if is_login(user.as_deref(), old_owner.as_deref()) => {
                         self.begin_session(record, attributes).await?
                     }
                     moved => moved,
@@ -284,7 +300,17 @@ impl SessionStore for SessionApiStore {
                 self.replace_session(&old, read, record, attributes).await?
             }
         };
-        let Some(request) = request else { return Ok(()) };
+        let is_login = created.is_some() && is_login(user.as_deref(), old_owner.as_deref());
+        let user = user.filter(|_| is_login);
+        let Some(request) = request else {
+            if let Some(user) = user {
+                self.limit(&user).await?;
+            }
+            return Ok(());
+        };
+        if let Some(user) = user {
+            request.note_login(user);
+        }
         if let Some(old) = old {
             request.forget(&old);
             if created.is_none() {
@@ -328,8 +354,11 @@ impl SessionStore for SessionApiStore {
             // The app has cleared a session that it had not read.
             None => self.overwrite(record, attributes).await?,
         };
-        if stored.is_none() {
-            request.note_end(record.id);
+        let old_owner = read.and_then(|read| read.stored?.user);
+        match user {
+            _ if stored.is_none() => request.note_end(record.id),
+            Some(user) if is_login(Some(&user), old_owner.as_deref()) => request.note_login(user),
+            _ => {}
         }
         request.remember(record.id, Read { stored, base: Arc::new(record.data.clone()) });
         Ok(())

@@ -597,8 +597,53 @@ async fn read_data(url: &str, id: &str) -> String {
 mod users {
     use super::*;
 
+    /// Options for the owner in `text`, and a number of sessions.
+    fn limited(number: u32) -> impl FnOnce(Options) -> Options {
+        move |options| owned(options).with_max_sessions(number).unwrap()
+    }
+
     fn owned(options: Options) -> Options {
         options.with_retries(0).with_user(|data| Some(data.get("text")?.as_str()?.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_login_ends_the_oldest_sessions_above_the_limit() {
+        let user = format!("many {}", Id::default());
+        let mut visit = Visit::with(limited(2), |layer| layer).await;
+        let login = json!([["regenerate"], ["set", "text", user]]);
+        let mut devices = vec![];
+        for _ in 0..3 {
+            let mut device = Browser::new(&visit.app);
+            device.visit(json!([["set", "a", 1]])).await;
+            device.visit(login.clone()).await;
+            devices.push(device);
+        }
+        let sessions = visit.store.devices(&user, None).await.unwrap();
+        assert_eq!(sessions.len(), 2);
+        assert_eq!(devices[0].visit(json!([])).await.session, json!({}));
+        // Only a login ends sessions, also that of a new visitor, or with the data of a session as it is.
+        visit.browser = devices.pop().unwrap();
+        assert_eq!(visit.calls(json!([["set", "a", 2]])).await, ["GET /session", "PUT /session"]);
+        visit.calls(json!([["destroy"]])).await;
+        let calls = visit.calls(json!([["set", "text", user]])).await;
+        assert_eq!(calls, ["PUT /session", "DELETE /sessions"]);
+        visit.calls(json!([["set", "text", ""]])).await;
+        let calls = visit.calls(json!([["set", "text", user]])).await;
+        assert_eq!(calls, ["GET /session", "PUT /session", "DELETE /sessions"]);
+        let calls = visit.calls(json!([["destroy"], ["set", "text", user]])).await;
+        assert_eq!(calls, ["POST /session/rotate", "DELETE /sessions"]);
+    }
+
+    #[tokio::test]
+    async fn a_login_whose_limit_fails_is_an_error_and_a_login() {
+        let user = format!("failed {}", Id::default());
+        let mut visit = Visit::with(limited(2), |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        visit.proxy.refuse(&["DELETE /sessions"]);
+        let page = visit.browser.visit(json!([["regenerate"], ["set", "text", user]])).await;
+        assert_eq!(page.status, 503);
+        let session = visit.browser.visit(json!([])).await.session;
+        assert_eq!(session, json!({ "a": 1, "text": user }));
     }
 
     #[tokio::test]
@@ -727,12 +772,16 @@ mod options {
     }
 
     #[test]
-    fn a_lease_has_limits() {
+    fn a_lease_and_a_number_of_sessions_have_limits() {
         let options = || Options::new("http://localhost:9000").unwrap();
         for lease in [Duration::ZERO, Duration::from_millis(1_500), seconds(61)] {
             assert!(matches!(options().with_lease(lease), Err(Error::InvalidOption(_))));
         }
         assert!(options().with_lease(seconds(60)).is_ok());
+        for number in [0, 101] {
+            assert!(matches!(options().with_max_sessions(number), Err(Error::InvalidOption(_))));
+        }
+        assert!(options().with_max_sessions(100).is_ok());
     }
 
     #[test]

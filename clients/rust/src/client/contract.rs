@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 /// Calls of the contract that this client doesn't have: it deletes and keeps locks in other ways.
-const LACKS: [&str; 4] = ["exists", "destroy-unchanged", "rotate-locked", "limit"];
+const LACKS: [&str; 3] = ["exists", "destroy-unchanged", "rotate-locked"];
 
 fn cases(kind: &str) -> Vec<Value> {
     let contract: Value = serde_json::from_str(include_str!("../../../contract.json")).unwrap();
@@ -138,6 +138,10 @@ async fn call(client: &Client, case: &Value) -> Result<Value, Error> {
             json!({ "is": "list", "sessions": sessions })
         }
         "destroy-all" => destroyed(client.destroy_all(owner, id.as_ref()).await?),
+        "limit" => {
+            let limit = with["limit"].as_u64().unwrap().try_into().unwrap();
+            destroyed(client.limit(owner, limit).await?)
+        }
         "destroy-by-handle" => {
             let found = client.destroy_by_handle(owner, string("handle").unwrap()).await?;
             json!({ "is": "found", "value": found })
