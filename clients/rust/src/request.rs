@@ -27,6 +27,8 @@ struct Sessions {
     read: HashMap<Id, Read>,
     /// Sessions that end with the request, or earlier if another session takes their place.
     deleted: Vec<Id>,
+    /// Those of them that were to move to another id, but could not.
+    unmoved: Vec<Id>,
     /// Ids whose session ended while the request ran, or that it would have got then.
     ended: Vec<Id>,
     /// Owners that sessions got.
@@ -121,6 +123,17 @@ impl RequestState {
     /// Notes that a session is to end.
     pub(crate) fn delete(&self, id: Id) {
         self.sessions().deleted.push(id);
+    }
+
+    /// Notes that a session could not be moved to another id. If that does not succeed later, it stays.
+    pub(crate) fn note_unmoved(&self, id: Id) {
+        self.sessions().unmoved.push(id);
+    }
+
+    pub(crate) fn keep_unmoved(&self) {
+        let mut sessions = self.sessions();
+        let unmoved = std::mem::take(&mut sessions.unmoved);
+        sessions.deleted.retain(|id| !unmoved.contains(id));
     }
 
     pub(crate) fn is_deleted(&self, id: &Id) -> bool {

@@ -99,6 +99,7 @@ impl SessionApiStore {
     }
 
     async fn end_deleted(&self, request: &RequestState) -> Result<(), Error> {
+        request.keep_unmoved();
         while let Some(id) = request.next_deleted() {
             self.client.destroy(&id).await?;
             request.forget(&id);
@@ -285,7 +286,11 @@ impl SessionStore for SessionApiStore {
             // somebody else logs in.
             (Some(old), Some(read)) if old != record.id => {
                 old_owner = read.stored.as_ref().and_then(|stored| stored.user.clone());
-                match self.write_merged(&read, record, attributes).await? {
+                let moved = self.write_merged(&read, record, attributes).await;
+                if let (Err(_), Some(request)) = (&moved, request) {
+                    request.note_unmoved(old);
+                }
+                match moved? {
                     None if is_login(user.as_deref(), old_owner.as_deref()) => {
                         self.begin_session(record, attributes).await?
                     }

@@ -260,6 +260,16 @@ mod guarantees {
     }
 
     #[tokio::test]
+    async fn a_session_that_cannot_move_to_a_new_id_stays() {
+        let mut visit = Visit::with(locking(0), |layer| layer).await;
+        visit.calls(json!([["set", "a", 1]])).await;
+        let large = "x".repeat(1_100_000);
+        let page = visit.browser.visit(json!([["regenerate"], ["set", "large", large]])).await;
+        assert_eq!(page.status, 500);
+        assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 1 }));
+    }
+
+    #[tokio::test]
     async fn a_double_login_leaves_the_browser_with_a_session() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
