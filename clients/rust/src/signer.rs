@@ -131,3 +131,48 @@ fn cannot_sign(error: impl std::error::Error) -> Error {
     let reason = describe(&error);
     Error::Unavailable(format!("A call of the session API cannot be signed: {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_credential_types::credential_fn::provide_credentials_fn;
+    use aws_credential_types::provider::error::CredentialsError;
+
+    use super::*;
+
+    /// Signs three requests with credentials that live this long, the first of which fail. Returns how often the
+    /// provider was asked.
+    async fn asked(lifetime: Option<Duration>) -> usize {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let provider = provide_credentials_fn(move || {
+            let number = counter.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if number == 0 {
+                    return Err(CredentialsError::not_loaded("the metadata server is away"));
+                }
+                let expiry = lifetime.map(|lifetime| SystemTime::now() + lifetime);
+                Ok(Credentials::new("key", "secret", Some("token".into()), expiry, "test"))
+            }
+        });
+        let options = Options::new("http://localhost").unwrap().with_credentials(provider);
+        let signer = Signer::new(&options);
+        let request = || Request::get("http://localhost/session").body(Vec::new()).unwrap();
+        assert!(matches!(signer.sign(&mut request()).await, Err(Error::Unavailable(_))));
+        for _ in 0..2 {
+            let mut request = request();
+            signer.sign(&mut request).await.unwrap();
+            assert_eq!(request.headers()["x-amz-security-token"], "token");
+        }
+        asked.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn credentials_are_kept_until_they_are_about_to_expire() {
+        assert_eq!(asked(None).await, 2);
+        assert_eq!(asked(Some(Duration::from_secs(3600))).await, 2);
+        assert_eq!(asked(Some(Duration::from_secs(200))).await, 3);
+    }
+}
