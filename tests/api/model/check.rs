@@ -61,6 +61,11 @@ fn with_attributes(mut request: Request, attributes: Attributes) -> Request {
     request
 }
 
+/// What a rotation is recognized by.
+fn rotation(old: &str, new: &str) -> String {
+    format!("{old} to {new}")
+}
+
 /// The API and the model of it.
 pub(super) struct Checker {
     app: App,
@@ -233,7 +238,7 @@ impl Checker {
                     request = request.body(data.to_string().as_bytes());
                 }
                 has_key = new.is_some();
-                key = new.as_ref().map_or(key, |new| format!("{id} to {new}"));
+                key = new.as_ref().map_or(key, |new| rotation(&id, new));
                 new.iter().fold(request, |request, new| request.header("session-new-id", new))
             }
             Kind::Lock { lease } => request.header("session-lease", &lease.to_string()),
@@ -375,12 +380,14 @@ impl Checker {
         if makes_data {
             self.made(&mut session, response);
         }
-        session.remember(&write.key);
         let Kind::Rotate { grace, .. } = write.kind else {
+            session.remember(&write.key);
             self.state.insert(&write.id, session);
             return write.id.clone();
         };
         let new = response.header("Session-Id").to_owned();
+        // Its two ids identify a rotation, even if the API chose the new one.
+        session.remember(&rotation(&write.id, &new));
         session.predecessor = Some(write.id.clone());
         self.state.sessions.remove(&write.id);
         if grace > 0 {
