@@ -175,14 +175,14 @@ fn describe(read: &Response) -> String {
     }
     let names = read.header_names();
     let header = |name| if names.contains(&name) { read.header(name) } else { "-" };
-    // Lifetimes are far apart; some seconds have passed.
+    // Lifetimes are far apart; up to ten minutes have passed.
     let left: f64 = header("Session-TTL").parse().unwrap();
     format!(
         "{} {} {} {}",
         String::from_utf8_lossy(&read.body),
         header("Session-User"),
         header("Session-Label"),
-        (left / 1_000.0).round()
+        (left / 1_000.0).ceil()
     )
 }
 
