@@ -30,6 +30,7 @@ final class HandlerTest extends TestCase
         $options = new Options(['url' => 'http://localhost', 'retries' => 0]);
         $handler = new Handler($options, new Client($options, $transport));
         $id = str_repeat('a', 64);
+        $handler->open('', '');
         self::assertTrue($handler->validateId($id), 'PHP would replace an exception by another one');
         try {
             $handler->read($id);
@@ -37,6 +38,7 @@ final class HandlerTest extends TestCase
         } catch (Unavailable) {
         }
         $transport->isDown = false;
+        $handler->open('', '');
         self::assertTrue($handler->validateId($id));
         self::assertSame('the data', $handler->read($id));
     }

@@ -17,9 +17,9 @@ final class OptionsTest extends TestCase
     {
         $options = new Options(['url' => 'https://example.com/stage/']);
         self::assertSame('https://example.com/stage', $options->url);
-        self::assertSame((int) ini_get('session.gc_maxlifetime'), $options->ttl);
+        self::assertSame((int) ini_get('session.gc_maxlifetime'), $options->ttl());
         self::assertNull($options->lock);
-        self::assertSame(50, (new Options(['url' => 'https://example.com', 'ttl' => 1000]))->touchAfter);
+        self::assertSame(50, (new Options(['url' => 'https://example.com', 'ttl' => 1000]))->touchAfter());
     }
 
     /**
