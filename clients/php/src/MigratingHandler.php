@@ -88,7 +88,7 @@ final class MigratingHandler implements
             throw $failure;
         }
         if ($this->adopted !== null && $this->primary instanceof Handler) {
-            $this->primary->adopt($this->adopted);
+            $this->primary->adopt($id, $this->adopted);
 
             return $this->adopted;
         }
