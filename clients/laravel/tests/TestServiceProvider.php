@@ -26,6 +26,8 @@ final class TestServiceProvider extends \Illuminate\Support\ServiceProvider
         $router->middleware('web')->group(function (Router $router): void {
             $router->any('/', Steps::class . '@do');
             $router->any('/blocked', Steps::class . '@do')->block(10, 10);
+            $router->any('/long', Steps::class . '@do')->block(61, 10);
+            $router->any('/switch', Steps::class . '@do')->middleware(Switching::class);
             $router->any('/impatient', Steps::class . '@do')->block(10, 0);
         });
     }
