@@ -217,17 +217,6 @@ final class GuaranteesTest extends TestCase
         self::assertStringContainsString('1 to 60 s, and ->block() asks for 61 s', $browser->visit()->error);
     }
 
-    public function testJsonSessionsAreMerged(): void
-    {
-        $browser = $this->browser(ini: ['serialization' => 'json']);
-        $browser->visit(['set', 'start', 1]);
-        $pages = array_map(fn (int $n) => [['sleep', 100], ['set', "key$n", $n]], range(1, 6));
-        foreach ($browser->visitAtOnce($pages) as $page) {
-            self::assertNull($page->error);
-        }
-        self::assertCount(7, $browser->visit()->session);
-    }
-
     public function testThirtyParallelPagesLoseNothing(): void
     {
         $browser = $this->browser();

@@ -5,7 +5,6 @@ return [
     'driver' => env('SESSION_DRIVER', 'file'),
     'lifetime' => 120,
     'expire_on_close' => false,
-    'serialization' => json_decode($_SERVER['HTTP_X_INI'], true)['serialization'] ?? 'php',
     'encrypt' => isset(json_decode($_SERVER['HTTP_X_INI'], true)['encrypt']),
     'files' => json_decode($_SERVER['HTTP_X_INI'], true)['files'] ?? null,
     'connection' => getenv('SESSION_DRIVER') === 'redis' ? 'default' : null,
