@@ -66,7 +66,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         if ($store === null) {
             return $this->client->read($id)->data ?? '';
         }
-        $this->__destruct();
+        $this->finish();
         $this->store = $store;
         $this->id = $id;
         [$locked, $this->locked] = [$this->locked, null];
@@ -146,8 +146,13 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         return true;
     }
 
-    /** A session that is destroyed without another write ends with the request. */
     public function __destruct()
+    {
+        $this->finish();
+    }
+
+    /** Ends a session that was destroyed without another write. */
+    private function finish(): void
     {
         [$isDestroyed, $this->isDestroyed] = [$this->isDestroyed, false];
         if ($isDestroyed) {

@@ -18,7 +18,7 @@ final class Handler implements
 {
     private readonly ActiveSession $session;
     /** Whether PHP begins a session. Any other read is the app's, who looks into another session. */
-    private bool $isOpening = false;
+    private bool $isOpening = true;
     /** Id of the session that PHP has begun. */
     private ?string $id = null;
     /** Id of the session that {@see validateId()} has loaded for {@see read()}. */
@@ -168,7 +168,7 @@ final class Handler implements
         if ($failure !== null) {
             throw $failure;
         }
-        if (!$this->isOpening) {
+        if (!$this->isOpening && $this->move === null) {
             return self::isId($id) ? $this->client->read($id)->data ?? '' : '';
         }
         $this->isOpening = false;

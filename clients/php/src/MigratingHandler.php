@@ -16,7 +16,7 @@ final class MigratingHandler implements
     \SessionUpdateTimestampHandlerInterface
 {
     /** Whether PHP begins a session. Any other read is the app's, who looks into another session. */
-    private bool $isOpening = false;
+    private bool $isOpening = true;
     /** Data of the session that comes from the other store, until it is written to the primary one. */
     private ?string $adopted = null;
     /** Why the other store could not be asked. */
