@@ -131,10 +131,16 @@ final class ActiveSession
 
             return;
         }
-        $used = $this->options->ttl() - $this->stored->ttl;
+        // The API may have limited the lifetime when it was last slid.
+        $key = 'ttl.' . hash('sha256', $this->stored->id);
+        $used = min($this->options->ttl(), Memory::get($key) ?? PHP_INT_MAX) - $this->stored->ttl;
         // A negative time is one of a longer lifetime than that of today.
         if ($used >= $this->options->touchAfter() || $used < 0) {
-            $this->hasEnded = !$this->client->touch($this->stored->id);
+            $ttl = $this->client->touch($this->stored->id);
+            $this->hasEnded = $ttl === null;
+            if ($ttl !== null && $ttl < $this->options->ttl()) {
+                Memory::set($key, $ttl, max(1, $ttl));
+            }
         }
     }
 

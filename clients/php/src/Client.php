@@ -179,11 +179,13 @@ final class Client
     }
 
     /**
-     * Slides the expiry of a session. Returns whether there is one.
+     * Slides the expiry of a session.
+     *
+     * @return int|null seconds until it expires, which the API may limit; null if there is no session
      *
      * @throws Unavailable
      */
-    public function touch(string $id): bool
+    public function touch(string $id): ?int
     {
         $response = $this->call('POST', '/session/touch', [
             'session-id' => $id,
@@ -191,7 +193,7 @@ final class Client
             'idempotency-key' => self::key(),
         ], accept: [204, 'session-not-found']);
 
-        return $response->status === 204;
+        return $response->status === 204 ? (int) ($response->header('session-ttl') ?? $this->options->ttl()) : null;
     }
 
     /**

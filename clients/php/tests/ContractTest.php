@@ -90,8 +90,6 @@ final class ContractTest extends TestCase
         $outcome = $case['outcome'];
         if (\in_array($outcome['is'], ['session', 'changed', 'written'], true)) {
             $outcome += ['ttl' => $case['with']['ttl'] ?? null, 'user' => null, 'lock' => null];
-        } elseif ($case['call'] === 'touch') {
-            unset($outcome['ttl']);
         } elseif ($outcome['is'] === 'destroyed' && $case['call'] === 'limit') {
             return ['is' => 'done'];
         }
@@ -111,7 +109,7 @@ final class ContractTest extends TestCase
                 => ['is' => 'session', 'data' => $result->data] + self::fields($result),
             $result instanceof Session => ['is' => 'written'] + self::fields($result),
             $result instanceof \Throwable => throw $result,
-            $call === 'touch' => ['is' => $result ? 'done' : 'absent'],
+            $call === 'touch' => $result === null ? ['is' => 'absent'] : ['is' => 'done', 'ttl' => $result],
             \is_bool($result) => ['is' => 'found', 'value' => $result],
             \is_int($result) => ['is' => 'destroyed', 'count' => $result],
             \is_array($result) => ['is' => 'list', 'sessions' => $result],
