@@ -23,6 +23,8 @@ final class Handler implements
     private ?string $id = null;
     /** Id of the session that {@see validateId()} has loaded for {@see read()}. */
     private ?string $loadedId = null;
+    /** Id that {@see validateId()} has not found. PHP makes another one then. */
+    private ?string $rejectedId = null;
     /** Id that was created here, and that no session has yet. */
     private ?string $freshId = null;
     /** Why the session could not be loaded. */
@@ -145,9 +147,12 @@ final class Handler implements
         if ($this->move !== null || !self::isId($id)) {
             return false;
         }
-        if ($id === $this->freshId || !$this->isOpening) {
+        if ($id === $this->freshId) {
             // A page may close its session while it is empty, and start it again.
-            return $id === $this->freshId ? $this->isOpening : $this->client->read($id) !== null;
+            return $this->isOpening;
+        }
+        if (!$this->isOpening) {
+            return $this->client->read($id) !== null;
         }
         try {
             $isStored = $this->session->load($id);
@@ -157,7 +162,7 @@ final class Handler implements
 
             return true;
         }
-        $this->loadedId = $isStored ? $id : null;
+        [$this->loadedId, $this->rejectedId] = $isStored ? [$id, null] : [null, $id];
 
         return $isStored;
     }
@@ -174,13 +179,14 @@ final class Handler implements
         $this->isOpening = false;
         $this->id = $id;
         [$loadedId, $this->loadedId] = [$this->loadedId, null];
+        [$rejectedId, $this->rejectedId] = [$this->rejectedId, null];
         [$move, $this->move] = [$this->move, null];
         if ($move !== null) {
             [$data, $grace] = $move;
             if ($this->session->move($id, $data, $grace, $this->nextUser)) {
                 $this->nextUser = null;
             }
-        } elseif ($id === $this->freshId || !self::isId($id)) {
+        } elseif ($id === $this->freshId || !self::isId($id) || !\in_array($rejectedId, [null, $id], true)) {
             $this->session->begin();
         } elseif ($id !== $loadedId) {
             $this->session->load($id);

@@ -269,12 +269,18 @@ class GuaranteesTest extends TestCase
     public function testParallelNewIdsLeaveTheBrowserOneThatWorks(): void
     {
         foreach ([true, false] as $deletesOld) {
-            $browser = $this->browser();
-            $browser->visit(['set', 'cart', 'apple']);
-            $login = [['sleep', 300], ['cookie', 'other', '1'], ['regenerate', $deletesOld], ['set', 'user', 'ada']];
-            $pages = $browser->visitAtOnce([$login, $login]);
+            $login = [['now'], ['sleep', 300], ['now'], ['regenerate', $deletesOld], ['set', 'user', 'ada']];
+            $login[] = ['cookie', 'other', '1'];
+            do {
+                // A worker of PHP's server may queue one page behind the other.
+                $browser = $this->browser();
+                $browser->visit(['set', 'cart', 'apple']);
+                $pages = $browser->visitAtOnce([$login, $login]);
+                [[$start, , $end], [$otherStart, , $otherEnd]] = array_column($pages, 'results');
+            } while ($start > $otherEnd || $otherStart > $end);
             foreach ($pages as $page) {
                 self::assertNull($page->error);
+                self::assertSame(['other' => '1'], $page->cookies);
                 if ($page->cookie !== null) {
                     $browser->cookie = $page->cookie;
                     self::assertSame(['cart' => 'apple', 'user' => 'ada'], $browser->visit()->session);

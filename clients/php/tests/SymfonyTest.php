@@ -42,6 +42,8 @@ final class SymfonyTest extends TestCase
         $browser = $this->browser(ini: ['store' => 'api']);
         $browser->visit(['set', 'a', 1]);
         self::assertSame(['GET /session'], $browser->visit()->calls);
+        $browser->cookie = str_repeat('a', 64);
+        self::assertSame(['GET /session', 'PUT /session'], $browser->visit(['set', 'a', 1])->calls);
     }
 
     public function testParallelPagesLoseNoAttribute(): void
