@@ -4,13 +4,22 @@ declare(strict_types=1);
 
 namespace SessionApi\Laravel;
 
+use Illuminate\Auth\Events\OtherDeviceLogout;
+use Illuminate\Auth\SessionGuard;
+use Illuminate\Contracts\Auth\Factory;
+use Illuminate\Http\Request;
+use Illuminate\Support\Str;
 use SessionApi\Client;
 
 /** Devices of the user who is logged in: the sessions that belong to them. */
 final class Devices
 {
-    public function __construct(private readonly Handler $handler, private readonly Client $client)
-    {
+    public function __construct(
+        private readonly Handler $handler,
+        private readonly Client $client,
+        private readonly Factory $auth,
+        private readonly Request $request,
+    ) {
     }
 
     /**
@@ -35,7 +44,10 @@ final class Devices
      */
     public function logoutDevice(string $handle): bool
     {
-        return $this->client->destroyByHandle($this->user(), $handle);
+        $isEnded = $this->client->destroyByHandle($this->user(), $handle);
+        $this->forgetRemembered();
+
+        return $isEnded;
     }
 
     /**
@@ -45,24 +57,67 @@ final class Devices
      */
     public function logoutOtherDevices(): int
     {
-        return $this->handler->destroyOthers($this->user());
+        $destroyed = $this->handler->destroyOthers($this->user());
+        $this->forgetRemembered();
+
+        return $destroyed;
     }
 
     /**
-     * Ends all sessions of the user, this one too. Returns how many there were.
+     * Ends all sessions of the user, this one too, and begins a new one. Returns how many there were.
      *
      * @throws \SessionApi\Unavailable
      */
     public function logoutEverywhere(): int
     {
         $destroyed = $this->client->destroyAll($this->user());
+        $this->forgetRemembered(isHereToo: true);
         $this->handler->forget();
 
         return $destroyed;
     }
 
+    /**
+     * Ends the sessions that `Auth::logoutOtherDevices()` is for.
+     *
+     * @internal
+     *
+     * @throws \SessionApi\Unavailable
+     */
+    public function follow(OtherDeviceLogout $event): void
+    {
+        $user = $this->handler->name($event->guard, $event->user->getAuthIdentifier());
+        if ($user !== null) {
+            $this->handler->destroyOthers($user);
+            $this->forgetRemembered($event->guard);
+        }
+    }
+
     private function user(): string
     {
         return $this->handler->user() ?? throw new \LogicException('The session has no owner: nobody is logged in');
+    }
+
+    /**
+     * Makes "remember me" worthless on the user's devices, so that it does not bring ended ones back. Only this device
+     * gets a new cookie.
+     */
+    private function forgetRemembered(?string $guard = null, bool $isHereToo = false): void
+    {
+        $guard = $this->auth->guard($guard ?? $this->handler->login()[0]);
+        $user = $guard->user();
+        if (!$guard instanceof SessionGuard || ($user?->getRememberToken() ?? '') === '') {
+            return;
+        }
+        $user->setRememberToken($token = Str::random(60));
+        $guard->getProvider()->updateRememberToken($user, $token);
+        $name = $guard->getRecallerName();
+        $jar = $guard->getCookieJar();
+        // Identifier, token, and a hash of the password.
+        $cookie = $jar->queued($name)?->getValue() ?? (string) $this->request->cookies->get($name);
+        $parts = explode('|', $cookie, 3);
+        if (\count($parts) === 3 && !$isHereToo) {
+            $jar->queue($jar->forever($name, "$parts[0]|$token|$parts[2]"));
+        }
     }
 }

@@ -6,6 +6,7 @@ namespace SessionApi\Laravel;
 
 use Illuminate\Session\ExistenceAwareInterface;
 use Illuminate\Session\Middleware\StartSession;
+use Illuminate\Session\Store;
 use SessionApi\ActiveSession;
 use SessionApi\Client;
 use SessionApi\Options;
@@ -17,24 +18,33 @@ use SessionApi\Session;
  * When a session gets another id, Laravel calls a handler several times: perhaps `destroy()` with the old id,
  * `setExists(false)`, and `write()` with the new one. This handler moves the session in the last of these calls, with
  * one call of the API.
+ *
+ * The active session is the one that a {@see Store} reads and writes. What else calls the handler is the app, which
+ * looks into other sessions.
+ *
+ * A session belongs to the user who is logged in: each write tells the API who that is, if it has changed.
  */
 final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
 {
     private readonly ActiveSession $session;
+    /** What reads and writes the active session. */
+    private ?Store $store = null;
     /** Id that the session was read under. */
     private ?string $id = null;
     /** The session that the lock's owner has read with the lock. */
     private ?Session $locked = null;
     /** Whether the active session is to be destroyed: it is, unless a write moves it to another id. */
     private bool $isDestroyed = false;
-    /** New owner: a name, or an empty string for none; null keeps the owner. */
-    private ?string $nextUser = null;
 
-    /** @param \Closure(): ?string $cookie returns the session cookie of the request */
+    /**
+     * @param \Closure(): ?string $cookie returns the session cookie of the request
+     * @param string $guard whose users are named by their identifiers alone
+     */
     public function __construct(
         private readonly Options $options,
         private readonly Client $client,
         private readonly \Closure $cookie,
+        private readonly string $guard = 'web',
     ) {
         $this->session = new ActiveSession($client, $options);
     }
@@ -52,9 +62,13 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     /** @throws \SessionApi\Unavailable */
     public function read(string $id): string
     {
+        $store = self::caller('readFromHandler');
+        if ($store === null) {
+            return $this->client->read($id)->data ?? '';
+        }
+        $this->finish();
+        $this->store = $store;
         $this->id = $id;
-        $this->isDestroyed = false;
-        $this->nextUser = null;
         [$locked, $this->locked] = [$this->locked, null];
         if ($locked?->id === $id) {
             $this->session->use($locked);
@@ -70,18 +84,30 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     /** @throws \SessionApi\Unavailable */
     public function write(string $id, string $data): bool
     {
+        $store = self::caller('save');
+        if ($store === null) {
+            $this->client->put($id, $data);
+
+            return true;
+        }
+        $this->store = $store;
         [$isDestroyed, $this->isDestroyed] = [$this->isDestroyed, false];
-        [$user, $this->nextUser] = [$this->nextUser, null];
         if ($isDestroyed && $id === $this->id) {
             // The app destroyed its own session by its id, and Laravel writes it back.
             $this->session->destroy();
-        } elseif (
+
+            return true;
+        }
+        $user = $this->user() ?? '';
+        $newUser = $user === ($this->session->user() ?? '') ? null : $user;
+        if (
             $id === $this->id
-            || !$this->session->move($id, $data, $isDestroyed ? 0 : $this->options->grace, $user)
+            || !$this->session->move($id, $data, $isDestroyed ? 0 : $this->options->grace, $newUser)
         ) {
-            $this->session->save($id, $data, $user);
+            $this->session->save($id, $data, $newUser);
         }
         $this->id = $id;
+        $this->session->limit();
 
         return true;
     }
@@ -120,10 +146,16 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         return true;
     }
 
-    /** A session that is destroyed without another write ends with the request. */
     public function __destruct()
     {
-        if ($this->isDestroyed) {
+        $this->finish();
+    }
+
+    /** Ends a session that was destroyed without another write. */
+    private function finish(): void
+    {
+        [$isDestroyed, $this->isDestroyed] = [$this->isDestroyed, false];
+        if ($isDestroyed) {
             $this->session->destroy();
         }
     }
@@ -139,18 +171,40 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         return $this;
     }
 
-    /** Sets the owner of the session, or removes it with an empty name. The next write tells the API. */
-    public function setUser(string $user): void
+    /**
+     * Returns the guard and the identifier of the user who is logged in, or null. If there are several, it is the one
+     * who logged in last.
+     *
+     * @return array{string, mixed}|null
+     */
+    public function login(): ?array
     {
-        $this->nextUser = $user;
+        foreach (array_reverse($this->store?->all() ?? []) as $key => $identifier) {
+            if (preg_match('/^login_(.+)_[0-9a-f]{40}$/D', (string) $key, $match) === 1) {
+                return [$match[1], $identifier];
+            }
+        }
+
+        return null;
     }
 
-    /** Returns the owner of the session, or null. */
+    /** Returns the name in the API of the user who is logged in, or null. */
     public function user(): ?string
     {
-        $user = $this->nextUser ?? $this->session->user();
+        $login = $this->login();
 
-        return $user === '' ? null : $user;
+        return $login === null ? null : $this->name(...$login);
+    }
+
+    /**
+     * Returns the name of a user in the API: the identifier, with the guard before it unless that is the app's default
+     * one. A route that uses another guard changes no names. Null without an identifier.
+     */
+    public function name(string $guard, mixed $identifier): ?string
+    {
+        $identifier = \is_scalar($identifier) || $identifier instanceof \Stringable ? (string) $identifier : '';
+
+        return $identifier === '' ? null : ($guard === $this->guard ? $identifier : "$guard:$identifier");
     }
 
     /**
@@ -163,16 +217,24 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         return $this->client->destroyAll($user, $this->session->id());
     }
 
-    /** Forgets the session: all of the user's sessions were ended, and this one is not to come back. */
+    /** Forgets a session that was ended, and begins a new one without data. */
     public function forget(): void
     {
-        $this->session->end();
+        $this->session->begin();
+        $this->store?->invalidate();
+        $this->store?->regenerateToken();
     }
 
     /** Returns the id of the session in the API, or null if it is not there. */
     public function id(): ?string
     {
         return $this->session->id();
+    }
+
+    /** Whether the session ended while the request ran. */
+    public function hasEnded(): bool
+    {
+        return $this->session->hasEnded();
     }
 
     /**
@@ -185,19 +247,6 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         $this->locked = $this->isNew($id) ? null : $this->client->lock($id, $wait, $lease);
     }
 
-    /**
-     * Whether Laravel has just generated this id, so that no session has it. The middleware generates an id if it does
-     * not use the one of the cookie. Code outside of the middleware may set an id from another source.
-     */
-    private function isNew(string $id): bool
-    {
-        $frames = debug_backtrace(DEBUG_BACKTRACE_PROVIDE_OBJECT | DEBUG_BACKTRACE_IGNORE_ARGS, 12);
-        $callers = array_column($frames, 'object');
-        $isMiddleware = fn (object $caller): bool => $caller::class === StartSession::class;
-
-        return array_filter($callers, $isMiddleware) !== [] && ($this->cookie)() !== $id;
-    }
-
     /** Releases the lock, unless a write has done so. */
     public function release(): void
     {
@@ -206,5 +255,38 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
             $this->client->release($this->locked);
             $this->locked = null;
         }
+    }
+
+    /**
+     * Whether Laravel has just generated this id, so that no session has it. The middleware generates an id if it does
+     * not use the one of the cookie. Other code, and subclasses of the middleware, may set an id from another source.
+     */
+    private function isNew(string $id): bool
+    {
+        $own = [self::class, MigratingHandler::class, SessionLock::class];
+        foreach (debug_backtrace(DEBUG_BACKTRACE_PROVIDE_OBJECT | DEBUG_BACKTRACE_IGNORE_ARGS, 12) as $frame) {
+            $caller = $frame['object'] ?? null;
+            if ($caller !== null && !$caller instanceof Store && !\in_array($caller::class, $own, true)) {
+                return $caller::class === StartSession::class && ($this->cookie)() !== $id;
+            }
+        }
+
+        return false;
+    }
+
+    /**
+     * Returns the store that has called the handler from this method, or null if something else has.
+     *
+     * @internal
+     */
+    public static function caller(string $method): ?Store
+    {
+        foreach (debug_backtrace(DEBUG_BACKTRACE_PROVIDE_OBJECT | DEBUG_BACKTRACE_IGNORE_ARGS, 6) as $frame) {
+            if (($frame['object'] ?? null) instanceof Store && $frame['function'] === $method) {
+                return $frame['object'];
+            }
+        }
+
+        return null;
     }
 }

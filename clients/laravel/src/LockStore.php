@@ -9,7 +9,8 @@ use Illuminate\Cache\NullStore;
 /** Cache store with the locks of sessions, and nothing else. Laravel takes them for `->block()` of a route. */
 final class LockStore extends NullStore
 {
-    public function __construct(private readonly Handler $handler)
+    /** @param \Closure(): Handler $handler returns the handler of the session */
+    public function __construct(private readonly \Closure $handler)
     {
     }
 
@@ -20,7 +21,7 @@ final class LockStore extends NullStore
      */
     public function lock($name, $seconds = 0, $owner = null): SessionLock
     {
-        return new SessionLock($this->handler, $name, $seconds, $owner);
+        return new SessionLock(($this->handler)(), $name, $seconds, $owner);
     }
 
     /**

@@ -25,6 +25,12 @@ final class MigratingHandler implements \SessionHandlerInterface, ExistenceAware
     ) {
     }
 
+    /** Returns the handler of the API if sessions are to be there, or null. */
+    public function primary(): ?Handler
+    {
+        return $this->primary instanceof Handler ? $this->primary : null;
+    }
+
     public function open(string $path, string $name): bool
     {
         return true;
@@ -37,6 +43,11 @@ final class MigratingHandler implements \SessionHandlerInterface, ExistenceAware
 
     public function read(string $id): string
     {
+        if (Handler::caller('readFromHandler') === null) {
+            $data = (string) $this->primary->read($id);
+
+            return $data === '' && $this->isMigrating() ? (string) $this->other->read($id) : $data;
+        }
         $this->adoptedId = null;
         $data = (string) $this->primary->read($id);
         if ($data !== '' || !$this->isMigrating()) {
@@ -57,6 +68,13 @@ final class MigratingHandler implements \SessionHandlerInterface, ExistenceAware
     {
         if (!$this->primary->write($id, $data)) {
             return false;
+        }
+        if (Handler::caller('save') === null) {
+            if ($this->isMigrating()) {
+                $this->end($id);
+            }
+
+            return true;
         }
         [$adoptedId, $this->adoptedId] = [$this->adoptedId, null];
         if ($adoptedId !== null) {

@@ -4,12 +4,13 @@ declare(strict_types=1);
 
 namespace SessionApi\Laravel;
 
-use Illuminate\Auth\Events\CurrentDeviceLogout;
-use Illuminate\Auth\Events\Login;
-use Illuminate\Auth\Events\Logout;
 use Illuminate\Auth\Events\OtherDeviceLogout;
 use Illuminate\Contracts\Events\Dispatcher;
+use Illuminate\Foundation\Http\Events\RequestHandled;
+use Illuminate\Session\CookieSessionHandler;
 use SessionApi\Client;
+use SessionApi\Credentials;
+use SessionApi\Environment;
 use SessionApi\Options;
 
 /** Adds the session driver `session-api`, and the cache store of the same name for its locks. */
@@ -19,56 +20,86 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
     /** Driver for the first step of a move, and for the way back: sessions are in the fallback store. */
     private const STANDBY = 'session-api-standby';
     private const CONFIG = __DIR__ . '/../config/session-api.php';
+    /** Options of this package. The others are those of the PHP client. */
+    private const OWN = ['fallback' => 1, 'fallback_until' => 1, 'key' => 1, 'secret' => 1, 'token' => 1];
 
     public function register(): void
     {
         $this->mergeConfigFrom(self::CONFIG, self::NAME);
-        $this->app->singleton(Client::class, fn () => new Client($this->app->make(Options::class)));
-        $this->app->singleton(Options::class, function (): Options {
-            $options = array_filter($this->app['config'][self::NAME], fn ($value) => $value !== null);
-            unset($options['fallback'], $options['fallback_until']);
-
-            return new Options($options + [
-                'ttl' => $this->app['config']['session.lifetime'] * 60,
-                'label' => fn () => $this->app['request']->userAgent(),
-            ]);
-        });
-        $this->app->singleton(Handler::class, fn () => new Handler(
-            $this->app->make(Options::class),
-            $this->app->make(Client::class),
-            fn () => $this->app['request']->cookies->get($this->app['config']['session.cookie']),
+        $this->app->singleton(Client::class, fn ($app) => new Client($app->make(Options::class)));
+        $this->app->singleton(Options::class, fn ($app) => self::options($app['config']));
+        // That of the session, which Octane may keep from request to request.
+        $this->app->bind(Handler::class, fn ($app) => self::active($app) ?? throw new \LogicException(
+            'Set SESSION_DRIVER to "session-api" to use its locks and devices',
         ));
     }
 
     public function boot(): void
     {
         $this->publishes([self::CONFIG => $this->app->configPath('session-api.php')], self::NAME);
-        $this->app->make('session')->extend(self::NAME, fn () => $this->handler(isPrimary: true));
-        $this->app->make('session')->extend(self::STANDBY, fn () => $this->handler(isPrimary: false));
+        $config = $this->app['config'];
+        // A route may use another guard by default. Managers bind these functions to themselves.
+        $guard = (string) $config['auth.defaults.guard'];
+        foreach ([self::NAME => true, self::STANDBY => false] as $name => $isPrimary) {
+            $handler = static fn (): \SessionHandlerInterface => self::handler($guard, $isPrimary);
+            $this->app->make('session')->extend($name, fn () => $handler());
+        }
         $this->app->make('cache')->extend(
             self::NAME,
-            fn ($app) => $app->make('cache')->repository(new LockStore($app->make(Handler::class))),
+            fn ($app) => $app->make('cache')->repository(new LockStore(fn () => app(Handler::class))),
         );
-        $config = $this->app['config'];
-        $this->followLogins($this->app->make('events'));
         if ($config['session.driver'] === self::NAME) {
             $config->set('cache.stores.' . self::NAME, ['driver' => self::NAME]);
             $config->set('session.block_store', $config['session.block_store'] ?? self::NAME);
         }
+        $this->listen($this->app->make('events'));
+    }
+
+    private static function options($config): Options
+    {
+        $options = array_filter($config[self::NAME], fn ($value) => $value !== null);
+        // After config:cache, Laravel does not read .env.
+        if (isset($options['key'], $options['secret']) && Environment::get('AWS_ACCESS_KEY_ID') === null) {
+            $credentials = new Credentials($options['key'], $options['secret'], $options['token'] ?? null);
+            $options += ['credentials' => fn () => $credentials];
+        }
+
+        return new Options(array_diff_key($options, self::OWN) + [
+            'ttl' => $config['session.lifetime'] * 60,
+            'label' => fn () => app('request')->userAgent(),
+        ]);
+    }
+
+    /** Returns the handler of the session if the app uses this driver, or null. */
+    private static function active($app): ?Handler
+    {
+        if ($app['config']['session.driver'] !== self::NAME) {
+            return null;
+        }
+        $handler = $app['session']->driver()->getHandler();
+
+        return $handler instanceof MigratingHandler ? $handler->primary() : $handler;
     }
 
     /** Returns the handler of the API, with the store of the option `fallback` beside it. */
-    private function handler(bool $isPrimary): \SessionHandlerInterface
+    private static function handler(string $guard, bool $isPrimary): \SessionHandlerInterface
     {
-        $api = $this->app->make(Handler::class);
-        ['fallback' => $name, 'fallback_until' => $until] = $this->app['config'][self::NAME];
+        $cookie = fn () => app('request')->cookies->get(config('session.cookie'));
+        $api = new Handler(app(Options::class), app(Client::class), $cookie, $guard);
+        ['fallback' => $name, 'fallback_until' => $until] = config(self::NAME);
         if ($name === null) {
             return $isPrimary ? $api : throw new \InvalidArgumentException(
                 'The session driver "session-api-standby" keeps sessions in the store that the option "fallback" in'
                 . ' config/session-api.php names. Set it.',
             );
         }
-        $fallback = $this->app->make('session')->driver($name)->getHandler();
+        $fallback = app('session')->driver($name)->getHandler();
+        if ($fallback instanceof CookieSessionHandler) {
+            throw new \InvalidArgumentException(
+                'The option "fallback" in config/session-api.php is "cookie", whose sessions are in browsers and cannot'
+                . ' be moved. Remove it.',
+            );
+        }
         $until = new \DateTimeImmutable($until ?? throw new \InvalidArgumentException(
             'Set the option "fallback_until" in config/session-api.php to the date when the fallback ends.',
         ));
@@ -78,46 +109,21 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
             : new MigratingHandler($fallback, $api, $until);
     }
 
-    /**
-     * Makes the user who logs in the owner of the session. A logout makes it the session of the user who is still
-     * logged in with another guard, or of nobody.
-     */
-    private function followLogins(Dispatcher $events): void
+    private function listen(Dispatcher $events): void
     {
-        $handler = fn (): Handler => $this->app->make(Handler::class);
-        $name = fn (Login|OtherDeviceLogout $event): string
-            => $this->name($event->guard, $event->user->getAuthIdentifier());
-        $events->listen(Login::class, fn (Login $event) => $handler()->setUser($name($event)));
-        $events->listen(
-            [Logout::class, CurrentDeviceLogout::class],
-            fn (Logout|CurrentDeviceLogout $event) => $handler()->setUser($this->ownerWithout($event->guard)),
-        );
-        $events->listen(OtherDeviceLogout::class, function (OtherDeviceLogout $event) use ($handler, $name): void {
-            if ($this->app['config']['session.driver'] === self::NAME) {
-                $handler()->destroyOthers($name($event));
+        $events->listen(OtherDeviceLogout::class, function (OtherDeviceLogout $event): void {
+            if (self::active(app()) !== null) {
+                app(Devices::class)->follow($event);
             }
         });
-    }
-
-    /** Returns the name of a user who is logged in with another guard than this one, or an empty string. */
-    private function ownerWithout(string $excluded): string
-    {
-        foreach ($this->app['config']['auth.guards'] as $guard => ['driver' => $driver]) {
-            if ($guard === $excluded || $driver !== 'session') {
-                continue;
+        $events->listen(RequestHandled::class, function (RequestHandled $event): void {
+            // The id is none any more. The browser may have got another one from another request.
+            if (self::active(app())?->hasEnded()) {
+                $config = config('session');
+                foreach ([$config['cookie'], 'XSRF-TOKEN'] as $name) {
+                    $event->response->headers->removeCookie($name, $config['path'], $config['domain']);
+                }
             }
-            $identifier = $this->app['session']->get($this->app['auth']->guard($guard)->getName());
-            if ($identifier !== null) {
-                return $this->name($guard, $identifier);
-            }
-        }
-
-        return '';
-    }
-
-    /** Returns the name of a user in the API: the identifier, with the guard unless it is the default one. */
-    private function name(string $guard, int|string $identifier): string
-    {
-        return $guard === $this->app['config']['auth.defaults.guard'] ? (string) $identifier : "$guard:$identifier";
+        });
     }
 }

@@ -18,6 +18,9 @@ use Illuminate\Support\Facades\Facade;
  */
 final class SessionApi extends Facade
 {
+    /** Another request has another session. */
+    protected static $cached = false;
+
     protected static function getFacadeAccessor(): string
     {
         return Devices::class;

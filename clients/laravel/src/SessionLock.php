@@ -28,6 +28,11 @@ final class SessionLock extends Lock
         if (!str_starts_with($name, self::PREFIX)) {
             throw new \LogicException('The cache store "session-api" has the locks of sessions only');
         }
+        if ($seconds < 1 || $seconds > Client::MAX_LEASE) {
+            throw new \InvalidArgumentException(
+                'The lock of a session lasts 1 to ' . Client::MAX_LEASE . " s, and ->block() asks for $seconds s",
+            );
+        }
         $this->id = substr($name, \strlen(self::PREFIX));
     }
 
@@ -65,7 +70,7 @@ final class SessionLock extends Lock
     private function wait(int $seconds): bool
     {
         try {
-            $this->handler->lock($this->id, $seconds, max(1, min($this->seconds, Client::MAX_LEASE)));
+            $this->handler->lock($this->id, $seconds, $this->seconds);
         } catch (Locked) {
             return false;
         }

@@ -124,4 +124,147 @@ final class GuaranteesTest extends TestCase
         self::assertSame('ü', $browser->visit()->session['a']);
         self::assertArrayNotHasKey('a', $browser->visit()->session);
     }
+
+    public function testAppMayLookIntoOtherSessions(): void
+    {
+        [$ada, $visitor] = [$this->browser(), $this->browser()];
+        $ada->visit(['set', 'cart', 'gold'], ['login', $this->user()]);
+        $visitor->visit(['set', 'a', 1]);
+        foreach ([$visitor, $this->browser()] as $browser) {
+            $page = $browser->visit(['set', 'b', 1], ['read', $ada->cookie]);
+            self::assertNull($page->error);
+            self::assertSame('gold', unserialize($page->results[1])['cart']);
+            self::assertSame($page->session, $browser->visit()->session);
+            self::assertStringContainsString('nobody is logged in', $browser->visit(['devices'])->error);
+            self::assertSame(['cart' => 'gold'], $ada->visit()->session);
+        }
+        $visitor->visit(['write', $ada->cookie, ['cart' => 'apple']]);
+        self::assertSame(['cart' => 'apple'], $ada->visit()->session);
+        $visitor->visit(['end', $ada->cookie]);
+        self::assertSame([], $ada->visit()->session);
+        self::assertSame(['a' => 1, 'b' => 1], $visitor->visit()->session);
+    }
+
+    public function testLogoutIsNotUndoneByALookAtASession(): void
+    {
+        foreach ([['start'], ['read', str_repeat('a', 40)]] as $step) {
+            $browser = $this->browser();
+            $browser->visit(['set', 'a', 1], ['login', $user = $this->user()]);
+            $old = $browser->cookie;
+            self::assertNull($browser->visit(['logout'], ['invalidate'], $step, ['set', 'b', 1])->error);
+            self::assertSame(['b' => 1], $browser->visit()->session);
+            $browser->visit(['login', $user], $step);
+            self::assertCount(1, $browser->visit(['devices'])->results[0]);
+            $browser->cookie = $old;
+            self::assertSame([], $browser->visit()->session);
+        }
+    }
+
+    public function testMiddlewareMaySwitchToAnotherSession(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        $other = $this->browser(ini: ['id' => $browser->cookie]);
+        $other->path = '/switch';
+        self::assertSame(['a' => 1], $other->visit()->session);
+    }
+
+    public function testRoutesWithAnotherGuardRenameNobody(): void
+    {
+        $id = $this->user();
+        [$customer, $admin, $other] = [$this->browser(), $this->browser(), $this->browser()];
+        $customer->visit(['login', $id]);
+        foreach ([$admin, $other] as $browser) {
+            $browser->visit(['login', $id, 'admin']);
+        }
+        self::assertNull($admin->visit(['shouldUse', 'admin'], ['authLogoutOtherDevices'])->error);
+        self::assertCount(1, $customer->visit(['devices'])->results[0]);
+        self::assertCount(1, $admin->visit(['devices'])->results[0]);
+        self::assertStringContainsString('nobody is logged in', $other->visit(['devices'])->error);
+    }
+
+    public function testRememberedDevicesDoNotComeBack(): void
+    {
+        foreach (['logoutDevice', 'logoutOtherDevices', 'authLogoutOtherDevices', 'logoutEverywhere'] as $step) {
+            $user = $this->user();
+            [$here, $phone] = [$this->browser(), $this->browser()];
+            $here->visit(['remember', $user]);
+            $phone->visit(['remember', $user]);
+            $phone->visit();
+            self::assertNotSame([], $phone->cookies);
+            $handles = array_column($here->visit(['devices'])->results[0], 'handle', 'current');
+            self::assertNull($here->visit([$step, $handles[false]])->error);
+            self::assertSame([null], $phone->visit(['user'])->results, $step);
+            $here->cookie = null;
+            self::assertSame([$step === 'logoutEverywhere' ? null : $user], $here->visit(['user'])->results, $step);
+        }
+    }
+
+    public function testSessionAfterALogoutEverywhereIsANewOne(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1], ['login', $this->user()]);
+        $page = $browser->visit(['logoutEverywhere'], ['logout'], ['invalidate'], ['flash', 'status', 'bye']);
+        self::assertNull($page->error);
+        self::assertSame(['status' => 'bye'], $browser->visit()->session);
+        self::assertSame([], $browser->visit()->session);
+    }
+
+    public function testLockThatCannotLastIsRefused(): void
+    {
+        $browser = $this->browser();
+        $browser->path = '/long';
+        self::assertStringContainsString('1 to 60 s, and ->block() asks for 61 s', $browser->visit()->error);
+    }
+
+    public function testThirtyParallelPagesLoseNothing(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'start', 1]);
+        $pages = array_map(fn (int $n) => [['sleep', 100], ['set', "key$n", $n]], range(1, 30));
+        foreach ($browser->visitAtOnce($pages) as $page) {
+            self::assertNull($page->error);
+        }
+        self::assertCount(31, $browser->visit()->session);
+    }
+
+    public function testDeadIdDoesNotComeBack(): void
+    {
+        foreach ([['set', 'b', 1], ['set', 'a', 1], ['regenerate', true]] as $last) {
+            [$slow, $fast] = $this->race(['touch_after' => 0], $last, ['regenerate', true]);
+            self::assertNull($slow->error);
+            self::assertNull($slow->cookie);
+            self::assertNotNull($fast->cookie);
+        }
+    }
+
+    public function testIdentifiersMayBeObjectsOrMissing(): void
+    {
+        $browser = $this->browser();
+        self::assertNull($browser->visit(['loginObject', $user = $this->user()])->error);
+        self::assertCount(1, $browser->visit(['devices'])->results[0]);
+        self::assertNull($browser->visit(['login', null])->error);
+    }
+
+    public function testAppsWithAnotherDriverAreLeftAlone(): void
+    {
+        $browser = $this->browser(['url' => null], ['driver' => 'array']);
+        $page = $browser->visit(['login', 'ada'], ['authLogoutOtherDevices'], ['logout']);
+        self::assertNull($page->error);
+        self::assertSame([], $page->calls);
+        self::assertStringContainsString('Set SESSION_DRIVER', $browser->visit(['devices'])->error);
+    }
+
+    public function testLoginEndsTheOldestSessionsAboveTheLimit(): void
+    {
+        $user = $this->user();
+        [$old, $browser] = [$this->browser(), $this->browser(['max_sessions' => 1])];
+        $old->visit(['login', $user]);
+        $browser->visit(['set', 'a', 1]);
+        $page = $browser->visit(['login', $user]);
+        self::assertNull($page->error);
+        self::assertSame(['GET /session', 'POST /session/rotate', 'DELETE /sessions'], $page->calls);
+        self::assertSame([null], $old->visit(['user'])->results);
+        self::assertSame([$user], $browser->visit(['user'])->results);
+    }
 }

@@ -115,8 +115,31 @@ final class MigratingHandlerTest extends TestCase
         }
     }
 
+    public function testMovedSessionHasAnOwner(): void
+    {
+        $browser = $this->visitor('file');
+        $browser->visit(['login', $this->user()]);
+        $browser->ini['driver'] = 'session-api';
+        self::assertNull($browser->visit(['devices'])->error);
+        self::assertCount(1, $browser->visit(['devices'])->results[0]);
+    }
+
+    public function testLookIntoAnotherSessionMovesNothing(): void
+    {
+        [$ada, $browser] = [$this->visitor('file'), $this->visitor('file')];
+        $ada->visit(['set', 'cart', 'gold']);
+        $browser->visit(['set', 'a', 1]);
+        $browser->ini['driver'] = 'session-api';
+        self::assertStringContainsString('gold', $browser->visit(['read', $ada->cookie])->results[0]);
+        self::assertSame(1, $this->countSessions('file'));
+        self::assertSame(['a' => 1], $browser->visit()->session);
+        self::assertSame(['cart' => 'gold'], $ada->visit()->session);
+    }
+
     public function testMissingOptionsAreNamed(): void
     {
+        $browser = $this->visitor('session-api', 'cookie');
+        self::assertStringContainsString('cannot be moved', $browser->visit()->error);
         $browser = $this->browser(ini: ['driver' => 'session-api-standby']);
         self::assertStringContainsString('the option "fallback"', $browser->visit()->error);
         $browser = $this->browser(['fallback' => 'file']);

@@ -7,6 +7,7 @@ namespace SessionApi\Laravel\Tests;
 use Illuminate\Http\JsonResponse;
 use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Auth;
+use Illuminate\Support\Stringable;
 use SessionApi\Laravel\SessionApi;
 
 /** Does the steps of a page, and shows the session after them. */
@@ -29,7 +30,15 @@ final class Steps
                 'invalidate' => $session->invalidate(),
                 'save' => $session->save(),
                 'destroyOwn' => $session->getHandler()->destroy($session->getId()),
+                'start' => $session->start(),
+                'read' => $session->getHandler()->read($a),
+                'write' => $session->getHandler()->write($a, serialize($b)),
+                'end' => $session->getHandler()->destroy($a),
                 'login' => Auth::guard($b)->login((new Users())->retrieveById($a)),
+                'remember' => Auth::login((new Users())->retrieveById($a), remember: true),
+                'loginObject' => Auth::login(new User(['id' => new Stringable($a)])),
+                'shouldUse' => Auth::shouldUse($a),
+                'flashes' => $session->get($a),
                 'logout' => Auth::guard($b)->logout(),
                 'user' => Auth::id(),
                 'authLogoutOtherDevices' => Auth::logoutOtherDevices('secret') !== null,

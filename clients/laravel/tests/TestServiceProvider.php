@@ -7,7 +7,7 @@ namespace SessionApi\Laravel\Tests;
 use Illuminate\Routing\Router;
 use SessionApi\Client;
 use SessionApi\Options;
-use SessionApi\StreamTransport;
+use SessionApi\CurlTransport;
 use SessionApi\Tests\Calls;
 
 /** Routes and users of the app, and the count of its calls. */
@@ -20,12 +20,14 @@ final class TestServiceProvider extends \Illuminate\Support\ServiceProvider
         $this->app->singleton(Client::class, function (): Client {
             $options = $this->app->make(Options::class);
 
-            return new Client($options, new Calls(new StreamTransport($options->url), $_SERVER['HTTP_X_CALLS']));
+            return new Client($options, new Calls(new CurlTransport($options->url), $_SERVER['HTTP_X_CALLS']));
         });
         $this->app->make('auth')->provider('memory', fn () => new Users());
         $router->middleware('web')->group(function (Router $router): void {
             $router->any('/', Steps::class . '@do');
             $router->any('/blocked', Steps::class . '@do')->block(10, 10);
+            $router->any('/long', Steps::class . '@do')->block(61, 10);
+            $router->any('/switch', Steps::class . '@do')->middleware(Switching::class);
             $router->any('/impatient', Steps::class . '@do')->block(10, 0);
         });
     }

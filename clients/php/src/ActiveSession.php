@@ -7,8 +7,10 @@ namespace SessionApi;
 /** The session of a page: what the store had when it was read, and how to write it. */
 final class ActiveSession
 {
-    /** Number of other requests whose changes one write merges with its own. */
-    private const MAX_MERGES = 10;
+    /** Seconds for which a write merges its changes with those of other requests. */
+    private const MAX_MERGING = 10;
+    /** Data of an empty `$_SESSION`, as the serialize handlers of PHP, igbinary and Laravel encode it. */
+    private const EMPTY = ['', 'a:0:{}', "\0\0\0\x02\x14\0", '[]'];
 
     /** The session as the store has it; null if it is not there. */
     private ?Session $stored = null;
@@ -16,6 +18,8 @@ final class ActiveSession
     private string $base = '';
     /** Whether the session ended while the page ran. Then nothing is written. */
     private bool $hasEnded = false;
+    /** Owner that {@see limit()} knows. */
+    private ?string $owner = null;
 
     public function __construct(private readonly Client $client, private readonly Options $options)
     {
@@ -28,6 +32,13 @@ final class ActiveSession
      */
     public function load(string $id): bool
     {
+        if ($this->stored?->lock !== null && $this->stored->id === $id) {
+            // The page starts over. It has the lock, so nobody else has changed the session.
+            $this->use($this->stored);
+
+            return true;
+        }
+        $this->abandon();
         $this->begin();
         $wait = $this->options->lock;
         $this->use($wait === null ? $this->client->read($id) : $this->client->lock($id, $wait));
@@ -41,6 +52,7 @@ final class ActiveSession
         $this->stored = $stored;
         $this->base = $stored->data ?? '';
         $this->hasEnded = false;
+        $this->owner = $stored?->user;
     }
 
     /** Begins a new session, which the store gets with the first write. Its data may come from another store. */
@@ -54,6 +66,12 @@ final class ActiveSession
     public function data(): string
     {
         return $this->base;
+    }
+
+    /** Whether the session ended while the page ran, so that its id is none any more. */
+    public function hasEnded(): bool
+    {
+        return $this->hasEnded;
     }
 
     /** Returns the id of the session in the store, or null if it is not there. */
@@ -78,7 +96,7 @@ final class ActiveSession
     public function save(string $id, string $data, ?string $user = null): void
     {
         if ($this->stored === null) {
-            $isEmpty = self::isEmpty($data) && ($user ?? '') === '';
+            $isEmpty = \in_array($data, self::EMPTY, true) && ($user ?? '') === '';
             if ($this->hasEnded || $isEmpty) {
                 return;
             }
@@ -110,8 +128,19 @@ final class ActiveSession
             // To take the lock has slid the expiry.
             $this->client->release($this->stored);
             $this->stored = $this->stored->withLock(null);
-        } elseif ($this->options->ttl - $this->stored->ttl >= $this->options->touchAfter) {
-            $this->client->touch($this->stored->id);
+
+            return;
+        }
+        // The API may have limited the lifetime when it was last slid.
+        $key = 'ttl.' . hash('sha256', $this->stored->id);
+        $used = min($this->options->ttl(), Memory::get($key) ?? PHP_INT_MAX) - $this->stored->ttl;
+        // A negative time is one of a longer lifetime than that of today.
+        if ($used >= $this->options->touchAfter() || $used < 0) {
+            $ttl = $this->client->touch($this->stored->id);
+            $this->hasEnded = $ttl === null;
+            if ($ttl !== null && $ttl < $this->options->ttl()) {
+                Memory::set($key, $ttl, max(1, $ttl));
+            }
         }
     }
 
@@ -132,7 +161,7 @@ final class ActiveSession
         if ($this->stored === null) {
             return false;
         }
-        if (self::isEmpty($data)) {
+        if (\in_array($data, self::EMPTY, true)) {
             $this->destroy();
 
             return false;
@@ -159,11 +188,17 @@ final class ActiveSession
         }
     }
 
-    /** Forgets a session that has ended. Nothing is written any more. */
-    public function end(): void
+    /**
+     * Ends the oldest sessions of a user who has just become the owner, above the number of the option `max_sessions`.
+     *
+     * @throws Unavailable
+     */
+    public function limit(): void
     {
-        $this->begin();
-        $this->hasEnded = true;
+        [$before, $this->owner] = [$this->owner, $this->user()];
+        if ($this->options->maxSessions !== null && $this->owner !== null && $this->owner !== $before) {
+            $this->client->limit($this->owner, $this->options->maxSessions);
+        }
     }
 
     /** Ends the use of the session without a write. The lease ends the lock if it cannot be released. */
@@ -189,7 +224,8 @@ final class ActiveSession
      */
     private function merge(string $data, \Closure $write): ?Session
     {
-        for ($merges = 0; $merges < self::MAX_MERGES; ++$merges) {
+        $deadline = microtime(true) + self::MAX_MERGING;
+        for ($merges = 0; microtime(true) < $deadline; ++$merges) {
             // Data that cannot be merged replaces that of other requests.
             $merged = $this->stored->data === $this->base
                 ? $data
@@ -199,13 +235,11 @@ final class ActiveSession
             } catch (Conflict $conflict) {
                 $this->stored = $conflict->current;
             }
+            // After a pause, the write gets data that are fresh enough for one without a pause.
+            if ($merges % 2 === 1) {
+                usleep(random_int(500, 1000) * min(500, 25 * 2 ** min(9, intdiv($merges, 2))));
+            }
         }
         throw new Unavailable('Other requests kept changing the session');
-    }
-
-    /** Whether this is the data of an empty `$_SESSION`. */
-    private static function isEmpty(string $data): bool
-    {
-        return $data === '' || $data === 'a:0:{}';
     }
 }

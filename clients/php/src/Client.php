@@ -13,8 +13,12 @@ namespace SessionApi;
 final class Client
 {
     private const RETRIED = [429, 500, 502, 503, 504];
+    /** Statuses with which the API says when to try again. */
+    private const THROTTLED = [429, 503];
     /** Seconds that a lock lasts at most. */
     public const MAX_LEASE = 60;
+    /** What removes an owner or a label. A gateway may drop an empty header. */
+    private const NONE = '""';
     /** Length of a label in its encoded form. */
     private const MAX_LABEL = 256;
     /** Seconds that the API waits for a lock at most. */
@@ -26,11 +30,20 @@ final class Client
     private readonly string $basePath;
     /** @var \Closure(): ?Credentials */
     private readonly \Closure $credentials;
+    /** Credentials that were found, while they say how long they are valid. */
+    private ?Credentials $found = null;
     /** Whether calls need no signature: `make run` serves the API without an authorizer. */
     private readonly bool $isLocal;
 
-    public function __construct(private readonly Options $options, ?Transport $transport = null)
-    {
+    /** @var \Closure(int): mixed Waits for some microseconds. */
+    private readonly \Closure $sleep;
+
+    public function __construct(
+        private readonly Options $options,
+        ?Transport $transport = null,
+        ?\Closure $sleep = null,
+    ) {
+        $this->sleep = $sleep ?? usleep(...);
         $parts = parse_url($options->url);
         $this->host = $parts['host'] . (isset($parts['port']) ? ":{$parts['port']}" : '');
         $this->basePath = $parts['path'] ?? '';
@@ -38,11 +51,7 @@ final class Client
         $default = new DefaultCredentials();
         $this->credentials = $options->credentials ?? ($this->isLocal ? $default->fromVariables(...) : $default(...));
         $this->signer = new Signer($options->region);
-        $origin = "{$parts['scheme']}://$this->host";
-        $hasStreams = $parts['scheme'] === 'http' || \extension_loaded('openssl');
-        $this->transport = $transport ?? (CurlTransport::keepsConnections() || !$hasStreams
-            ? new CurlTransport($origin)
-            : new StreamTransport($origin));
+        $this->transport = $transport ?? new CurlTransport("{$parts['scheme']}://$this->host");
     }
 
     /** Returns a fresh key for a request and its retries. */
@@ -69,27 +78,32 @@ final class Client
      * Takes the lock of a session, and reads it. This also slides its expiry.
      *
      * @param int $wait seconds to wait for the lock, 0 to 10
-     * @param int $lease seconds until the lock of a crashed page expires, 1 to 60
+     * @param int|null $lease seconds until the lock of a crashed page expires, 1 to 60; default: the option `lease`
      *
      * @return Session|null null if there is none
      *
      * @throws Locked if another request held the lock for that long
      * @throws Unavailable
      */
-    public function lock(string $id, int $wait, int $lease = self::MAX_LEASE): ?Session
+    public function lock(string $id, int $wait, ?int $lease = null): ?Session
     {
         $response = $this->call('POST', '/session/lock', [
             'session-id' => $id,
-            'session-lease' => (string) $lease,
+            'session-lease' => (string) ($lease ?? $this->options->lease),
             'session-wait' => (string) $wait,
-            'session-ttl' => (string) $this->options->ttl,
+            'session-ttl' => (string) $this->options->ttl(),
             'idempotency-key' => self::key(),
         ], accept: [200, 'session-not-found', 'session-locked'], wait: $wait);
         if ($response->problem() === 'session-locked') {
             throw new Locked("Another request held the session's lock for $wait s");
         }
 
-        return $response->status === 200 ? Session::fromResponse($id, $response) : null;
+        $session = $response->status === 200 ? Session::fromResponse($id, $response) : null;
+        if ($session !== null && $session->lock === null) {
+            throw new Unavailable('The URL of the session API leads to another server: it sent no lock');
+        }
+
+        return $session;
     }
 
     /**
@@ -126,15 +140,32 @@ final class Client
         $response = $this->call('PUT', '/session', [
             'session-id' => $read->id,
             'if-match' => $read->etag,
-            'session-ttl' => (string) $this->options->ttl,
+            'session-ttl' => (string) $this->options->ttl(),
             'idempotency-key' => self::key(),
             'prefer' => 'return=representation',
         ] + self::unlock($read) + self::owner($user), $data, accept: [204, 'session-not-found', 'session-locked', 412]);
-        self::refuseConflict($read, $response);
+        $this->refuseConflict($read, $response);
 
         return $response->status === 204
             ? $this->written($read->id, $data, $response, null, $user ?? $read->user)
             : null;
+    }
+
+    /**
+     * Writes data to a session that was not read, or creates it.
+     *
+     * @throws Unavailable
+     */
+    public function put(string $id, string $data): void
+    {
+        $response = $this->call('PUT', '/session', [
+            'session-id' => $id,
+            'session-ttl' => (string) $this->options->ttl(),
+            'idempotency-key' => self::key(),
+        ], $data, accept: [204, 'session-not-found']);
+        if ($response->status !== 204) {
+            $this->create($id, $data);
+        }
     }
 
     /** Returns a session after a write. */
@@ -142,21 +173,27 @@ final class Client
     {
         $etag = $response->header('etag') ?? throw new Unavailable('A write of the session API returned no ETag');
 
-        return new Session($id, $data, $etag, $this->options->ttl, $lock, $user === '' ? null : $user);
+        $ttl = (int) ($response->header('session-ttl') ?? $this->options->ttl());
+
+        return new Session($id, $data, $etag, $ttl, $lock, $user === '' ? null : $user);
     }
 
     /**
      * Slides the expiry of a session.
      *
+     * @return int|null seconds until it expires, which the API may limit; null if there is no session
+     *
      * @throws Unavailable
      */
-    public function touch(string $id): void
+    public function touch(string $id): ?int
     {
-        $this->call('POST', '/session/touch', [
+        $response = $this->call('POST', '/session/touch', [
             'session-id' => $id,
-            'session-ttl' => (string) $this->options->ttl,
+            'session-ttl' => (string) $this->options->ttl(),
             'idempotency-key' => self::key(),
         ], accept: [204, 'session-not-found']);
+
+        return $response->status === 204 ? (int) ($response->header('session-ttl') ?? $this->options->ttl()) : null;
     }
 
     /**
@@ -180,7 +217,7 @@ final class Client
             'if-match' => $read->etag,
             'prefer' => 'return=representation',
         ] + $lock + $this->attributes($user), $data, accept: [200, 'session-not-found', 'session-locked', 412]);
-        self::refuseConflict($read, $response);
+        $this->refuseConflict($read, $response);
 
         return $response->status === 200
             ? $this->written($newId, $data, $response, $read->lock, $user ?? $read->user)
@@ -223,9 +260,9 @@ final class Client
     public function sessions(string $user, ?string $id = null): array
     {
         $response = $this->call('GET', '/sessions', self::userHeaders($user, $id), accept: [200]);
-        $sessions = json_decode($response->body, true);
+        $sessions = self::json($response);
         foreach ($sessions as &$session) {
-            $session['label'] = isset($session['label']) ? rawurldecode($session['label']) : null;
+            $session['label'] = isset($session['label']) ? Response::decode($session['label']) : null;
         }
 
         return $sessions;
@@ -240,7 +277,18 @@ final class Client
     {
         $response = $this->call('DELETE', '/sessions', self::userHeaders($user, $except), accept: [200]);
 
-        return json_decode($response->body, true)['destroyed'];
+        return self::json($response)['destroyed'];
+    }
+
+    /**
+     * Ends the oldest sessions of a user who has more than this many.
+     *
+     * @throws Unavailable
+     */
+    public function limit(string $user, int $sessions): void
+    {
+        $headers = self::userHeaders($user) + ['session-limit' => (string) $sessions];
+        $this->call('DELETE', '/sessions', $headers, accept: [200]);
     }
 
     /**
@@ -260,7 +308,7 @@ final class Client
     }
 
     /** Throws if a write was refused because of what another request did. */
-    private static function refuseConflict(Session $read, Response $response): void
+    private function refuseConflict(Session $read, Response $response): void
     {
         match ($response->problem()) {
             'session-locked' => throw new Locked('Another request holds the lock, and the session was not written'),
@@ -269,7 +317,9 @@ final class Client
             default => null,
         };
         if ($response->status === 412) {
-            throw new Conflict(Session::fromResponse($read->id, $response)->withLock($read->lock));
+            throw $response->header('etag') === null
+                ? $this->unexpected('a write', $response)
+                : new Conflict(Session::fromResponse($read->id, $response)->withLock($read->lock));
         }
     }
 
@@ -288,28 +338,39 @@ final class Client
     /** @return array<string, string> */
     private function attributes(?string $user): array
     {
-        $label = self::shorten($this->options->label() ?? '');
+        $label = $this->options->label();
 
-        return ['session-ttl' => (string) $this->options->ttl]
-            + ($label === '' ? [] : ['session-label' => $label])
+        return ['session-ttl' => (string) $this->options->ttl()]
+            + ($label === null ? [] : ['session-label' => $label === '' ? self::NONE : self::shorten($label)])
             + self::owner($user);
     }
 
     /** @return array<string, string> */
     private static function owner(?string $user): array
     {
-        return $user === null ? [] : ['session-user' => self::encode($user)];
+        return $user === null ? [] : ['session-user' => $user === '' ? self::NONE : self::encode($user)];
     }
 
     /** Percent-encodes a label, up to the last character that fits. */
     private static function shorten(string $label): string
     {
-        $label = substr($label, 0, self::MAX_LABEL);
+        // What is not UTF-8 could not be shown as JSON.
+        $label = json_decode(json_encode(substr($label, 0, self::MAX_LABEL), JSON_INVALID_UTF8_IGNORE));
         while (\strlen($encoded = self::encode($label)) > self::MAX_LABEL) {
-            $label = preg_replace('/.$/Dsu', '', $label) ?? substr($label, 0, -1);
+            $label = preg_replace('/.$/Dsu', '', $label);
         }
 
         return $encoded;
+    }
+
+    /** @return array<mixed> */
+    private static function json(Response $response): array
+    {
+        $document = json_decode($response->body, true);
+
+        return \is_array($document) ? $document : throw new Unavailable(
+            'The URL of the session API leads to another server: it sent no JSON',
+        );
     }
 
     /** Percent-encodes a name as all clients of the API do. */
@@ -355,25 +416,28 @@ final class Client
                 return $attempt === 0 ? $response : $response->toRetry();
             }
             if ($isLast || !\in_array($response->status, self::RETRIED, true)) {
-                throw $this->unexpected($method, $path, $response);
+                throw $this->unexpected("$method $path", $response);
             }
-            $this->pause($attempt);
+            $seconds = \in_array($response->status, self::THROTTLED, true) ? $response->header('retry-after') : null;
+            ctype_digit($seconds ?? '')
+                ? ($this->sleep)((int) (min((float) $seconds, $this->options->timeout) * 1e6))
+                : $this->pause($attempt);
         }
     }
 
     /** Waits before a retry, with jitter: 50 to 100 ms, then twice as long each time. */
     private function pause(int $attempt): void
     {
-        usleep(random_int(50_000, 100_000) * 2 ** $attempt);
+        ($this->sleep)(random_int(50_000, 100_000) * 2 ** $attempt);
     }
 
-    private function unexpected(string $method, string $path, Response $response): Unavailable
+    private function unexpected(string $call, Response $response): Unavailable
     {
         $document = json_decode($response->body, true);
         $reason = $document['detail'] ?? $document['message'] ?? 'no reason';
-        $path = preg_replace('~^/sessions/.*~', '/sessions/{handle}', $path);
+        $call = preg_replace('~ /sessions/.*~', ' /sessions/{handle}', $call);
 
-        return new Unavailable("The session API refused $method $path with status $response->status: $reason");
+        return new Unavailable("The session API refused $call with status $response->status: $reason");
     }
 
     /**
@@ -383,7 +447,7 @@ final class Client
      */
     private function sign(string $method, string $path, array $headers, string $body): array
     {
-        $credentials = ($this->credentials)();
+        $credentials = $this->credentials();
         if ($credentials === null && $this->isLocal) {
             return $headers;
         }
@@ -396,5 +460,18 @@ final class Client
         $now = new \DateTimeImmutable();
 
         return $this->signer->sign($method, $this->host, $path, $headers, $body, $credentials, $now);
+    }
+
+    /** @throws Unavailable if their source fails */
+    private function credentials(): ?Credentials
+    {
+        if ($this->found?->expiration !== null && $this->found->areFresh(time())) {
+            return $this->found;
+        }
+        try {
+            return $this->found = ($this->credentials)();
+        } catch (\Exception $error) {
+            throw new Unavailable("There are no AWS credentials: {$error->getMessage()}", previous: $error);
+        }
     }
 }

@@ -4,58 +4,61 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Transport over libcurl. PHP 8.5 and newer keep its connections from page to page. */
+/** Transport over libcurl, whose connections live as long as the process; in PHP before 8.5, as long as the page. */
 final class CurlTransport implements Transport
 {
-    private readonly \CurlHandle $curl;
+    /**
+     * One for each process: after a fork, parent and child must not read from the same connection. A child keeps its
+     * parent's handle unused, because closing it would end the parent's TLS connections.
+     *
+     * @var array<int, \CurlHandle>
+     */
+    private static array $handles = [];
+
+    /** Whether the last request failed, so that the other kept connections are likely to be dead, too. */
+    private bool $hasFailed = false;
 
     public function __construct(private readonly string $origin)
     {
-        $this->curl = curl_init();
-    }
-
-    public static function keepsConnections(): bool
-    {
-        return \function_exists('curl_share_init_persistent');
     }
 
     public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
     {
-        $lines = [];
+        $curl = self::$handles[getmypid()] ??= curl_init();
         // An expectation is another round trip, and curl would add an unsigned one.
-        foreach ($headers + ['expect' => ''] as $name => $value) {
-            // With a semicolon, curl sends an empty header; with a colon, it sends none.
-            $lines[] = $value === '' && $name !== 'expect' ? "$name;" : "$name: $value";
+        $lines = ['expect:'];
+        foreach ($headers as $name => $value) {
+            $lines[] = "$name: $value";
         }
-        $head = [];
-        curl_reset($this->curl);
-        curl_setopt_array($this->curl, [
+        curl_reset($curl);
+        curl_setopt_array($curl, [
             CURLOPT_URL => $this->origin . $path,
             CURLOPT_CUSTOMREQUEST => $method,
             CURLOPT_HTTPHEADER => $lines,
+            CURLOPT_HEADER => true,
             CURLOPT_RETURNTRANSFER => true,
             CURLOPT_TIMEOUT_MS => (int) ceil($timeout * 1000),
+            CURLOPT_NOSIGNAL => true,
+            CURLOPT_FRESH_CONNECT => $this->hasFailed,
             CURLOPT_PROTOCOLS => CURLPROTO_HTTP | CURLPROTO_HTTPS,
-            CURLOPT_HEADERFUNCTION => function ($_, string $line) use (&$head): int {
-                if (str_contains($line, ':')) {
-                    $head[] = $line;
-                }
-
-                return \strlen($line);
-            },
         ]);
         if ($body !== '' || $method !== 'GET') {
-            curl_setopt($this->curl, CURLOPT_POSTFIELDS, $body);
+            curl_setopt($curl, CURLOPT_POSTFIELDS, $body);
         }
-        if (self::keepsConnections()) {
+        if (\function_exists('curl_share_init_persistent') && array_key_first(self::$handles) === getmypid()) {
             $share = curl_share_init_persistent([CURL_LOCK_DATA_CONNECT, CURL_LOCK_DATA_SSL_SESSION]);
-            curl_setopt($this->curl, CURLOPT_SHARE, $share);
+            curl_setopt($curl, CURLOPT_SHARE, $share);
         }
-        $received = curl_exec($this->curl);
-        if ($received === false) {
-            throw new Unavailable("The session API at $this->origin did not respond: " . curl_error($this->curl));
+        $received = curl_exec($curl);
+        $this->hasFailed = $received === false;
+        if ($this->hasFailed) {
+            throw new Unavailable("The session API at $this->origin did not respond: " . curl_error($curl));
         }
+        $size = curl_getinfo($curl, CURLINFO_HEADER_SIZE);
+        // Interim responses come first.
+        $blocks = explode("\r\n\r\n", rtrim(substr($received, 0, $size)));
+        $lines = \array_slice(explode("\r\n", end($blocks)), 1);
 
-        return Response::fromLines(curl_getinfo($this->curl, CURLINFO_RESPONSE_CODE), $head, $received);
+        return Response::fromLines(curl_getinfo($curl, CURLINFO_RESPONSE_CODE), $lines, substr($received, $size));
     }
 }

@@ -16,9 +16,7 @@ final class DefaultCredentials
 {
     private const CONTAINER_HOST = 'http://169.254.170.2';
     private const INSTANCE_HOST = 'http://169.254.169.254';
-    private const CACHE_KEY = 'session-api.credentials';
-
-    private static ?Credentials $cached = null;
+    private const CACHE_KEY = 'credentials';
 
     /**
      * Returns credentials that are valid for some minutes, or null if there are none.
@@ -45,24 +43,18 @@ final class DefaultCredentials
 
     private function cached(): ?Credentials
     {
-        self::$cached ??= self::hasApcu() ? (apcu_fetch(self::CACHE_KEY) ?: null) : null;
+        $cached = Memory::get(self::CACHE_KEY);
 
-        return self::$cached?->areFresh(time()) ? self::$cached : null;
+        return $cached?->areFresh(time()) ? $cached : null;
     }
 
     private function cache(?Credentials $credentials): ?Credentials
     {
-        self::$cached = $credentials;
-        if ($credentials !== null && self::hasApcu()) {
-            apcu_store(self::CACHE_KEY, $credentials, 3600);
+        if ($credentials !== null) {
+            Memory::set(self::CACHE_KEY, $credentials, 3600);
         }
 
         return $credentials;
-    }
-
-    private static function hasApcu(): bool
-    {
-        return \function_exists('apcu_enabled') && apcu_enabled();
     }
 
     private function fromContainer(): ?Credentials

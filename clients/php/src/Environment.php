@@ -4,13 +4,13 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Environment variables. An empty one counts as not set. */
+/** Environment variables, also those that a framework has read from `.env`. An empty one counts as not set. */
 final class Environment
 {
     public static function get(string $name): ?string
     {
-        $value = getenv($name);
+        $value = $_ENV[$name] ?? getenv($name);
 
-        return $value === false || $value === '' ? null : $value;
+        return \is_string($value) && $value !== '' ? $value : null;
     }
 }

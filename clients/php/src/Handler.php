@@ -17,9 +17,15 @@ final class Handler implements
     \SessionUpdateTimestampHandlerInterface
 {
     private readonly ActiveSession $session;
+    /** Whether PHP begins a session. Any other read is the app's, who looks into another session. */
+    private bool $isOpening = true;
+    /** Id of the session that PHP has begun. */
+    private ?string $id = null;
     /** Id of the session that {@see validateId()} has loaded for {@see read()}. */
     private ?string $loadedId = null;
-    /** Id that was created and not used yet, so that no session has it. */
+    /** Id that {@see validateId()} has not found. PHP makes another one then. */
+    private ?string $rejectedId = null;
+    /** Id that was created here, and that no session has yet. */
     private ?string $freshId = null;
     /** Why the session could not be loaded. */
     private ?Unavailable $failure = null;
@@ -31,6 +37,12 @@ final class Handler implements
     public function __construct(private readonly Options $options, private readonly Client $client)
     {
         $this->session = new ActiveSession($client, $options);
+    }
+
+    /** PHP does not close a session whose values could not be serialized. Its lock ends here. */
+    public function __destruct()
+    {
+        $this->session->abandon();
     }
 
     /**
@@ -69,10 +81,10 @@ final class Handler implements
             throw new \LogicException("Register the session handler before any output, which began in $file:$line");
         }
         // Without strict mode, an attacker can choose a visitor's id. The table's TTL is the garbage collector.
-        ini_set('session.use_strict_mode', '1');
-        ini_set('session.gc_probability', '0');
-        if (\ini_get('session.use_strict_mode') !== '1') {
-            throw new \LogicException('session.use_strict_mode must be 1, and the configuration forbids to set it');
+        foreach (['session.use_strict_mode' => '1', 'session.gc_probability' => '0'] as $name => $value) {
+            if (\ini_get($name) !== $value && ini_set($name, $value) === false) {
+                throw new \LogicException("$name must be $value, and the configuration forbids to set it");
+            }
         }
     }
 
@@ -81,8 +93,10 @@ final class Handler implements
      *
      * @internal
      */
-    public function adopt(string $data): void
+    public function adopt(string $id, string $data): void
     {
+        $this->isOpening = false;
+        $this->id = $id;
         $this->session->begin($data);
     }
 
@@ -113,6 +127,12 @@ final class Handler implements
 
     public function open(string $path, string $name): bool
     {
+        $this->isOpening = true;
+        if ($this->move === null) {
+            // The owner was that of a session that PHP has not written.
+            $this->nextUser = null;
+        }
+
         return true;
     }
 
@@ -124,8 +144,15 @@ final class Handler implements
     public function validateId(string $id): bool
     {
         // session_regenerate_id() asks whether its new id is taken.
-        if ($id === $this->freshId || !self::isId($id)) {
+        if ($this->move !== null || !self::isId($id)) {
             return false;
+        }
+        if ($id === $this->freshId) {
+            // A page may close its session while it is empty, and start it again.
+            return $this->isOpening;
+        }
+        if (!$this->isOpening) {
+            return $this->client->read($id) !== null;
         }
         try {
             $isStored = $this->session->load($id);
@@ -135,7 +162,7 @@ final class Handler implements
 
             return true;
         }
-        $this->loadedId = $isStored ? $id : null;
+        [$this->loadedId, $this->rejectedId] = $isStored ? [$id, null] : [null, $id];
 
         return $isStored;
     }
@@ -146,15 +173,20 @@ final class Handler implements
         if ($failure !== null) {
             throw $failure;
         }
-        [$freshId, $this->freshId] = [$this->freshId, null];
+        if (!$this->isOpening && $this->move === null) {
+            return self::isId($id) ? $this->client->read($id)->data ?? '' : '';
+        }
+        $this->isOpening = false;
+        $this->id = $id;
         [$loadedId, $this->loadedId] = [$this->loadedId, null];
+        [$rejectedId, $this->rejectedId] = [$this->rejectedId, null];
         [$move, $this->move] = [$this->move, null];
         if ($move !== null) {
             [$data, $grace] = $move;
             if ($this->session->move($id, $data, $grace, $this->nextUser)) {
                 $this->nextUser = null;
             }
-        } elseif ($id === $freshId || !self::isId($id)) {
+        } elseif ($id === $this->freshId || !self::isId($id) || !\in_array($rejectedId, [null, $id], true)) {
             $this->session->begin();
         } elseif ($id !== $loadedId) {
             $this->session->load($id);
@@ -165,21 +197,30 @@ final class Handler implements
 
     public function write(string $id, string $data): bool
     {
+        if ($id !== $this->id) {
+            return $this->report('The session was not written', fn () => $this->client->put($id, $data));
+        }
         if (self::isRegenerating()) {
             $this->move = [$data, $this->options->grace];
 
             return true;
         }
         [$user, $this->nextUser] = [$this->nextUser, null];
-        try {
-            $this->session->save($id, $data, $user);
-        } catch (Unavailable $error) {
+        $isWritten = $this->report('The session was not written', fn () => $this->session->save($id, $data, $user));
+        if (!$isWritten) {
             // Do not ask for the lock's release too: the lease ends it.
             $this->session->begin();
-            trigger_error("The session was not written: {$error->getMessage()}", E_USER_WARNING);
 
             return false;
         }
+        if ($this->session->id() !== null) {
+            $this->freshId = null;
+        }
+        if ($this->session->hasEnded()) {
+            self::withdrawCookie();
+        }
+
+        $this->report("The user's oldest sessions were not ended", $this->session->limit(...));
 
         return true;
     }
@@ -191,7 +232,9 @@ final class Handler implements
 
     public function destroy(string $id): bool
     {
-        if (self::isRegenerating()) {
+        if ($id !== $this->id) {
+            $this->client->destroy($id);
+        } elseif (self::isRegenerating()) {
             $this->move = [(string) session_encode(), 0];
         } else {
             $this->session->destroy();
@@ -203,6 +246,7 @@ final class Handler implements
     public function close(): bool
     {
         if ($this->move === null) {
+            $this->id = null;
             $this->session->abandon();
         }
 
@@ -218,7 +262,14 @@ final class Handler implements
     public function login(string $user): void
     {
         $this->nextUser = $user;
-        if (!session_regenerate_id()) {
+        try {
+            $isMoved = session_regenerate_id();
+        } catch (\Throwable $error) {
+            $this->nextUser = null;
+            throw $error;
+        }
+        if (!$isMoved) {
+            $this->nextUser = null;
             throw new Unavailable('The session was not moved to a new id');
         }
     }
@@ -228,6 +279,7 @@ final class Handler implements
     {
         $destroyed = $this->client->destroyAll($this->owner());
         $this->session->begin();
+        $this->nextUser = null;
         $_SESSION = [];
         session_destroy();
 
@@ -254,13 +306,47 @@ final class Handler implements
 
     private function owner(): string
     {
-        return $this->session->user() ?? throw new \LogicException('The session has no owner: see SessionApi::login()');
+        return $this->nextUser ?? $this->session->user()
+            ?? throw new \LogicException('The session has no owner: see SessionApi::login()');
+    }
+
+    /** Makes a call at the end of the page, whose failure is a warning. */
+    private function report(string $failure, \Closure $call): bool
+    {
+        try {
+            $call();
+        } catch (Unavailable $error) {
+            trigger_error("$failure: {$error->getMessage()}", E_USER_WARNING);
+
+            return false;
+        }
+
+        return true;
+    }
+
+    /**
+     * Takes back the cookie of a new id, under which the session is not: it ended before. The browser may have got
+     * another id in the meantime.
+     */
+    private static function withdrawCookie(): void
+    {
+        if (headers_sent()) {
+            return;
+        }
+        $prefix = 'Set-Cookie: ' . session_name() . '=';
+        $cookies = preg_grep('/^Set-Cookie:/i', headers_list());
+        header_remove('Set-Cookie');
+        foreach ($cookies as $cookie) {
+            if (strncasecmp($cookie, $prefix, \strlen($prefix)) !== 0) {
+                header($cookie, false);
+            }
+        }
     }
 
     /** Whether session_regenerate_id() is the caller. PHP gives a handler no other sign of it. */
     private static function isRegenerating(): bool
     {
-        $frames = debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 6);
+        $frames = debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 8);
 
         return \in_array('session_regenerate_id', array_column($frames, 'function'), true);
     }

@@ -6,12 +6,21 @@ namespace SessionApi;
 
 /**
  * Three-way merge of session data by the top-level keys of `$_SESSION`, as the serialize handlers `php` and
- * `php_serialize` encode it.
+ * `php_serialize` encode it, or as a JSON object.
  *
  * It works on the text. Nothing is unserialized, so no class is loaded, and values keep their bytes.
+ *
+ * An entry is what one key has: the number of values in it, and its text in parts. A part that is not text is a
+ * reference: its kind (`r` or `R`), the key that it leads to, and the number of the value under that key. PHP numbers
+ * the values of all keys in one sequence, which a merge changes.
+ *
+ * @phpstan-type Entry array{count: int, parts: list<string|array{string, string, int}>}
  */
 final class Merge
 {
+    /** Where Symfony has all attributes of a session. They are merged by their own keys. */
+    private const BAGS = ['_sf2_attributes|', 's:15:"_sf2_attributes";'];
+
     /**
      * Returns their data with the keys changed that differ between `$base` and `$mine`. Where both changed a key,
      * mine wins.
@@ -20,82 +29,219 @@ final class Merge
      */
     public static function merge(string $base, string $mine, string $theirs): ?string
     {
-        $isArray = self::isArray($base) || self::isArray($mine) || self::isArray($theirs);
-        $base = self::split($base, $isArray);
-        $mine = self::split($mine, $isArray);
-        $merged = self::split($theirs, $isArray);
-        if ($base === null || $mine === null || $merged === null) {
+        $texts = [$base, $mine, $theirs];
+        $format = array_values(array_filter(array_map(self::format(...), $texts)))[0] ?? 'php';
+        [$base, $mine, $theirs] = array_map(fn (string $text) => self::split($text, $format), $texts);
+        if ($base === null || $mine === null || $theirs === null) {
             return null;
         }
-        foreach ($mine as $key => $value) {
-            if (($base[$key] ?? null) !== $value) {
-                $merged[$key] = $value;
+        $merged = $theirs;
+        foreach ($mine as $key => $entry) {
+            if (($base[$key] ?? null) !== $entry) {
+                $merged[$key] = self::mergeBags($key, $base[$key] ?? null, $entry, $theirs[$key] ?? null) ?? $entry;
             }
         }
-        foreach (array_diff_key($base, $mine) as $key => $_) {
-            unset($merged[$key]);
-        }
-        $text = '';
-        foreach ($merged as $key => $value) {
-            $text .= $key . $value;
-        }
 
-        return $isArray ? 'a:' . \count($merged) . ":{{$text}}" : $text;
-    }
-
-    private static function isArray(string $data): bool
-    {
-        return preg_match('/^a:\d+:\{/', $data) === 1;
+        return self::join(array_diff_key($merged, array_diff_key($base, $mine)), $mine, $theirs, $format);
     }
 
     /**
-     * Splits data into its keys, as they are encoded, and their values.
+     * Returns an entry that was merged by the keys in it, or null.
      *
-     * @return array<string, string>|null null if the data is malformed, or has references: those count positions from
-     *                                    the beginning of the data
+     * @param Entry|null $entries
+     *
+     * @return Entry|null
      */
-    private static function split(string $data, bool $isArray): ?array
+    private static function mergeBags(string $key, ?array ...$entries): ?array
     {
-        $entries = [];
-        $offset = 0;
-        $end = \strlen($data);
-        if ($isArray && $data !== '') {
+        $texts = array_map(fn (?array $entry) => $entry['parts'] ?? [''], $entries);
+        if (!\in_array($key, self::BAGS, true) || \count(array_merge(...$texts)) !== 3) {
+            return null;
+        }
+        $arrays = array_map(fn (array $parts) => str_starts_with($parts[0], 'a:') ? $parts[0] : '', $texts);
+        $text = self::merge(...$arrays);
+        $count = 0;
+        $references = [];
+
+        return self::end($text ?? '', 0, $count, $references) === null ? null : ['count' => $count, 'parts' => [$text]];
+    }
+
+    private static function format(string $data): ?string
+    {
+        return match (true) {
+            $data === '' => null,
+            $data[0] === '{', $data === '[]' => 'json',
+            preg_match('/^a:\d+:\{/', $data) === 1 => 'array',
+            default => 'php',
+        };
+    }
+
+    /**
+     * Splits data into its keys, as they are encoded, and their entries.
+     *
+     * @return array<string, Entry>|null null if the data is malformed
+     */
+    private static function split(string $data, string $format): ?array
+    {
+        if ($data === '' || $data === '[]') {
+            return [];
+        }
+        if ($format === 'json') {
+            return self::splitJson($data);
+        }
+        $entries = $firsts = $references = [];
+        [$offset, $end, $count] = [0, \strlen($data), 0];
+        if ($format === 'array') {
             if (preg_match('/^a:\d+:\{/', $data, $match) !== 1 || !str_ends_with($data, '}')) {
                 return null;
             }
-            $offset = \strlen($match[0]);
-            --$end;
+            // The array is the first value.
+            [$offset, $end, $count] = [\strlen($match[0]), $end - 1, 1];
         }
         while ($offset < $end) {
-            if ($isArray) {
-                $key = self::value($data, $offset);
-            } else {
-                // The name of a variable ends at the first bar.
-                $bar = strpos($data, '|', $offset);
-                $key = $bar === false ? null : $bar + 1;
-            }
-            $value = $key === null ? null : self::value($data, $key);
-            if ($value === null) {
+            $start = $offset;
+            $unused = 0;
+            // The name of a variable ends at the first bar.
+            $offset = $format === 'array'
+                ? self::end($data, $start, $unused, $references)
+                : (strpos($data, '|', $start) ?: -1) + 1;
+            if ($offset === null || $offset === 0) {
                 return null;
             }
-            $entries[substr($data, $offset, $key - $offset)] = substr($data, $key, $value - $key);
-            $offset = $value;
+            [$key, $text] = [substr($data, $start, $offset - $start), $offset];
+            $firsts[$key] = $count + 1;
+            $references = [];
+            $offset = self::end($data, $text, $count, $references);
+            if ($offset === null) {
+                return null;
+            }
+            $parts = [];
+            foreach ($references as [$position, $length, $kind, $value]) {
+                $parts[] = substr($data, $text, $position - $text);
+                $parts[] = [$kind, '', $value];
+                $text = $position + $length;
+            }
+            $parts[] = substr($data, $text, $offset - $text);
+            $entries[$key] = ['count' => $count + 1 - $firsts[$key], 'parts' => $parts];
         }
 
-        return $offset === $end ? $entries : null;
+        return $offset === $end ? self::resolve($entries, $firsts) : null;
     }
 
-    /** Returns the offset after the serialized value at this offset, or null if it is malformed or a reference. */
-    private static function value(string $data, int $offset): ?int
+    /**
+     * Finds what references lead to.
+     *
+     * @param array<string, Entry> $entries
+     * @param array<string, int> $firsts number of the first value of each
+     *
+     * @return array<string, Entry>|null
+     */
+    private static function resolve(array $entries, array $firsts): ?array
     {
+        foreach ($entries as &$entry) {
+            foreach ($entry['parts'] as &$part) {
+                if (\is_string($part)) {
+                    continue;
+                }
+                $before = array_filter($firsts, fn (int $first): bool => $first <= $part[2]);
+                if ($before === []) {
+                    return null;
+                }
+                $part = [$part[0], (string) array_key_last($before), $part[2] - end($before)];
+            }
+        }
+
+        return $entries;
+    }
+
+    /**
+     * @param array<string, Entry> $merged
+     * @param array<string, Entry> $mine
+     * @param array<string, Entry> $theirs
+     *
+     * @return string|null null if a reference leads to what the merge has changed
+     */
+    private static function join(array $merged, array $mine, array $theirs, string $format): ?string
+    {
+        if ($format === 'json') {
+            $pairs = array_map(fn ($key, $entry) => "$key:{$entry['parts'][0]}", array_keys($merged), $merged);
+
+            return $pairs === [] ? '[]' : '{' . implode(',', $pairs) . '}';
+        }
+        $text = '';
+        $count = $format === 'array' ? 1 : 0;
+        $firsts = [];
+        foreach ($merged as $key => ['count' => $size, 'parts' => $parts]) {
+            $firsts[$key] = $count + 1;
+            $count += $size;
+            $text .= $key;
+            foreach ($parts as $part) {
+                if (\is_string($part)) {
+                    $text .= $part;
+                    continue;
+                }
+                [$kind, $target, $value] = $part;
+                $isAsIn = fn (array $side): bool => isset($side[$key], $side[$target], $firsts[$target])
+                    && $side[$key] === $merged[$key] && $side[$target] === $merged[$target];
+                if (!$isAsIn($mine) && !$isAsIn($theirs)) {
+                    return null;
+                }
+                $text .= "$kind:" . ($firsts[$target] + $value) . ';';
+            }
+        }
+
+        return $format === 'array' ? 'a:' . \count($merged) . ":{{$text}}" : $text;
+    }
+
+    /**
+     * Splits a JSON object.
+     *
+     * @return array<string, Entry>|null
+     */
+    private static function splitJson(string $data): ?array
+    {
+        $string = '"(?:[^"\\\\]++|\\\\.)*+"';
+        $value = "((?:[^\"\\[\\]{},]++|$string|[\\[{](?:(?2)|,)*+[\\]}])++)";
+        $entries = [];
+        for ($offset = 1; preg_match("/\\G\\s*($string)\\s*:$value([,}])/s", $data, $match, 0, $offset) === 1;) {
+            $entries[$match[1]] = ['count' => 0, 'parts' => [$match[2]]];
+            $offset += \strlen($match[0]);
+            if ($match[3] === '}') {
+                break;
+            }
+        }
+
+        return trim(substr($data, $offset)) === '' && str_starts_with($data, '{') ? $entries : null;
+    }
+
+    /**
+     * Returns the offset after the serialized value at this offset, or null if it is malformed.
+     *
+     * @param int $count number of values, to which those in this one are added
+     * @param list<array{int, int, string, int}> $references to which those in this one are added: offset, length, kind
+     *     and number of the value that each leads to
+     */
+    private static function end(string $data, int $offset, int &$count, array &$references): ?int
+    {
+        // For each array and object that contains the offset: whether a key comes next.
+        $isKeyNext = [];
         $depth = 0;
+        $isOpaque = false;
         do {
             if ($depth > 0 && ($data[$offset] ?? '') === '}') {
                 --$depth;
                 ++$offset;
                 continue;
             }
+            $isKey = $depth > 0 && $isKeyNext[$depth];
+            if ($depth > 0) {
+                $isKeyNext[$depth] = !$isKey;
+            }
+            $count += $isKey || ($data[$offset] ?? '') === 'R' ? 0 : 1;
             if (preg_match('/\G(?:N;|[bid]:[^;]+;)/', $data, $match, 0, $offset) === 1) {
+                $offset += \strlen($match[0]);
+            } elseif (preg_match('/\G([rR]):(\d+);/', $data, $match, 0, $offset) === 1) {
+                $references[] = [$offset, \strlen($match[0]), $match[1], (int) $match[2]];
                 $offset += \strlen($match[0]);
             } elseif (preg_match('/\G([sE]):(\d+):"/', $data, $match, 0, $offset) === 1) {
                 $offset += \strlen($match[0]) + (int) $match[2];
@@ -105,7 +251,7 @@ final class Merge
                 $offset += 2;
             } elseif (preg_match('/\Ga:\d+:\{/', $data, $match, 0, $offset) === 1) {
                 $offset += \strlen($match[0]);
-                ++$depth;
+                $isKeyNext[++$depth] = true;
             } elseif (preg_match('/\G([OC]):(\d+):"/', $data, $match, 0, $offset) === 1) {
                 $offset += \strlen($match[0]) + (int) $match[2];
                 if (preg_match('/\G":(\d+):\{/', $data, $size, 0, $offset) !== 1) {
@@ -113,20 +259,21 @@ final class Merge
                 }
                 $offset += \strlen($size[0]);
                 if ($match[1] === 'C') {
-                    // The class serialized itself, in a form of its own.
+                    // The class serialized itself, in a form of its own, which may have values, too.
+                    $isOpaque = true;
                     $offset += (int) $size[1];
                     if (($data[$offset] ?? '') !== '}') {
                         return null;
                     }
                     ++$offset;
                 } else {
-                    ++$depth;
+                    $isKeyNext[++$depth] = true;
                 }
             } else {
                 return null;
             }
         } while ($depth > 0);
 
-        return $offset;
+        return $isOpaque && $references !== [] ? null : $offset;
     }
 }

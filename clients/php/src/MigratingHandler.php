@@ -15,6 +15,8 @@ final class MigratingHandler implements
     \SessionIdInterface,
     \SessionUpdateTimestampHandlerInterface
 {
+    /** Whether PHP begins a session. Any other read is the app's, who looks into another session. */
+    private bool $isOpening = true;
     /** Data of the session that comes from the other store, until it is written to the primary one. */
     private ?string $adopted = null;
     /** Why the other store could not be asked. */
@@ -52,6 +54,8 @@ final class MigratingHandler implements
 
     public function open(string $path, string $name): bool
     {
+        $this->isOpening = true;
+
         return $this->primary->open($path, $name) && (!$this->isMigrating() || $this->other->open($path, $name));
     }
 
@@ -62,6 +66,9 @@ final class MigratingHandler implements
 
     public function validateId(string $id): bool
     {
+        if (!$this->isOpening) {
+            return $this->read($id) !== '';
+        }
         $this->adopted = null;
         $isInPrimary = $this->primary instanceof \SessionUpdateTimestampHandlerInterface
             ? $this->primary->validateId($id)
@@ -83,12 +90,18 @@ final class MigratingHandler implements
 
     public function read(string $id): string|false
     {
+        if (!$this->isOpening) {
+            $data = (string) $this->primary->read($id);
+
+            return $data === '' && $this->isMigrating() ? (string) $this->other->read($id) : $data;
+        }
+        $this->isOpening = false;
         [$failure, $this->failure] = [$this->failure, null];
         if ($failure !== null) {
             throw $failure;
         }
         if ($this->adopted !== null && $this->primary instanceof Handler) {
-            $this->primary->adopt($this->adopted);
+            $this->primary->adopt($id, $this->adopted);
 
             return $this->adopted;
         }

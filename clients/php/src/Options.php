@@ -11,12 +11,16 @@ final class Options
     public readonly string $url;
     /** AWS region that signatures are for. Default: `AWS_REGION` or `AWS_DEFAULT_REGION`. */
     public readonly string $region;
-    /** Seconds until an unused session expires. Default: `session.gc_maxlifetime`. */
-    public readonly int $ttl;
-    /** Seconds after which the use of an unchanged session slides its expiry. Default: a twentieth of the lifetime. */
-    public readonly int $touchAfter;
+    /** See {@see ttl()}. */
+    private readonly ?int $ttl;
+    /** See {@see touchAfter()}. */
+    private readonly ?int $touchAfter;
     /** Seconds to wait for the session's lock, 0 to 10; null to use no lock. */
     public readonly ?int $lock;
+    /** Seconds until the lock of a page that died expires by itself, 1 to 60. */
+    public readonly int $lease;
+    /** Number of sessions that a user may have; a login ends the oldest ones above it. Null for no limit. */
+    public readonly ?int $maxSessions;
     /** Owner of new sessions, or null. See {@see SessionApi::login()} for owners of existing ones. */
     public readonly ?string $user;
     /** @var (\Closure(): ?string)|string|null See {@see label()}. */
@@ -30,8 +34,11 @@ final class Options
     /** @var (\Closure(): ?Credentials)|null Source of credentials. Default: {@see DefaultCredentials}. */
     public readonly ?\Closure $credentials;
 
+    /** Seconds that the API keeps a session at most, unless it is deployed with another limit. */
+    private const MAX_TTL = 34_560_000;
     private const NAMES = [
-        'url', 'region', 'ttl', 'touch_after', 'lock', 'user', 'label', 'timeout', 'retries', 'grace', 'credentials',
+        'url', 'region', 'ttl', 'touch_after', 'lock', 'lease', 'max_sessions', 'user', 'label', 'timeout', 'retries',
+        'grace', 'credentials',
     ];
 
     /**
@@ -52,30 +59,50 @@ final class Options
         $this->url = self::url($options['url'] ?? Environment::get('SESSION_API_URL'));
         $region = $options['region'] ?? Environment::get('AWS_REGION') ?? Environment::get('AWS_DEFAULT_REGION');
         $this->region = self::text('region', $region ?? 'us-east-1', '/^[a-z0-9-]{1,63}$/D', 'an AWS region');
-        $this->ttl = self::number('ttl', $options['ttl'] ?? (int) \ini_get('session.gc_maxlifetime'), 1, PHP_INT_MAX);
-        $touchAfter = $options['touch_after'] ?? intdiv($this->ttl, 20);
-        $this->touchAfter = self::number('touch_after', $touchAfter, 0, PHP_INT_MAX);
-        $lock = $options['lock'] ?? null;
-        $this->lock = $lock === null || $lock === false ? null : self::number('lock', $lock, 0, Client::MAX_WAIT);
+        $number = fn (string $name, int $min, int $max): ?int
+            => isset($options[$name]) ? self::number($name, $options[$name], $min, $max) : null;
+        $this->ttl = $number('ttl', 1, PHP_INT_MAX);
+        $this->touchAfter = $number('touch_after', 0, PHP_INT_MAX);
+        $this->lock = ($options['lock'] ?? null) === false ? null : $number('lock', 0, Client::MAX_WAIT);
+        $this->lease = $number('lease', 1, Client::MAX_LEASE) ?? 10;
+        $this->maxSessions = $number('max_sessions', 1, 100);
         $this->user = isset($options['user']) ? (string) $options['user'] : null;
-        $this->label = $options['label'] ?? $_SERVER['HTTP_USER_AGENT'] ?? null;
+        $this->label = $options['label'] ?? null;
         $this->timeout = (float) self::number('timeout', $options['timeout'] ?? 5, 0.1, 60);
-        $this->retries = self::number('retries', $options['retries'] ?? 2, 0, 10);
-        $this->grace = self::number('grace', $options['grace'] ?? 60, 0, 300);
+        $this->retries = $number('retries', 0, 10) ?? 2;
+        $this->grace = $number('grace', 0, 300) ?? 60;
         $credentials = $options['credentials'] ?? null;
         $this->credentials = $credentials === null ? null : \Closure::fromCallable($credentials);
+    }
+
+    /**
+     * Returns the seconds until an unused session expires. Default: `session.gc_maxlifetime`, which an app may set as
+     * late as in `session_start()`.
+     */
+    public function ttl(): int
+    {
+        return min(self::MAX_TTL, $this->ttl ?? max(1, (int) \ini_get('session.gc_maxlifetime')));
+    }
+
+    /** Returns after how many seconds the use of an unchanged session slides its expiry. Default: 5 % of the lifetime. */
+    public function touchAfter(): int
+    {
+        return $this->touchAfter ?? intdiv($this->ttl(), 20);
     }
 
     /** Returns what a user recognizes the session by in a list of devices. Default: the browser's `User-Agent`. */
     public function label(): ?string
     {
-        return $this->label instanceof \Closure ? ($this->label)() : $this->label;
+        return $this->label instanceof \Closure
+            ? ($this->label)()
+            : $this->label ?? $_SERVER['HTTP_USER_AGENT'] ?? null;
     }
 
     private static function url(?string $url): string
     {
         $parts = parse_url($url ?? '');
-        $isUrl = \in_array($parts['scheme'] ?? '', ['http', 'https'], true)
+        $isUrl = preg_match('/[\s[:cntrl:]]/', $url ?? '') === 0
+            && \in_array($parts['scheme'] ?? '', ['http', 'https'], true)
             && ($parts['host'] ?? '') !== ''
             && !array_intersect_key($parts, ['user' => 1, 'pass' => 1, 'query' => 1, 'fragment' => 1]);
         if (!$isUrl) {
@@ -99,7 +126,7 @@ final class Options
 
     private static function number(string $name, mixed $value, int|float $min, int|float $max): int|float
     {
-        if (!is_numeric($value) || $value < $min || $value > $max) {
+        if (!is_numeric($value) || !($value >= $min && $value <= $max)) {
             $limit = $max === PHP_INT_MAX ? "$min or more" : "from $min to $max";
             throw new \InvalidArgumentException("The option \"$name\" must be a number, $limit.");
         }

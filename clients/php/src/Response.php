@@ -42,12 +42,23 @@ final class Response
         return $this->headers[$name] ?? null;
     }
 
-    /** Returns the code of a problem, as in `session-not-found`; null if another server than the API responded. */
+    /** Returns the code of a problem, as in `session-not-found`; null if the response is none of the API's problems. */
     public function problem(): ?string
     {
+        if (preg_match('~^application/problem\+json\s*(;|$)~i', $this->header('content-type') ?? '') !== 1) {
+            return null;
+        }
         $prefix = 'urn:session-api:';
         $type = json_decode($this->body, true)['type'] ?? '';
 
         return \is_string($type) && str_starts_with($type, $prefix) ? substr($type, \strlen($prefix)) : null;
+    }
+
+    /** Decodes an owner or a label. One that another program did not encode stays as it is. */
+    public static function decode(string $text): string
+    {
+        $decoded = rawurldecode($text);
+
+        return preg_match('//u', $decoded) === 1 ? $decoded : $text;
     }
 }

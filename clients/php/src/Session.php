@@ -25,7 +25,7 @@ final class Session
     {
         $etag = $response->header('etag');
         $ttl = $response->header('session-ttl');
-        if ($etag === null || $ttl === null) {
+        if ($etag === null || !ctype_digit($ttl ?? '')) {
             throw new Unavailable('The URL of the session API leads to another server: it sent no session');
         }
 
@@ -37,7 +37,7 @@ final class Session
             $etag,
             (int) $ttl,
             $response->header('session-lock'),
-            $user === null ? null : rawurldecode($user),
+            $user === null ? null : Response::decode($user),
         );
     }
 

@@ -21,12 +21,12 @@ final class SessionApi
      *
      * @throws Unavailable
      */
-    public static function login(string $user): void
+    public static function login(string|int|\Stringable $user): void
     {
-        if ($user === '') {
+        if ((string) $user === '') {
             throw new \InvalidArgumentException('The name of a user is not empty');
         }
-        self::active()->login($user);
+        self::active()->login((string) $user);
     }
 
     /**

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Sends HTTP requests to one server, over connections that outlive a page. */
+/** Sends HTTP requests to one server. */
 interface Transport
 {
     /**

@@ -8,6 +8,8 @@ namespace SessionApi\Tests;
 final class Browser
 {
     public ?string $cookie = null;
+    /** @var array<string, string> Its other cookies. */
+    public array $cookies = [];
     /** The page that it visited last. */
     public ?Page $last = null;
 
@@ -69,6 +71,7 @@ final class Browser
             $page = Page::parse(curl_multi_getcontent($curl), file($calls, FILE_IGNORE_NEW_LINES));
             unlink($calls);
             $browser->cookie = $page->cookie ?? $browser->cookie;
+            $browser->cookies = $page->cookies + $browser->cookies;
             $browser->last = $page;
             $pages[] = $page;
         }
@@ -88,8 +91,9 @@ final class Browser
             'X-Ini: ' . json_encode($this->ini, JSON_FORCE_OBJECT),
             "User-Agent: $this->agent",
         ];
-        if ($this->cookie !== null) {
-            $headers[] = "Cookie: PHPSESSID=$this->cookie";
+        $cookies = ($this->cookie === null ? [] : ['PHPSESSID' => $this->cookie]) + $this->cookies;
+        if ($cookies !== []) {
+            $headers[] = 'Cookie: ' . http_build_query($cookies, '', '; ', PHP_QUERY_RFC3986);
         }
         $curl = curl_init($this->url . $this->path);
         curl_setopt_array($curl, [

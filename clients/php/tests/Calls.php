@@ -8,7 +8,7 @@ use SessionApi\Client;
 use SessionApi\Handler;
 use SessionApi\Options;
 use SessionApi\Response;
-use SessionApi\StreamTransport;
+use SessionApi\CurlTransport;
 use SessionApi\Transport;
 use SessionApi\Unavailable;
 
@@ -23,7 +23,7 @@ final class Calls implements Transport
     public static function handler(array $options, string $file): Handler
     {
         $options = new Options($options);
-        $transport = new StreamTransport($options->url);
+        $transport = new CurlTransport($options->url);
 
         return new Handler($options, new Client($options, new self($transport, $file)));
     }

@@ -163,4 +163,61 @@ class CallsTest extends TestCase
         $page = $browser->visit(['close'], ['start'], ['set', 'a', 2]);
         self::assertSame(['GET /session', 'GET /session', 'PUT /session'], $page->calls);
     }
+
+    public function testSessionWithNothingInItIsNotStored(): void
+    {
+        foreach (['php', 'php_serialize', 'igbinary'] as $serializer) {
+            $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
+            self::assertSame([], $browser->visit()->calls, $serializer);
+        }
+    }
+
+    public function testShorterLifetimeReachesUnchangedSessions(): void
+    {
+        $browser = $this->browser(['ttl' => 1000]);
+        $browser->visit(['set', 'a', 1]);
+        $browser->options = ['ttl' => 100];
+        self::assertSame(['GET /session', 'POST /session/touch'], $browser->visit()->calls);
+        self::assertSame(['GET /session'], $browser->visit()->calls);
+    }
+
+    public function testLifetimeAboveThatOfTheApiIsNotSlidOnEachPage(): void
+    {
+        $browser = $this->browser(['ttl' => 10 * 365 * 86400]);
+        $browser->visit(['set', 'a', 1]);
+        self::assertSame(['GET /session'], $browser->visit()->calls);
+    }
+
+    public function testResetSessionKeepsItsLock(): void
+    {
+        $browser = $this->browser(['lock' => 1]);
+        $browser->visit(['set', 'a', 1]);
+        $page = $browser->visit(['set', 'a', 2], ['reset']);
+        self::assertNull($page->error);
+        self::assertSame(['POST /session/lock', 'DELETE /session/lock'], $page->calls);
+        self::assertSame(['a' => 1], $page->session);
+    }
+
+    public function testLoginEndsTheOldestSessionsAboveTheLimit(): void
+    {
+        $user = $this->user();
+        $browsers = [$this->browser(), $this->browser(['max_sessions' => 1])];
+        $browsers[0]->visit(['set', 'a', 1], ['login', $user]);
+        $browsers[1]->visit(['set', 'a', 1]);
+        $page = $browsers[1]->visit(['login', $user]);
+        self::assertSame(['GET /session', 'POST /session/rotate', 'DELETE /sessions'], $page->calls);
+        self::assertSame([], $page->warnings);
+        self::assertSame([], $browsers[0]->visit()->session);
+        self::assertSame(['GET /session', 'PUT /session'], $browsers[1]->visit(['set', 'a', 2])->calls);
+    }
+
+    public function testLimitThatFailedIsAWarning(): void
+    {
+        $user = $this->user();
+        $browser = $this->browser(['max_sessions' => 1, 'retries' => 0]);
+        $page = $browser->loseResponse('DELETE /sessions')->visit(['set', 'a', 1], ['login', $user]);
+        self::assertSame(['PUT /session', 'DELETE /sessions'], $page->calls);
+        self::assertSame(["The user's oldest sessions were not ended: the response was lost"], $page->warnings);
+        self::assertCount(1, $browser->visit(['devices'])->results[0]);
+    }
 }

@@ -187,4 +187,138 @@ class GuaranteesTest extends TestCase
     {
         return [['php'], ['php_serialize'], ['php_binary']];
     }
+
+    /** @dataProvider allStores */
+    public function testIdsEndBehindDecoratorsThatMakeThem(string $store): void
+    {
+        foreach ([[['empty']], [['set', 'b', 1]], []] as $steps) {
+            $browser = $this->browser(['store' => $store, 'lock' => 5]);
+            $browser->visit(['set', 'a', 1], ['login', $user = $this->user()]);
+            $old = $browser->cookie;
+            $page = $browser->visit(...$steps, ...[['regenerate', true]]);
+            self::assertSame([], $page->warnings);
+            self::assertNotSame($old, $browser->cookie);
+            self::assertSame($page->session, $browser->visit()->session);
+            if ($page->session !== []) {
+                self::assertCount(1, $browser->visit(['devices'])->results[0]);
+            }
+            $browser->cookie = $old;
+            self::assertSame([], $browser->visit()->session);
+        }
+    }
+
+    /** @return list<array{string}> */
+    public static function allStores(): array
+    {
+        return [['api'], ['decorated']];
+    }
+
+    public function testAppMayLookIntoOtherSessions(): void
+    {
+        [$ada, $visitor] = [$this->browser(), $this->browser()];
+        $ada->visit(['set', 'cart', 'gold'], ['login', $this->user()]);
+        $visitor->visit(['set', 'a', 1]);
+        foreach ([$visitor, $this->browser()] as $browser) {
+            $page = $browser->visit(['set', 'b', 1], ['read', $ada->cookie], ['newId']);
+            self::assertSame([], $page->warnings);
+            self::assertSame('cart|s:4:"gold";', $page->results[1]);
+            self::assertSame($page->session, $browser->visit()->session);
+            self::assertStringContainsString('no owner', $browser->visit(['devices'])->error);
+            self::assertSame(['cart' => 'gold'], $ada->visit()->session);
+        }
+        $visitor->visit(['write', $ada->cookie, 'cart|s:5:"apple";']);
+        self::assertSame(['cart' => 'apple'], $ada->visit()->session);
+        $visitor->visit(['end', $ada->cookie]);
+        self::assertSame([], $ada->visit()->session);
+        self::assertSame(['a' => 1, 'b' => 1], $visitor->visit()->session);
+    }
+
+    public function testLookIntoAnotherSessionUndoesNoLogout(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'user', 'ada']);
+        $old = $browser->cookie;
+        $browser->visit(['empty'], ['regenerate', true], ['read', $old], ['set', 'a', 1]);
+        self::assertSame(['a' => 1], $browser->visit()->session);
+        $browser->cookie = $old;
+        self::assertSame([], $browser->visit()->session);
+    }
+
+    public function testThirtyParallelPagesLoseNothing(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'start', 1]);
+        $pages = array_map(fn (int $n) => [['sleep', 100], ['set', "key$n", $n]], range(1, 30));
+        foreach ($browser->visitAtOnce($pages) as $page) {
+            self::assertSame([], $page->warnings);
+        }
+        self::assertCount(31, $browser->visit()->session);
+    }
+
+    /** @dataProvider serializers */
+    public function testObjectThatOccursTwiceIsMerged(string $serializer): void
+    {
+        $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
+        $browser->visit(['shared', 'items'], ['set', 'gone', [1]]);
+        $pages = [[['sleep', 100], ['unset', 'gone']], [['sleep', 100], ['set', 'lang', 'de']]];
+        $pages[] = [['sleep', 100], ['shared', 'more']];
+        $browser->visitAtOnce($pages);
+        self::assertEqualsCanonicalizing(['items', 'lang', 'more'], array_keys($browser->visit()->session));
+    }
+
+    public function testParallelNewIdsLeaveTheBrowserOneThatWorks(): void
+    {
+        foreach ([true, false] as $deletesOld) {
+            $login = [['now'], ['sleep', 300], ['now'], ['regenerate', $deletesOld], ['set', 'user', 'ada']];
+            $login[] = ['cookie', 'other', '1'];
+            do {
+                // A worker of PHP's server may queue one page behind the other.
+                $browser = $this->browser();
+                $browser->visit(['set', 'cart', 'apple']);
+                $pages = $browser->visitAtOnce([$login, $login]);
+                [[$start, , $end], [$otherStart, , $otherEnd]] = array_column($pages, 'results');
+            } while ($start > $otherEnd || $otherStart > $end);
+            foreach ($pages as $page) {
+                self::assertNull($page->error);
+                self::assertSame(['other' => '1'], $page->cookies);
+                if ($page->cookie !== null) {
+                    $browser->cookie = $page->cookie;
+                    self::assertSame(['cart' => 'apple', 'user' => 'ada'], $browser->visit()->session);
+                }
+            }
+            self::assertNotSame([null, null], array_column($pages, 'cookie'));
+        }
+    }
+
+    public function testValueThatCannotBeSerializedHoldsNoLock(): void
+    {
+        $browser = $this->browser(['lock' => 0]);
+        $browser->visit(['set', 'a', 1]);
+        self::assertStringContainsString('Closure', $browser->visit(['closeWithClosure'])->results[0]);
+        self::assertSame(['a' => 1], $browser->visit()->session);
+    }
+
+    public function testDataThatLooksLikeAProblemIsData(): void
+    {
+        $browser = $this->browser();
+        $browser->visit(['set', 'a', 1]);
+        $data = '{"type":"urn:session-api:session-not-found"}';
+        $results = $this->browser()->visit(['write', $browser->cookie, $data], ['read', $browser->cookie])->results;
+        self::assertSame([true, $data], $results);
+    }
+
+    public function testFirstPageOfAUserHasDevices(): void
+    {
+        $steps = [['login', $this->user()], ['logoutOtherDevices'], ['devices'], ['logoutEverywhere']];
+        $page = $this->browser()->visit(...$steps);
+        self::assertSame([0, [], 0], array_slice($page->results, 1));
+    }
+
+    public function testLabelIsText(): void
+    {
+        $user = $this->user();
+        $browser = $this->browser(agent: "Bad\xFC browser");
+        $browser->visit(['login', $user]);
+        self::assertSame(['Bad browser'], array_column($browser->visit(['devices'])->results[0], 'label'));
+    }
 }

@@ -15,6 +15,33 @@ use SessionApi\Unavailable;
 /** Sequences of calls that no page can cause. */
 final class HandlerTest extends TestCase
 {
+    public function testLifetimeThatTheApiLimitsIsNotSlidOnEachPage(): void
+    {
+        $transport = new class () implements Transport {
+            public int $left = 500;
+            /** @var list<string> */
+            public array $calls = [];
+
+            public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+            {
+                $this->calls[] = $method;
+
+                return $method === 'GET'
+                    ? new Response(200, ['etag' => '"a"', 'session-ttl' => (string) $this->left], 'a|i:1;')
+                    : new Response(204, ['etag' => '"a"', 'session-ttl' => (string) $this->left], '');
+            }
+        };
+        $options = new Options(['url' => 'http://localhost', 'ttl' => 1000]);
+        $id = bin2hex(random_bytes(32));
+        foreach ([500, 490, 451, 450, 440] as $transport->left) {
+            $handler = new Handler($options, new Client($options, $transport));
+            $handler->open('', '');
+            $handler->updateTimestamp($id, $handler->read($id));
+            $handler->close();
+        }
+        self::assertSame(['GET', 'POST', 'GET', 'GET', 'GET', 'POST', 'GET'], $transport->calls);
+    }
+
     public function testFailedLoadIsNotRemembered(): void
     {
         $transport = new class () implements Transport {
@@ -30,6 +57,7 @@ final class HandlerTest extends TestCase
         $options = new Options(['url' => 'http://localhost', 'retries' => 0]);
         $handler = new Handler($options, new Client($options, $transport));
         $id = str_repeat('a', 64);
+        $handler->open('', '');
         self::assertTrue($handler->validateId($id), 'PHP would replace an exception by another one');
         try {
             $handler->read($id);
@@ -37,6 +65,7 @@ final class HandlerTest extends TestCase
         } catch (Unavailable) {
         }
         $transport->isDown = false;
+        $handler->open('', '');
         self::assertTrue($handler->validateId($id));
         self::assertSame('the data', $handler->read($id));
     }

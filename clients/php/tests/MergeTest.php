@@ -63,14 +63,82 @@ final class MergeTest extends TestCase
     /** @return list<array{string}> */
     public static function malformed(): array
     {
-        $shared = [1];
-
         return array_map(fn ($data) => [$data], [
             'garbage', 'a|', 'a|i:1', 'a:1:{s:1:"a";i:1;', 'a:1:{s:9:"a";i:1;}', 'a:1:{s:1:"a";O:1:"x":1:{', 'a:0:{}}',
             "\x01ai:1;",
-            serialize(['a' => &$shared, 'b' => &$shared]),
+            'a|r:7;', 'a|r:1', '{"a":1', '{"a":[}', '{"a":1}}', '[1]',
             'a:1:{s:1:"a";C:1:"x":99999999999999999999:{}}',
         ]);
+    }
+
+    /**
+     * @dataProvider shared
+     *
+     * @param array<string, mixed> $base
+     */
+    public function testReferencesLeadToTheSameValuesAfterAMerge(array $base): void
+    {
+        [$mine, $theirs] = [['first' => [1, [2]]] + $base + ['mine' => [1]], $base + ['theirs' => 2]];
+        unset($theirs['gone']);
+        $expected = ['first' => [1, [2]]] + $base + ['mine' => [1], 'theirs' => 2];
+        unset($expected['gone']);
+        $merged = unserialize(Merge::merge(serialize($base), serialize($mine), serialize($theirs)));
+        ksort($merged);
+        ksort($expected);
+        self::assertSame(serialize($expected), serialize($merged));
+    }
+
+    /** @return list<array{array<string, mixed>}> */
+    public static function shared(): array
+    {
+        $object = (object) ['name' => 'ada', 'list' => [Suit::Hearts]];
+        $tree = (object) ['child' => (object) ['parent' => null]];
+        $tree->child->parent = $tree;
+        $text = 'text';
+
+        return array_map(fn (array $base) => [['first' => 1, 'gone' => [1, 2]] + $base], [
+            ['items' => [Suit::Hearts, Suit::Hearts]],
+            ['list' => [$object, 'a' => ['b' => $object], $object]],
+            ['tree' => $tree],
+            ['user' => $object, 'z' => [$object, Suit::Hearts]],
+            ['a' => &$text, 'b' => [&$text, &$text, $object], 'c' => $object],
+            ['a' => [Suit::Hearts], 'dates' => [$date = new \DateTimeImmutable('2026-01-01'), $date]],
+        ]);
+    }
+
+    public function testReferenceToWhatTheOtherSideChangedIsNotMerged(): void
+    {
+        [$user, $other] = [(object) ['list' => [new \ArrayObject()]], (object) ['list' => [1]]];
+        $base = serialize(['user' => $user]);
+        $mine = serialize(['user' => $user, 'first' => $user->list[0]]);
+        self::assertNull(Merge::merge($base, $mine, serialize(['user' => $other])));
+        self::assertSame($mine, Merge::merge($base, $mine, $base));
+    }
+
+    public function testJsonIsMerged(): void
+    {
+        [$base, $mine, $theirs] = array_map(json_encode(...), [self::BASE, self::MINE, self::THEIRS]);
+        self::assertSame(self::MERGED, json_decode(Merge::merge($base, $mine, $theirs), true));
+        self::assertSame('{"b":2,"a":1}', Merge::merge('', '{"a":1}', '{"b":2}'));
+        self::assertSame('[]', Merge::merge('{"a":1}', '[]', '{"a":1}'));
+        $values = '{"n":1.0,"big":12345678901234567890,"t":"}\",{","o":{"x":[{},[],{"y":null}]}';
+        self::assertSame("$values,\"a\":1}", Merge::merge("$values}", "$values,\"a\":1}", "$values}"));
+    }
+
+    public function testAttributesOfSymfonyAreMergedByTheirKeys(): void
+    {
+        foreach ([serialize(...), self::php(...)] as $encode) {
+            [$base, $mine, $theirs, $merged] = array_map(
+                fn (array $attributes) => $encode(['_sf2_attributes' => $attributes, '_sf2_meta' => []]),
+                [self::BASE, self::MINE, self::THEIRS, self::MERGED],
+            );
+            self::assertSame($merged, Merge::merge($base, $mine, $theirs));
+        }
+        [$mine, $theirs, $merged] = array_map(
+            fn (array $attributes) => self::php(['_sf2_attributes' => $attributes]),
+            [['a' => 1], ['b' => 1], ['b' => 1, 'a' => 1]],
+        );
+        self::assertSame($merged, Merge::merge('', $mine, $theirs));
     }
 
     public function testDeepDataIsMerged(): void

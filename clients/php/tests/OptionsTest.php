@@ -6,6 +6,7 @@ namespace SessionApi\Tests;
 
 use PHPUnit\Framework\TestCase;
 use SessionApi\Client;
+use SessionApi\Credentials;
 use SessionApi\Options;
 use SessionApi\Response;
 use SessionApi\Transport;
@@ -17,9 +18,9 @@ final class OptionsTest extends TestCase
     {
         $options = new Options(['url' => 'https://example.com/stage/']);
         self::assertSame('https://example.com/stage', $options->url);
-        self::assertSame((int) ini_get('session.gc_maxlifetime'), $options->ttl);
+        self::assertSame((int) ini_get('session.gc_maxlifetime'), $options->ttl());
         self::assertNull($options->lock);
-        self::assertSame(50, (new Options(['url' => 'https://example.com', 'ttl' => 1000]))->touchAfter);
+        self::assertSame(50, (new Options(['url' => 'https://example.com', 'ttl' => 1000]))->touchAfter());
     }
 
     /**
@@ -40,21 +41,81 @@ final class OptionsTest extends TestCase
         $cases = [
             [['Lock' => 5], 'Unknown option "Lock". The options are: url, region, ttl,'],
             [['lock' => 11], 'The option "lock" must be a number, from 0 to 10.'],
+            [['lease' => 61], 'The option "lease" must be a number, from 1 to 60.'],
+            [['max_sessions' => 0], 'The option "max_sessions" must be a number, from 1 to 100.'],
+            [['retries' => NAN], 'The option "retries" must be a number, from 0 to 10.'],
             [['ttl' => 0], 'The option "ttl" must be a number, 1 or more.'],
             [['timeout' => 'long'], 'The option "timeout" must be a number, from 0.1 to 60.'],
             [['region' => 'Frankfurt'], 'The option "region" must be an AWS region; it is "Frankfurt".'],
         ];
-        foreach (['', 'example.com', 'ftp://example.com', 'https://', 'https://a:b@c.com', 'http://x/?a'] as $url) {
+        $urls = ['', 'example.com', 'ftp://example.com', 'https://', 'https://a:b@c.com', 'http://x/?a', "http://x\r"];
+        foreach ($urls as $url) {
             $cases[] = [['url' => $url], 'Set the option "url" or the variable SESSION_API_URL to the URL'];
         }
 
         return $cases;
     }
 
+    public function testSourceOfCredentialsIsAskedAgainUnlessItSaysHowLongTheyAreValid(): void
+    {
+        foreach ([[null, 3], [time() + 3600, 1], [time() + 10, 3]] as [$expiration, $times]) {
+            $asked = 0;
+            $source = function () use (&$asked, $expiration): Credentials {
+                ++$asked;
+
+                return new Credentials('id', 'secret', 'token', $expiration);
+            };
+            $sent = [];
+            $client = self::client(['url' => 'https://example.com', 'credentials' => $source], $sent);
+            array_map($client->destroy(...), ['a', 'b', 'c']);
+            self::assertSame($times, $asked);
+            self::assertArrayHasKey('authorization', $sent[2]);
+        }
+    }
+
+    public function testSourceOfCredentialsThatFailsIsTriedAgain(): void
+    {
+        $asked = 0;
+        $source = function () use (&$asked): Credentials {
+            return ++$asked === 1 ? throw new \RuntimeException('away') : new Credentials('id', 'secret');
+        };
+        $sent = [];
+        self::client(['url' => 'https://example.com', 'credentials' => $source], $sent)->destroy('id');
+        self::assertCount(1, $sent);
+        $this->expectException(Unavailable::class);
+        $this->expectExceptionMessage('There are no AWS credentials: away');
+        $source = fn () => throw new \RuntimeException('away');
+        self::client(['url' => 'https://example.com', 'credentials' => $source], $sent)->destroy('id');
+    }
+
+    public function testVariablesMayComeFromAFrameworksFile(): void
+    {
+        $_ENV['SESSION_API_URL'] = 'https://of.the.framework';
+        self::assertSame('https://of.the.framework', (new Options())->url);
+        unset($_ENV['SESSION_API_URL']);
+    }
+
     public function testCallsAreUnsignedOnLocalhostOnly(): void
     {
         $sent = [];
-        $transport = new class ($sent) implements Transport {
+        $none = ['credentials' => fn () => null, 'retries' => 0];
+        foreach (['http://localhost:9000', 'http://127.0.0.1', 'http://[::1]:9000'] as $url) {
+            self::client($none + ['url' => $url], $sent)->destroy('id');
+        }
+        self::assertCount(3, $sent);
+        self::assertArrayNotHasKey('authorization', $sent[0]);
+        $this->expectException(Unavailable::class);
+        $this->expectExceptionMessage('There are no AWS credentials to sign calls of the session API with.');
+        self::client($none + ['url' => 'https://example.com'], $sent)->destroy('id');
+    }
+
+    /**
+     * @param array<string, mixed> $options
+     * @param list<array<string, string>> $sent headers of its calls
+     */
+    private static function client(array $options, array &$sent): Client
+    {
+        return new Client(new Options($options), new class ($sent) implements Transport {
             /** @param list<array<string, string>> $sent */
             public function __construct(private array &$sent)
             {
@@ -66,15 +127,6 @@ final class OptionsTest extends TestCase
 
                 return new Response(204, [], '');
             }
-        };
-        $none = ['credentials' => fn () => null, 'retries' => 0];
-        foreach (['http://localhost:9000', 'http://127.0.0.1', 'http://[::1]:9000'] as $url) {
-            (new Client(new Options($none + ['url' => $url]), $transport))->destroy('id');
-        }
-        self::assertCount(3, $sent);
-        self::assertArrayNotHasKey('authorization', $sent[0]);
-        $this->expectException(Unavailable::class);
-        $this->expectExceptionMessage('There are no AWS credentials to sign calls of the session API with.');
-        (new Client(new Options($none + ['url' => 'https://example.com']), $transport))->destroy('id');
+        });
     }
 }

@@ -12,6 +12,7 @@ final class Page
      * @param list<mixed> $results of the steps
      * @param list<string> $warnings
      * @param list<string> $calls
+     * @param array<string, string> $cookies that it set, without that of the session
      */
     public function __construct(
         public readonly string $id,
@@ -22,6 +23,7 @@ final class Page
         public readonly array $warnings,
         public readonly array $calls,
         public readonly ?string $cookie,
+        public readonly array $cookies,
     ) {
     }
 
@@ -30,9 +32,10 @@ final class Page
     {
         [$head, $body] = explode("\r\n\r\n", $response, 2) + [1 => ''];
         $page = json_decode($body, true) ?? throw new \RuntimeException("not a page of the app: $response");
-        preg_match_all('/^Set-Cookie: PHPSESSID=([^;\s]*)/mi', $head, $cookies);
-        $cookie = end($cookies[1]);
+        preg_match_all('/^Set-Cookie: ([^=]+)=([^;\s]*)/mi', $head, $matches);
+        $cookies = array_map(rawurldecode(...), array_combine(...\array_slice($matches, 1)));
+        [$cookie, $cookies] = [$cookies['PHPSESSID'] ?? null, array_diff_key($cookies, ['PHPSESSID' => 1])];
 
-        return new self(...$page, calls: $calls, cookie: $cookie === false ? null : rawurldecode($cookie));
+        return new self(...$page, calls: $calls, cookie: $cookie, cookies: $cookies);
     }
 }

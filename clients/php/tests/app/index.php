@@ -10,6 +10,7 @@ declare(strict_types=1);
 use SessionApi\MigratingHandler;
 use SessionApi\SessionApi;
 use SessionApi\Tests\Calls;
+use SessionApi\Tests\Decorator;
 
 require __DIR__ . '/../autoload.php';
 
@@ -30,6 +31,7 @@ $api = Calls::handler($options, $_SERVER['HTTP_X_CALLS']);
 [$past, $until] = [new DateTimeImmutable('-1 second'), new DateTimeImmutable('+1 hour')];
 match ($store) {
     'api' => $api->install(),
+    'decorated' => [$api->install(), session_set_save_handler(new Decorator($api), true)],
     'files' => ini_set('session.use_strict_mode', '1'),
     'files, then api' => (new MigratingHandler(new SessionHandler(), $api, $until))->install(),
     'api, then files' => (new MigratingHandler($api, new SessionHandler(), $until))->install(),
@@ -50,6 +52,17 @@ try {
             'binary' => (function () use ($a, $b): void {
                 $_SESSION[$a] = random_bytes($b);
             })(),
+            'shared' => $_SESSION[$a] = [$object = new ArrayObject(), $object],
+            'closeWithClosure' => (function (): ?string {
+                try {
+                    $_SESSION['closure'] = fn () => null;
+                    session_write_close();
+                } catch (Throwable $error) {
+                    unset($_SESSION['closure']);
+                }
+
+                return $error?->getMessage();
+            })(),
             'hash' => hash('sha256', serialize($_SESSION)),
             'empty' => $_SESSION = [],
             'sleep' => usleep($a * 1000),
@@ -58,7 +71,13 @@ try {
             'destroy' => session_destroy(),
             'abort' => session_abort(),
             'close' => session_write_close(),
-            'start' => session_start(),
+            'start' => session_start($a ?? []),
+            'reset' => session_reset(),
+            'read' => $api->read($a),
+            'write' => $api->write($a, $b),
+            'end' => $api->destroy($a),
+            'cookie' => setcookie($a, $b),
+            'newId' => session_create_id(),
             'login' => SessionApi::login($a),
             'devices' => SessionApi::devices(),
             'logoutDevice' => SessionApi::logoutDevice($a),

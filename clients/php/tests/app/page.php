@@ -1,24 +1,22 @@
 <?php
 
-/** A page that sends one request through the transport, and shows the response. */
+/** A page that sends requests through the transport, and shows the responses. */
 
 declare(strict_types=1);
 
-use SessionApi\StreamTransport;
+use SessionApi\CurlTransport;
 use SessionApi\Unavailable;
 
 require __DIR__ . '/../autoload.php';
 
-ini_set('display_errors', '0');
-if (isset($_GET['dies'])) {
-    pcntl_async_signals(true);
-    pcntl_signal(SIGALRM, fn () => exit('died'));
-    pcntl_alarm(1);
-}
-try {
-    $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
-    $timeout = isset($_GET['dies']) ? 5.0 : 1.0;
-    echo (new StreamTransport($_GET['url']))->send('GET', $path, [], '', $timeout)->body;
-} catch (Unavailable $error) {
-    echo $error::class, ': ', $error->getMessage();
-}
+// As frameworks do.
+set_error_handler(fn (int $_, string $message) => throw new ErrorException($message));
+$transport = new CurlTransport($_GET['url']);
+$send = function (string $path) use ($transport): string {
+    try {
+        return $transport->send('GET', $path, [], '', 1.0)->body;
+    } catch (Unavailable $error) {
+        return $error::class . ': ' . $error->getMessage();
+    }
+};
+echo json_encode(array_map($send, $_GET['paths']));

@@ -7,7 +7,7 @@ declare(strict_types=1);
 $tls = stream_context_create(['ssl' => ['local_cert' => $argv[2] ?? null]]);
 $scheme = isset($argv[2]) ? 'tls' : 'tcp';
 $server = stream_socket_server("$scheme://$argv[1]", context: $tls);
-$connections = [];
+$connections = $resetting = [];
 $count = 0;
 $chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
 $response = static fn (string $body, string $headers = ''): string
@@ -25,6 +25,12 @@ while (true) {
             }
             continue;
         }
+        if (isset($resetting[(int) $stream])) {
+            // A connection that is closed with unread bytes is reset.
+            unset($connections[(int) $stream], $resetting[(int) $stream]);
+            fclose($stream);
+            continue;
+        }
         $line = fgets($stream);
         if ($line === false) {
             unset($connections[(int) $stream]);
@@ -36,16 +42,14 @@ while (true) {
         [$text, $closes] = match ($path) {
             '/connection' => [$response((string) $connections[(int) $stream][1]), false],
             '/small' => [$response('small'), false],
-            '/huge' => [$response(str_repeat('huge', 16 << 20)), false],
             '/late' => [$response('late'), false],
             '/close' => [$response('bye'), true],
             '/announced-close' => [$response('bye', "Connection: Close\r\n"), false],
-            '/later' => [$response('first'), false],
+            '/reset-later' => [$response('bye'), false],
             '/twice' => [$response('first') . $response('second'), false],
             '/chunked' => ["$chunked\r\n4;x=y\r\none \r\n3\r\ntwo\r\n0\r\n\r\n", false],
             '/continue' => ["HTTP/1.1 100 Continue\r\n\r\n" . $response('after 100'), false],
             '/garbage' => ["SSH-2.0-OpenSSH\r\n\r\n", false],
-            '/no-length' => ["HTTP/1.1 200 OK\r\n\r\nbody", false],
             '/bad-chunk' => ["$chunked\r\nxyz\r\n", false],
             '/short' => ["HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort", true],
         };
@@ -53,9 +57,9 @@ while (true) {
             usleep(1_500_000);
         }
         @fwrite($stream, $text);
-        if ($path === '/later') {
-            usleep(50_000);
-            @fwrite($stream, $response('second'));
+        if ($path === '/reset-later') {
+            // As a gateway does that has forgotten the connection: the next request is answered with a reset.
+            $resetting[(int) $stream] = true;
         }
         if ($closes) {
             unset($connections[(int) $stream]);

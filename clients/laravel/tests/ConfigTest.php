@@ -1,0 +1,56 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Laravel\Tests;
+
+use Illuminate\Config\Repository;
+use Illuminate\Foundation\Application;
+use PHPUnit\Framework\TestCase;
+use SessionApi\Credentials;
+use SessionApi\Laravel\ServiceProvider;
+use SessionApi\Options;
+
+/** What the configuration becomes. */
+final class ConfigTest extends TestCase
+{
+    /** @param array<string, mixed> $config */
+    private static function options(array $config): Options
+    {
+        $app = new Application();
+        $app->instance('config', new Repository([
+            'session' => ['lifetime' => 120],
+            'session-api' => $config + ['url' => 'https://example.com'],
+        ]));
+        (new ServiceProvider($app))->register();
+
+        return $app->make(Options::class);
+    }
+
+    protected function setUp(): void
+    {
+        putenv('AWS_ACCESS_KEY_ID');
+    }
+
+    public function testCredentialsOfACachedConfigurationSignCalls(): void
+    {
+        $options = self::options(['key' => 'id', 'secret' => 'secret', 'token' => 'token']);
+        self::assertEquals(new Credentials('id', 'secret', 'token'), ($options->credentials)());
+        self::assertNull(self::options([])->credentials);
+    }
+
+    public function testCredentialsOfTheEnvironmentComeFirst(): void
+    {
+        putenv('AWS_ACCESS_KEY_ID=fresh');
+        try {
+            self::assertNull(self::options(['key' => 'id', 'secret' => 'secret'])->credentials);
+        } finally {
+            putenv('AWS_ACCESS_KEY_ID');
+        }
+    }
+
+    public function testLifetimeIsThatOfTheSessions(): void
+    {
+        self::assertSame(7200, self::options([])->ttl());
+    }
+}

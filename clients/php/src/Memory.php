@@ -1,0 +1,34 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi;
+
+/** What outlives a page: in the memory of a worker, and in APCu if there is one. */
+final class Memory
+{
+    private const PREFIX = 'session-api.';
+    /** Number of values that a worker keeps. */
+    private const SIZE = 1000;
+
+    /** @var array<string, mixed> The newest first. */
+    private static array $values = [];
+
+    public static function get(string $key): mixed
+    {
+        return self::$values[$key] ?? (self::hasApcu() ? (apcu_fetch(self::PREFIX . $key) ?: null) : null);
+    }
+
+    public static function set(string $key, mixed $value, int $seconds): void
+    {
+        self::$values = \array_slice([$key => $value] + self::$values, 0, self::SIZE, true);
+        if (self::hasApcu()) {
+            apcu_store(self::PREFIX . $key, $value, $seconds);
+        }
+    }
+
+    private static function hasApcu(): bool
+    {
+        return \function_exists('apcu_enabled') && apcu_enabled();
+    }
+}

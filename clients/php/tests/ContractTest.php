@@ -1,0 +1,206 @@
+<?php
+
+declare(strict_types=1);
+
+namespace SessionApi\Tests;
+
+use PHPUnit\Framework\TestCase;
+use SessionApi\Client;
+use SessionApi\Conflict;
+use SessionApi\Locked;
+use SessionApi\Options;
+use SessionApi\Response;
+use SessionApi\Session;
+use SessionApi\Transport;
+use SessionApi\Unavailable;
+
+/** Plays clients/contract.json. */
+final class ContractTest extends TestCase
+{
+    /** Calls that this client lacks. It keeps the lock when it rotates. */
+    private const LACKING = ['exists', 'rotate', 'destroy-unchanged'];
+
+    /**
+     * @dataProvider requests
+     *
+     * @param array<string, mixed> $case
+     */
+    public function testCallSendsItsRequest(array $case): void
+    {
+        $sent = [];
+        self::play($case, function (mixed ...$request) use (&$sent): Response {
+            $sent[] = $request;
+
+            return new Response(503, [], '');
+        });
+        self::assertCount(2, $sent);
+        [$method, $path, $headers, $body] = $sent[0];
+        self::assertSame([$case['method'], "/base{$case['path']}", $case['body']], [$method, $path, $body]);
+        foreach ($case['headers'] as $name => $value) {
+            self::assertSame($value, $headers[$name] ?? null, $name);
+        }
+        foreach ($case['present'] ?? [] as $name) {
+            self::assertArrayHasKey($name, $headers);
+        }
+        foreach ($case['absent'] ?? [] as $name) {
+            self::assertArrayNotHasKey($name, $headers);
+        }
+        self::assertSame($headers, $sent[1][2], 'a retry is the same');
+    }
+
+    /**
+     * @dataProvider responses
+     *
+     * @param array<string, mixed> $case
+     */
+    public function testResponseHasItsOutcome(array $case): void
+    {
+        $isLost = $case['retry'] ?? false;
+        $attempts = 0;
+        $send = function () use ($case, &$isLost, &$attempts): Response {
+            ++$attempts;
+            [$wasLost, $isLost] = [$isLost, false];
+
+            return $wasLost
+                ? throw new Unavailable('lost')
+                : new Response($case['status'], $case['headers'], $case['body']);
+        };
+        [$outcome, $slept] = self::play($case, $send);
+        $expected = $case['outcome'];
+        if (\in_array($expected['is'], ['unavailable', 'refused'], true)) {
+            self::assertSame($expected['is'] === 'unavailable' ? 2 : 1, $attempts);
+            self::assertInstanceOf(Unavailable::class, $outcome);
+            self::assertStringContainsString($expected['reason'] ?? '', $outcome->getMessage());
+            self::assertStringContainsString((string) ($expected['status'] ?? ''), $outcome->getMessage());
+            if (isset($expected['retry_after'])) {
+                self::assertSame([$expected['retry_after'] * 1_000_000], $slept);
+            }
+        } else {
+            self::assertSame(self::expected($case), self::outcome($case['call'], $outcome));
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $case
+     *
+     * @return array<string, mixed>
+     */
+    private static function expected(array $case): array
+    {
+        $outcome = $case['outcome'];
+        if (\in_array($outcome['is'], ['session', 'changed', 'written'], true)) {
+            $outcome += ['ttl' => $case['with']['ttl'] ?? null, 'user' => null, 'lock' => null];
+        } elseif ($outcome['is'] === 'destroyed' && $case['call'] === 'limit') {
+            return ['is' => 'done'];
+        }
+        ksort($outcome);
+
+        return $outcome;
+    }
+
+    /** @return array<string, mixed> */
+    private static function outcome(string $call, mixed $result): array
+    {
+        $outcome = match (true) {
+            $result instanceof Locked => ['is' => 'locked'],
+            $result instanceof Conflict => ['is' => 'changed', 'data' => $result->current->data]
+                + self::fields($result->current),
+            $result instanceof Session && \in_array($call, ['read', 'lock'], true)
+                => ['is' => 'session', 'data' => $result->data] + self::fields($result),
+            $result instanceof Session => ['is' => 'written'] + self::fields($result),
+            $result instanceof \Throwable => throw $result,
+            $call === 'touch' => $result === null ? ['is' => 'absent'] : ['is' => 'done', 'ttl' => $result],
+            \is_bool($result) => ['is' => 'found', 'value' => $result],
+            \is_int($result) => ['is' => 'destroyed', 'count' => $result],
+            \is_array($result) => ['is' => 'list', 'sessions' => $result],
+            $call === 'create' => ['is' => 'taken'],
+            \in_array($call, ['read', 'lock', 'replace', 'rotate-locked'], true) => ['is' => 'absent'],
+            default => ['is' => 'done'],
+        };
+        ksort($outcome);
+
+        return $outcome;
+    }
+
+    /** @return array<string, mixed> */
+    private static function fields(Session $session): array
+    {
+        return [
+            'etag' => $session->etag, 'ttl' => $session->ttl, 'user' => $session->user, 'lock' => $session->lock,
+        ];
+    }
+
+    /**
+     * Calls the client.
+     *
+     * @param array<string, mixed> $case
+     * @param \Closure(mixed...): Response $send
+     *
+     * @return array{mixed, list<int>} what it returned or threw, and the times that it waited
+     */
+    private static function play(array $case, \Closure $send): array
+    {
+        $with = $case['with'] + ['user' => null, 'lock' => null, 'etag' => '', 'id' => null];
+        $transport = new class ($send) implements Transport {
+            public function __construct(private readonly \Closure $send)
+            {
+            }
+
+            public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+            {
+                return ($this->send)($method, $path, $headers, $body);
+            }
+        };
+        $slept = [];
+        $options = ['url' => 'http://localhost/base', 'retries' => 1, 'label' => $with['label'] ?? fn () => null];
+        $client = new Client(
+            new Options($options + array_intersect_key($with, ['ttl' => 1, 'lease' => 1])),
+            $transport,
+            function (int $microseconds) use (&$slept): void {
+                $slept[] = $microseconds;
+            },
+        );
+        $read = new Session((string) $with['id'], '', $with['etag'], 60, $with['lock'], $with['owner'] ?? null);
+        try {
+            $result = match ($case['call']) {
+                'read' => $client->read($with['id']),
+                'lock' => $client->lock($with['id'], $with['wait']),
+                'create' => $client->create($with['id'], $with['data'], $with['user']),
+                'replace' => $client->replace($read, $with['data'], $with['user']),
+                'rotate-locked' => $client->rotate($read, $with['new_id'], $with['data'], 0, $with['user']),
+                'touch' => $client->touch($with['id']),
+                'release' => $client->release($read),
+                'destroy' => $client->destroy($with['id']),
+                'sessions' => $client->sessions($with['user'], $with['id']),
+                'destroy-all' => $client->destroyAll($with['user'], $with['id']),
+                'limit' => $client->limit($with['user'], $with['limit']),
+                'destroy-by-handle' => $client->destroyByHandle($with['user'], $with['handle']),
+            };
+        } catch (Unavailable | Conflict $error) {
+            $result = $error;
+        }
+
+        return [$result, $slept];
+    }
+
+    /** @return array<string, array{array<string, mixed>}> */
+    public static function requests(): array
+    {
+        return self::cases('requests');
+    }
+
+    /** @return array<string, array{array<string, mixed>}> */
+    public static function responses(): array
+    {
+        return self::cases('responses');
+    }
+
+    /** @return array<string, array{array<string, mixed>}> */
+    private static function cases(string $kind): array
+    {
+        $contract = json_decode(file_get_contents(__DIR__ . '/../../contract.json'), true);
+        $played = array_filter($contract[$kind], fn (array $case) => !\in_array($case['call'], self::LACKING, true));
+
+        return array_map(fn (array $case) => [$case], array_column($played, null, 'name'));
+    }
+}
