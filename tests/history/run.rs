@@ -25,7 +25,7 @@ const ROUNDS: [usize; 3] = [1, 2, 4];
 /// up to three of them are far from all of these, so that no two moments of a round differ in what is over.
 const JUMPS: [u64; 4] = [70, 350, 4_000, 90_000];
 /// Number of histories that run at the same time.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 12;
 /// Number of histories after which the progress is reported.
 const PROGRESS: usize = 100;
 /// Time after which a history counts as stuck.
