@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import django
@@ -15,10 +15,9 @@ import httpx
 import session_api.django
 import session_api.flask
 import session_api.starlette
-from calls_seen import AsyncTransport, Seen, Transport
+from calls_seen import Seen, SeenClient
 from django.conf import settings
 from session_api import Unavailable
-from session_api.client import Client
 from session_api.options import Options
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -88,8 +87,7 @@ class App:
         self.options = {"user": user_of} | options
 
     def client(self):
-        options = Options.read(**self.options)
-        return Client(options, partial(Transport, self.seen), partial(AsyncTransport, self.seen))
+        return SeenClient(Options.read(**self.options), self.seen)
 
     def browser(self, **attributes):
         return Browser(self, **attributes)

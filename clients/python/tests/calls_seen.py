@@ -1,14 +1,18 @@
-"""Transports that record the calls of the API, and lose the responses that a test asks for."""
+"""A client that records the calls of the API, and loses the responses that a test asks for."""
 
 import threading
+from urllib.parse import urlsplit
 
-import httpx
+import httpcore
+from session_api.client import Client
 
 
 class Seen:
     def __init__(self):
         self.calls = []
         self._lost = None
+        # A call that cannot be sent.
+        self.refused = None
         self._lock = threading.Lock()
 
     def take(self):
@@ -22,38 +26,32 @@ class Seen:
 
     def record(self, request):
         """Returns whether the response is to be lost."""
-        call = f"{request.method} {request.url.path}"
+        call = f"{request['method']} {urlsplit(request['url']).path}"
         with self._lock:
             self.calls.append(call)
             is_lost = self._lost == call
             if is_lost:
                 self._lost = None
+        if self.refused == call:
+            raise httpcore.ConnectError("the test refuses it")
         return is_lost
 
 
-class Transport(httpx.HTTPTransport):
-    def __init__(self, seen, limits):
-        super().__init__(limits=limits)
+class SeenClient(Client):
+    def __init__(self, options, seen):
+        super().__init__(options)
         self._seen = seen
 
-    def handle_request(self, request):
+    def _exchange(self, pool, request):
         is_lost = self._seen.record(request)
-        response = super().handle_request(request)
+        response = super()._exchange(pool, request)
         if is_lost:
-            response.read()
-            raise httpx.ReadError("the response was lost", request=request)
+            raise httpcore.ReadError("the response was lost")
         return response
 
-
-class AsyncTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, seen, limits):
-        super().__init__(limits=limits)
-        self._seen = seen
-
-    async def handle_async_request(self, request):
+    async def _aexchange(self, pool, request):
         is_lost = self._seen.record(request)
-        response = await super().handle_async_request(request)
+        response = await super()._aexchange(pool, request)
         if is_lost:
-            await response.aread()
-            raise httpx.ReadError("the response was lost", request=request)
+            raise httpcore.ReadError("the response was lost")
         return response

@@ -71,6 +71,13 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Seconds to wait between two calls."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Call:
     """A call, and what its response means."""
 

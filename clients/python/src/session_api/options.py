@@ -25,11 +25,12 @@ class Options:
     user: Callable | None = None
     # Returns what a person recognizes the session by, given the request.
     label: Callable | None = None
-    # Time for each attempt of a call. Waits for a lock come on top of it.
+    # Time that one attempt of a call may take. Waits for a lock come on top of it.
     timeout: float = 5
     # Number of retries of a call that failed.
     retries: int = 2
-    # Returns credentials of botocore, in place of those that botocore finds.
+    # Returns credentials of botocore, in place of those that botocore finds. Unless they refresh themselves, it is called
+    # again every 5 minutes.
     credentials: Callable | None = None
 
     @classmethod

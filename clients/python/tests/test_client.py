@@ -1,0 +1,204 @@
+"""How calls are sent: connections, time limits, retries and signatures."""
+
+import asyncio
+import os
+import secrets
+import socket
+import ssl
+import struct
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import anyio
+import pytest
+import session_api.client
+from botocore.credentials import Credentials
+from botocore.exceptions import CredentialRetrievalError
+from servers import NOT_FOUND, Gateway, answers, read_request, response, serve
+from session_api import Unavailable, calls
+from session_api.client import Client
+from session_api.options import Options
+
+READ = calls.read("x" * 32)
+
+
+@pytest.fixture(params=["thread", "coroutine"])
+def send(request):
+    """Sends calls at the same time, from threads or from coroutines of one event loop."""
+    if request.param == "thread":
+        with ThreadPoolExecutor(8) as pool:
+
+            def send(client, count=1):
+                begin = Barrier(count)
+                return list(pool.map(lambda _: (begin.wait(), client.send(READ))[1], range(count)))
+
+            yield send
+    else:
+        loop = asyncio.new_event_loop()
+
+        async def together(client, count):
+            return await asyncio.gather(*[client.asend(READ) for _ in range(count)])
+
+        yield lambda client, count=1: loop.run_until_complete(together(client, count))
+        loop.close()
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_dead_connections_are_replaced(send, retries):
+    gateway = Gateway(os.environ["SESSION_API_URL"])
+    with serve(gateway) as url:
+        client = Client(Options.read(url=url, retries=retries))
+        send(client, count=6)
+        gateway.forget()
+        assert send(client) == [None]
+        assert gateway.connections == 7
+
+
+def test_timeout_is_for_the_attempt_as_a_whole(send):
+    def drip(connection):
+        read_request(connection)
+        for byte in response(404, NOT_FOUND):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.2)
+
+    with serve(drip) as url:
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="did not respond in time"):
+            send(Client(Options.read(url=url, retries=0, timeout=0.5)))
+        assert 0.4 < time.monotonic() - started < 1
+
+
+def test_silent_connection_is_replaced_after_one_timeout(send):
+    silent = []
+
+    def handle(connection):
+        while read_request(connection):
+            if connection in silent:
+                time.sleep(3)
+                return
+            silent.append(connection)
+            connection.sendall(response(404, NOT_FOUND))
+
+    with serve(handle) as url:
+        client = Client(Options.read(url=url, timeout=0.5, retries=1))
+        send(client, count=3)
+        assert send(client) == [None]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_waits_for_as_long_as_the_api_says(send, status):
+    with answers(response(status, retry_after=1), response(404, NOT_FOUND)) as (url, requests):
+        started = time.monotonic()
+        assert send(Client(Options.read(url=url))) == [None]
+        assert len(requests) == 2
+        assert 1 <= time.monotonic() - started < 1.5
+
+
+def test_dead_connections_over_tls_are_replaced(send, monkeypatch, tmp_path):
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(command, check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    connections = []
+
+    def answer_once(connection):
+        connections.append(connection)
+        read_request(connection)
+        connection.sendall(response(404, NOT_FOUND))
+        read_request(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    with serve(answer_once, tls) as url:
+        client = Client(Options.read(url=url, retries=0))
+        assert send(client) == send(client) == [None]
+        assert len(connections) == 2
+
+
+def test_event_loops_leave_nothing_behind():
+    client = Client(Options.read())
+    asyncio.run(client.asend(READ))
+    files = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        asyncio.run(client.asend(READ))
+    assert len(os.listdir("/proc/self/fd")) < files + 10
+
+
+def test_processes_share_no_connection():
+    gateway = Gateway(os.environ["SESSION_API_URL"])
+    with serve(gateway) as url:
+        client = Client(Options.read(url=url))
+        client.send(READ)
+        child = os.fork()
+        if child == 0:
+            client.send(READ)
+            os._exit(0)
+        os.waitpid(child, 0)
+        client.send(READ)
+        assert gateway.connections == 2
+
+
+def test_trio():
+    pytest.importorskip("trio")
+    client = Client(Options.read())
+    id = secrets.token_urlsafe(24)
+    created = anyio.run(client.asend, calls.create(id, b"{}", calls.Attributes(60)), backend="trio")
+    assert anyio.run(client.asend, calls.read(id), backend="trio").etag == created.etag
+
+
+def test_calls_go_through_the_proxy_of_the_environment(monkeypatch):
+    with answers(response(404, NOT_FOUND)) as (proxy, requests):
+        monkeypatch.setenv("http_proxy", proxy)
+        client = Client(Options.read(url="http://api.example", credentials=lambda: Credentials("key", "secret")))
+        assert client.send(READ) is None
+        assert requests[0][0] == "GET http://api.example/session HTTP/1.1"
+
+
+def authorization(request):
+    return next(line for line in request if line.lower().startswith("authorization:"))
+
+
+def test_credentials_are_asked_for_again(send, monkeypatch):
+    monkeypatch.setattr(session_api.client, "_CREDENTIALS_AGE", 0.2)
+    keys = iter("abcdefghij")
+    with answers(response(404, NOT_FOUND)) as (url, requests):
+        client = Client(Options.read(url=url, credentials=lambda: Credentials(next(keys), "secret")))
+        send(client)
+        send(client)
+        time.sleep(0.3)
+        send(client)
+    keys = [authorization(request).split("Credential=")[1][0] for request in requests]
+    assert keys == ["a", "a", "b"]
+
+
+def test_credentials_that_cannot_be_had_are_tried_again(send):
+    outcomes = [CredentialRetrievalError(provider="metadata", error_msg="away"), Credentials("key", "secret")]
+
+    def credentials():
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with answers(response(404, NOT_FOUND)) as (url, _):
+        assert send(Client(Options.read(url=url, credentials=credentials))) == [None]
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"])
+def test_credentials_that_are_configured_wrong_are_unavailable(monkeypatch, variable):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
+    monkeypatch.setenv(variable, "/missing")
+    with pytest.raises(Unavailable, match="credentials"):
+        Client(Options.read(url="http://api.example", retries=0)).send(READ)
+
+
+def test_empty_key_in_the_environment_is_none(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
+    assert Client(Options.read()).send(READ) is None
