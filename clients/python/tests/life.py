@@ -23,7 +23,7 @@ created = send(calls.create(id, b"\0binary\xff", replace(attributes, content_typ
 read = asyncio.run(client.asend(calls.read(id)))
 assert (read.data, read.etag) == (b"\0binary\xff", created.etag)
 assert send(calls.exists(id))
-replaced = send(calls.replace(send(calls.lock(id, 0)), b"{}", attributes))
+replaced = send(calls.replace(send(calls.lock(id, 0, 10)), b"{}", attributes))
 send(calls.touch(replaced, 600))
 rotated = send(calls.rotate(replaced, new_id, b"[]", replace(attributes, user=user)))
 read = send(calls.read(new_id))

@@ -159,6 +159,24 @@ def test_calls_go_through_the_proxy_of_the_environment(monkeypatch):
         assert requests[0][0] == "GET http://api.example/session HTTP/1.1"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(200, b"<html>", "text/html"),
+        response(200, b'{"a":1}', "application/json", etag='"a"', session_ttl="soon"),
+        response(404, b'{"message":"Not Found"}', "application/json"),
+    ],
+)
+@pytest.mark.parametrize("call", [READ, calls.exists("x" * 32), calls.sessions("ada")])
+def test_response_of_another_server_is_an_error(answer, call):
+    if call.method == "HEAD" and b" 200 " in answer:
+        pytest.skip("there is nothing to see")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    body = b"" if call.method == "HEAD" else body
+    with answers(head + b"\r\n\r\n" + body) as (url, _), pytest.raises(Unavailable):
+        Client(Options.read(url=url, retries=0)).send(call)
+
+
 def authorization(request):
     return next(line for line in request if line.lower().startswith("authorization:"))
 
@@ -202,3 +220,30 @@ def test_credentials_that_are_configured_wrong_are_unavailable(monkeypatch, vari
 def test_empty_key_in_the_environment_is_none(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
     assert Client(Options.read()).send(READ) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"url": "http://localhost:9000\r"},
+        {"url": "http://localhost:9000/#"},
+        {"url": "http://user:password@localhost"},
+        {"url": "localhost:9000"},
+        {"lock": 2.5},
+        {"lock": 11},
+        {"lease": 0},
+        {"lease": 61},
+        {"lease": None},
+        {"max_sessions": 0},
+        {"max_sessions": 5},
+        {"max_sessions": 101},
+        {"retries": 1.5},
+        {"timeout": float("nan")},
+        {"user": "ada"},
+        {"ttl": 60},
+    ],
+)
+def test_wrong_options_are_refused_by_name(options):
+    name = next(iter(options))
+    with pytest.raises(ValueError, match=f'"{name}"'):
+        Options.read(**options)

@@ -34,7 +34,7 @@ class ActiveSession:
         self._begin(None)
         if calls.is_id(id):
             wait = self._options.lock
-            self._begin((yield calls.read(id) if wait is None else calls.lock(id, wait)))
+            self._begin((yield calls.read(id) if wait is None else calls.lock(id, wait, self._options.lease)))
             self.has_slid = wait is not None
         return None if self.stored is None else self._loads(self.stored.data)
 

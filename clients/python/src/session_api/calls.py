@@ -12,11 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
+from uuid import UUID
 
-from .errors import Conflict, Locked, Unavailable
+from .errors import Conflict, Locked
 
-# Time in seconds after which the lock of a crashed request expires.
-MAX_LEASE = 60
 # Length of a label in its encoded form.
 MAX_LABEL = 256
 
@@ -56,7 +55,7 @@ class Response:
 
     @property
     def document(self) -> dict:
-        """The problem or other JSON document of the body, or an empty one."""
+        """The JSON object in the body, or an empty one."""
         try:
             document = json.loads(self.body)
         except ValueError:
@@ -65,9 +64,11 @@ class Response:
 
     @property
     def problem(self) -> str | None:
-        """The code of a problem, as in `session-not-found`; None if another server than the API responded."""
-        found = re.fullmatch(r"urn:session-api:(.*)", str(self.document.get("type")))
-        return found and found[1]
+        """The code of a problem, as in `session-not-found`. Data that looks like a problem is not one."""
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/problem+json":
+            return None
+        return str(self.document.get("type")).removeprefix("urn:session-api:")
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,18 @@ class Call:
     headers: dict[str, str]
     # Statuses and codes of problems that are no failures.
     accept: tuple[int | str, ...]
-    # Returns the outcome of an accepted response.
+    # Returns the outcome of an accepted response. Raises `KeyError`, `TypeError` or `ValueError` if it isn't the API's.
     outcome: Callable[[Response], Any] = field(default=lambda response: None)
     body: bytes | None = None
     # Seconds that the API may take longer.
     wait: int = 0
+
+
+def owner(user) -> str:
+    """Returns the name of an owner, who may also be a number or a UUID."""
+    if isinstance(user, bool) or not isinstance(user, str | int | UUID):
+        raise TypeError(f"an owner must be a text, an integer or a UUID; it is {user!r}")
+    return str(user)
 
 
 def is_id(text) -> bool:
@@ -105,10 +113,16 @@ def read(id: str) -> Call:
 
 def exists(id: str) -> Call:
     """Says whether there is a session with this id."""
-    return Call("HEAD", "/session", {"session-id": id}, (200, 404), lambda r: r.status == 200)
+
+    def outcome(response):
+        if response.status == 404 and response.problem is None:
+            raise ValueError("another server than the API")
+        return response.status == 200
+
+    return Call("HEAD", "/session", {"session-id": id}, (200, 404), outcome)
 
 
-def lock(id: str, wait: int) -> Call:
+def lock(id: str, wait: int, lease: int) -> Call:
     """Takes the lock of a session, and reads it. This also slides its expiry. The outcome is None if there is none."""
 
     def outcome(response):
@@ -117,8 +131,8 @@ def lock(id: str, wait: int) -> Call:
         stored = _stored(id, response)
         return stored and dataclasses.replace(stored, lock=response.headers["session-lock"])
 
-    headers = {"session-id": id, "session-lease": str(MAX_LEASE), "session-wait": str(wait), "idempotency-key": _key()}
-    return Call("POST", "/session/lock", headers, (200, "session-not-found", "session-locked"), outcome, wait=wait)
+    headers = {"session-id": id, "session-lease": str(lease), "session-wait": str(wait), "idempotency-key": _key()}
+    return Call("POST", "/session/lock", headers, (200, "session-not-found", "session-locked"), outcome, b"", wait)
 
 
 def create(id: str, data: bytes, attributes: Attributes) -> Call:
@@ -164,10 +178,18 @@ def rotate(stored: Stored, new_id: str, data: bytes, attributes: Attributes) -> 
 
 
 def touch(stored: Stored, ttl: int) -> Call:
-    """Slides the expiry of a session, and releases its lock if the client holds it."""
+    """Slides the expiry of a session, and releases its lock if the client holds it.
+
+    The outcome is None if the session has ended. Raises `Locked` if the client has lost the lock.
+    """
+
+    def outcome(response):
+        _refuse_lock(response)
+        return None if response.status == 404 else dataclasses.replace(stored, ttl=_ttl(response, ttl), lock=None)
+
     headers = {"session-id": stored.id, "session-ttl": str(ttl), "idempotency-key": _key()} | _unlock(stored)
     accept = (204, "session-not-found", "session-locked", "not-lock-holder")
-    return Call("POST", "/session/touch", headers, accept)
+    return Call("POST", "/session/touch", headers, accept, outcome, b"")
 
 
 def release(stored: Stored) -> Call:
@@ -186,9 +208,15 @@ def sessions(user: str, id: str | None = None) -> Call:
 
     def outcome(response):
         entries = json.loads(response.body)
-        return [entry | {"label": entry["label"] and unquote(entry["label"])} for entry in entries]
+        return [entry | {"label": _decode(entry["label"])} for entry in entries]
 
     return Call("GET", "/sessions", _of_user(user, id), (200,), outcome)
+
+
+def limit(user: str, most: int) -> Call:
+    """Ends the oldest sessions of a user above this number. The outcome is how many that were."""
+    headers = _of_user(user) | {"session-limit": str(most)}
+    return Call("DELETE", "/sessions", headers, (200,), lambda r: json.loads(r.body)["destroyed"])
 
 
 def destroy_all(user: str, except_id: str | None = None) -> Call:
@@ -218,25 +246,21 @@ def _stored(id: str, response: Response) -> Stored | None:
     """Returns the session of a response that has its data."""
     if response.status == 404:
         return None
-    user = response.headers.get("session-user")
-    return Stored(
-        id,
-        response.body,
-        response.headers["etag"],
-        int(response.headers["session-ttl"]),
-        user and unquote(user),
-    )
+    headers = response.headers
+    user = _decode(headers.get("session-user"))
+    return Stored(id, response.body, headers["etag"], int(headers["session-ttl"]), user)
+
+
+def _ttl(response: Response, asked: int) -> int:
+    """Returns the lifetime that a write set, which the API may have limited."""
+    return int(response.headers.get("session-ttl", asked))
 
 
 def _replaced(stored: Stored, id: str, data: bytes, attributes: Attributes):
     def outcome(response):
-        match response.problem:
-            case "session-locked":
-                raise Locked("another request holds the lock, and the session was not written")
-            case "not-lock-holder":
-                raise Locked("the lock expired meanwhile, and the session was not written")
-            case "session-exists":
-                raise Unavailable("the new id of the session is taken")
+        _refuse_lock(response)
+        if response.status == 412 and response.problem is not None:
+            raise ValueError(response.problem)
         if response.status == 412:
             raise Conflict(dataclasses.replace(_stored(stored.id, response), lock=stored.lock))
         if response.status == 404:
@@ -247,19 +271,26 @@ def _replaced(stored: Stored, id: str, data: bytes, attributes: Attributes):
     return outcome
 
 
+def _refuse_lock(response: Response):
+    match response.problem:
+        case "session-locked":
+            raise Locked("another request holds the lock, and the session was not written")
+        case "not-lock-holder":
+            raise Locked("the lock expired meanwhile, and the session was not written")
+
+
 def _written(id: str, data: bytes, response: Response, user: str | None, attributes: Attributes) -> Stored:
     """Returns a session after a write."""
-    if "etag" not in response.headers:
-        raise Unavailable("a write of the session API returned no ETag")
-    return Stored(id, data, response.headers["etag"], attributes.ttl, user or None)
+    return Stored(id, data, response.headers["etag"], _ttl(response, attributes.ttl), user or None)
 
 
 def _attributes(attributes: Attributes) -> dict[str, str]:
     headers = {"session-ttl": str(attributes.ttl), "content-type": attributes.content_type}
+    # A gateway may drop an empty header. Two quotes remove the value, too.
     if attributes.user is not None:
-        headers["session-user"] = _encode(attributes.user)
-    if attributes.label:
-        headers["session-label"] = _shorten(attributes.label)
+        headers["session-user"] = _encode(attributes.user) or '""'
+    if attributes.label is not None:
+        headers["session-label"] = _shorten(str(attributes.label)) or '""'
     return headers
 
 
@@ -268,12 +299,20 @@ def _unlock(stored: Stored) -> dict[str, str]:
 
 
 def _of_user(user: str, id: str | None = None) -> dict[str, str]:
-    return {"session-user": _encode(user)} | ({} if id is None else {"session-id": id})
+    return {"session-user": _encode(owner(user))} | ({} if id is None else {"session-id": id})
 
 
 def _encode(text: str) -> str:
     """Percent-encodes a name as all clients of the API do (RFC 3986)."""
     return quote(text, safe="", errors="replace")
+
+
+def _decode(text: str | None) -> str | None:
+    """Decodes a name. What another program did not encode like this stays as it is."""
+    try:
+        return text and unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
 
 
 def _shorten(label: str) -> str:

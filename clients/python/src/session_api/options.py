@@ -1,12 +1,11 @@
 """Options of the clients. Times are in seconds."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from urllib.parse import urlsplit
 
-# Maximum time that the API waits for a lock.
-MAX_WAIT = 10
+from . import calls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +20,10 @@ class Options:
     touch_after: float | None = None
     # Time to wait for the session's lock, or None to use no lock.
     lock: int | None = None
+    # Time after which a lock ends by itself, if whoever holds it died.
+    lease: int = 10
+    # Number of sessions that a user may have. A login ends the oldest ones above it.
+    max_sessions: int | None = None
     # Returns the owner of a session, given its data: None keeps the owner, and an empty name removes it.
     user: Callable | None = None
     # Returns what a person recognizes the session by, given the request.
@@ -46,27 +49,36 @@ class Options:
         return cls(**options)
 
     def __post_init__(self):
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", self.url):
             raise ValueError(
                 'set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
-                " as in https://abc.execute-api.eu-central-1.amazonaws.com"
+                f" as in https://abc.execute-api.eu-central-1.amazonaws.com; it is {self.url!r}"
             )
         limits = {
-            "touch_after": (0, None),
-            "lock": (0, MAX_WAIT),
-            "timeout": (0.1, 60),
-            "retries": (0, 10),
+            "touch_after": (int | float, 0, None),
+            "lock": (int, 0, 10),
+            "lease": (int, 1, 60),
+            "max_sessions": (int, 1, 100),
+            "timeout": (int | float, 0.1, 60),
+            "retries": (int, 0, 10),
         }
-        for name, (least, most) in limits.items():
+        for name, (kind, least, most) in limits.items():
             value = getattr(self, name)
-            if value is None and name in ("touch_after", "lock"):
+            if value is None and name in ("touch_after", "lock", "max_sessions"):
                 continue
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or value < least or (most is not None and value > most):
+            is_number = isinstance(value, kind) and not isinstance(value, bool)
+            if not is_number or not value >= least or (most is not None and value > most):
                 limit = f"{least} or more" if most is None else f"from {least} to {most}"
-                raise ValueError(f'the option "{name}" must be a number, {limit}; it is {value!r}')
+                number = "an integer" if kind is int else "a number"
+                raise ValueError(f'the option "{name}" must be {number}, {limit}; it is {value!r}')
         for name in ("user", "label", "credentials"):
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise ValueError(f'the option "{name}" must be a function; it is {value!r}')
+        if self.max_sessions is not None and self.user is None:
+            raise ValueError('the option "max_sessions" needs the option "user"')
+
+    def owner(self, data) -> str | None:
+        """Returns the owner of a session, given its data; None keeps the one that it has."""
+        user = self.user and self.user(data)
+        return None if user is None else calls.owner(user)

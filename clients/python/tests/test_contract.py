@@ -1,0 +1,115 @@
+"""Plays clients/contract.json, which says what all clients send and how they read responses."""
+
+import json
+import re
+from pathlib import Path
+
+import httpcore
+import pytest
+from session_api import Locked, Unavailable, calls
+from session_api.calls import Attributes, Pause, Stored
+from session_api.client import Client, _drive
+from session_api.errors import Conflict
+from session_api.options import Options
+
+CONTRACT = json.loads((Path(__file__).parents[2] / "contract.json").read_text())
+# Calls that this client doesn't have.
+MISSING = {"destroy-unchanged", "rotate-locked"}
+client = Client(Options.read(retries=1))
+
+
+def cases(kind):
+    return [pytest.param(case, id=case["name"]) for case in CONTRACT[kind] if case["call"] not in MISSING]
+
+
+def call(case):
+    given = case["with"]
+    id, user = given.get("id"), given.get("user")
+    data = given.get("data", "").encode()
+    stored = Stored(id, b"{}", given.get("etag"), 60, given.get("owner"), given.get("lock"))
+    attributes = Attributes(given.get("ttl", 60), user, given.get("label"))
+    return {
+        "read": lambda: calls.read(id),
+        "exists": lambda: calls.exists(id),
+        "lock": lambda: calls.lock(id, given["wait"], given["lease"]),
+        "create": lambda: calls.create(id, data, attributes),
+        "replace": lambda: calls.replace(stored, data, attributes),
+        "rotate": lambda: calls.rotate(stored, given["new_id"], data, attributes),
+        "touch": lambda: calls.touch(stored, given["ttl"]),
+        "release": lambda: calls.release(stored),
+        "destroy": lambda: calls.destroy(id),
+        "sessions": lambda: calls.sessions(user, id),
+        "destroy-all": lambda: calls.destroy_all(user, id),
+        "limit": lambda: calls.limit(user, given["limit"]),
+        "destroy-by-handle": lambda: calls.destroy_by_handle(user, given["handle"]),
+    }[case["call"]]()
+
+
+@pytest.mark.parametrize("case", cases("requests"))
+def test_request(case):
+    request = client._signer.request(call(case))
+    headers = request["headers"]
+    assert request["method"] == case["method"]
+    assert request["url"] == client.options.url + case["path"]
+    assert (request["content"] or b"").decode() == case["body"]
+    assert {name: headers.get(name) for name in case["headers"]} == case["headers"]
+    assert not set(headers) & set(case.get("absent", []))
+    assert set(headers) >= set(case.get("present", []))
+    if "idempotency-key" in headers:
+        assert re.fullmatch("[A-Za-z0-9_,-]{16,128}", headers["idempotency-key"])
+        assert client._signer.request(call(case))["headers"]["idempotency-key"] != headers["idempotency-key"]
+
+
+@pytest.mark.parametrize("case", cases("responses"))
+def test_response(case):
+    expected, found = case["outcome"], play(case)
+    text = found.pop("text", "")
+    for name in ("status", "reason"):
+        assert str(expected.get(name) or "") in text
+    assert {name: found.get(name) for name in expected if name not in ("status", "reason")} == {
+        name: value for name, value in expected.items() if name not in ("status", "reason")
+    }
+
+
+def play(case):
+    """Gives the response to all attempts of the call. Returns its outcome as the contract writes it."""
+    headers = [(name.encode(), value.encode()) for name, value in case["headers"].items()]
+    response = httpcore.Response(case["status"], headers=headers, content=case["body"].encode())
+    response.read()
+    lost = [case.get("retry", False)]
+    pauses = []
+
+    def act(step):
+        if isinstance(step, Pause):
+            pauses.append(step.seconds)
+        elif lost.pop() if lost else False:
+            raise httpcore.ReadError
+        else:
+            return response
+
+    try:
+        value = _drive(client._attempts(call(case)), act)
+    except Conflict as conflict:
+        return {"is": "changed"} | fields(conflict.current)
+    except Locked:
+        return {"is": "locked"}
+    except Unavailable as error:
+        retry_after = next((seconds for seconds in pauses if seconds >= 1), None)
+        return {"is": "unavailable" if pauses else "refused", "retry_after": retry_after, "text": str(error)}
+    match value:
+        case Stored():
+            return {
+                "is": {"read": "session", "lock": "session", "touch": "done"}.get(case["call"], "written"),
+                **fields(value),
+            }
+        case None:
+            return {"is": {"create": "taken", "release": "done", "destroy": "done"}.get(case["call"], "absent")}
+        case bool():
+            return {"is": "found", "value": value}
+        case int():
+            return {"is": "destroyed", "count": value}
+    return {"is": "list", "sessions": value}
+
+
+def fields(stored):
+    return {name: getattr(stored, name) for name in ("etag", "ttl", "user", "lock")} | {"data": stored.data.decode()}
