@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,6 @@ import session_api.flask
 import session_api.starlette
 from calls_seen import Seen, SeenClient
 from django.conf import settings
-from session_api import Unavailable
 from session_api.options import Options
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -42,8 +42,17 @@ def change(session, step, *parameters):
             session["nested"][key] = value
         case "clear", *_:
             session.clear()
+        case "break", *_:
+            session["broken"] = object()
+        case "fail", *_:
+            raise RuntimeError("as the test wants")
         case _:
             raise AssertionError(step)
+
+
+def shown(session):
+    """Returns what a page shows of a session: not what can't be serialized."""
+    return {key: value for key, value in session.items() if key != "broken"}
 
 
 @dataclass
@@ -53,6 +62,8 @@ class Page:
     results: list
     id: str | None
     calls: list
+    # Whether the response has the session's cookie, or deletes it.
+    sets_cookie: bool
 
 
 @dataclass
@@ -69,6 +80,7 @@ class Browser:
         if self.cookie is not None:
             headers["cookie"] = f"{self.app.cookie}={self.cookie}"
         status, body, set_cookies = self.app.request(json.dumps(steps), headers)
+        sets_cookie = any(line.strip().startswith(f"{self.app.cookie}=") for line in set_cookies)
         for line in set_cookies:
             name, _, rest = line.strip().partition("=")
             if name == self.app.cookie:
@@ -76,14 +88,15 @@ class Browser:
                 is_gone = value in ("", "null", '""')
                 self.cookie = None if is_gone else value
         page = json.loads(body) if status == 200 else {}
-        return Page(status, page.get("session"), page.get("results"), self.cookie, self.app.seen.take())
+        return Page(status, page.get("session"), page.get("results"), self.cookie, self.app.seen.take(), sets_cookie)
 
 
 class App:
     cookie = "session"
 
-    def __init__(self, **options):
+    def __init__(self, ttl=3600, **options):
         self.seen = Seen()
+        self.ttl = ttl
         self.options = {"user": user_of} | options
 
     def client(self):
@@ -100,6 +113,7 @@ class FlaskApp(App):
     def __init__(self, **options):
         super().__init__(**options)
         app = flask.Flask("app")
+        app.permanent_session_lifetime = timedelta(seconds=self.ttl)
         self.sessions = session_api.flask.SessionApi(app, **self.options)
         self.sessions._client = self.client()
         app.post("/")(self.page)
@@ -123,7 +137,7 @@ class FlaskApp(App):
                     results.append(sessions.logout_everywhere(session["user"]))
                 case _:
                     change(session, step, *parameters)
-        return {"session": dict(session), "results": results}
+        return {"session": shown(session), "results": results}
 
     def request(self, body, headers):
         client = self.wsgi.test_client(use_cookies=False)
@@ -135,7 +149,7 @@ class StarletteApp(App):
     def __init__(self, **options):
         super().__init__(**options)
         self.asgi = session_api.starlette.SessionMiddleware(
-            Starlette(routes=[Route("/", self.page, methods=["POST"])]), client=self.client()
+            Starlette(routes=[Route("/", self.page, methods=["POST"])]), client=self.client(), max_age=self.ttl
         )
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
@@ -161,7 +175,7 @@ class StarletteApp(App):
                     results.append(await api.logout_everywhere(request, user))
                 case _:
                     change(request.session, step, *parameters)
-        return JSONResponse({"session": request.session, "results": results})
+        return JSONResponse({"session": shown(request.session), "results": results})
 
     def request(self, body, headers):
         async def post():
@@ -171,7 +185,8 @@ class StarletteApp(App):
 
         try:
             response = asyncio.run_coroutine_threadsafe(post(), self.loop).result()
-        except Unavailable:
+        except Exception:
+            # As the server would.
             return 500, b"", []
         return response.status_code, response.content, response.headers.get_list("set-cookie")
 
@@ -182,6 +197,7 @@ class DjangoApp(App):
     def __init__(self, **options):
         super().__init__(**options)
         settings.SESSION_API = self.options
+        settings.SESSION_COOKIE_AGE = self.ttl
         session_api.django.client.cache_clear()
         self._client = self.client()
         session_api.django.client = cache(lambda: self._client)
@@ -223,7 +239,7 @@ def django_page(request):
                 request.session.flush()
             case _:
                 change(request.session, step, *parameters)
-    return JsonResponse({"session": dict(request.session.items()), "results": results})
+    return JsonResponse({"session": shown(request.session), "results": results})
 
 
 def urlpatterns():

@@ -3,7 +3,6 @@
 import json
 import sys
 import threading
-from datetime import timedelta
 from functools import cache
 
 import session_api.django
@@ -11,32 +10,22 @@ import uvicorn
 from apps import App, FlaskApp, StarletteApp
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
-from session_api.starlette import SessionMiddleware
 from werkzeug.serving import run_simple
 
 
 @cache
 def flask_app(text):
-    options = json.loads(text)
-    ttl = options.pop("ttl", 3600)
-    app = FlaskApp(**options)
-    app.wsgi.permanent_session_lifetime = timedelta(seconds=ttl)
-    return app.wsgi
+    return FlaskApp(**json.loads(text)).wsgi
 
 
 @cache
 def starlette_app(text):
-    options = json.loads(text)
-    ttl = options.pop("ttl", 3600)
-    app = StarletteApp(**options)
-    return SessionMiddleware(app.asgi.app, client=app.client(), max_age=ttl)
+    return StarletteApp(**json.loads(text)).asgi
 
 
 @cache
 def django_client(text):
-    options = json.loads(text)
-    options.pop("ttl", None)
-    return App(**options).client()
+    return App(**json.loads(text)).client()
 
 
 current = threading.local()

@@ -2,6 +2,7 @@ import os
 
 import pytest
 from apps import APPS
+from django.test import override_settings
 
 
 def pytest_configure():
@@ -22,3 +23,10 @@ def start(request):
     yield start
     for app in apps:
         app.stop()
+
+
+@pytest.fixture
+def save_every_request():
+    """Has Django slide the expiry of unchanged sessions, as the other frameworks do."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
+        yield

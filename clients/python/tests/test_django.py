@@ -85,3 +85,33 @@ def test_devices_need_an_owner(app):
 
     with pytest.raises(ValueError, match="nobody is logged in"):
         devices(Request())
+
+
+def test_store_without_the_middleware_takes_no_lock():
+    app = DjangoApp(lock=0)
+    browser = app.browser()
+    browser.visit(["set", "a", 1])
+    assert SessionStore(browser.cookie)["a"] == 1
+    assert browser.visit(["set", "a", 2]).calls == ["POST /session/lock", "PUT /session"]
+    app.stop()
+
+
+def test_session_that_is_loaded_again_keeps_its_lock():
+    app = DjangoApp(lock=0)
+    browser = app.browser()
+    browser.visit(["set", "a", 1])
+    session = SessionStore(browser.cookie)
+    session.locks = True
+    assert session["a"] == session.load()["a"] == 1
+    session["a"] = 2
+    session.save()
+    assert browser.visit().session == {"a": 2}
+    app.stop()
+
+
+def test_lifetime_of_less_than_a_second_is_not_the_end(app):
+    session = SessionStore()
+    session["a"] = 1
+    session.set_expiry(0.5)
+    session.save()
+    assert SessionStore(session.session_key)["a"] == 1

@@ -1,16 +1,21 @@
 """The session of one request: what the API had when it was read, and how to write it."""
 
 import dataclasses
+import logging
+import random
+import time
 from collections.abc import Callable
 
 from . import calls
-from .calls import Attributes, Stored
-from .errors import Conflict, Unavailable
-from .merge import merge
+from .calls import Attributes, Pause, Stored
+from .errors import Conflict, Locked, Unavailable
+from .merge import changes, merge
 from .options import Options
 
-# Number of other requests whose changes one write merges with its own.
-MAX_MERGES = 10
+# Seconds for which a write is tried again while other requests change the session.
+MERGING = 10
+# Lifetimes of sessions that the API gave a shorter one than they asked for, by id.
+_LIMITED = {}
 
 
 class ActiveSession:
@@ -24,86 +29,93 @@ class ActiveSession:
         self.stored: Stored | None = None
         # What the request read or wrote last. After a merge, the API has other data.
         self._base = b""
-        # Whether the session ended while the request ran. Then nothing is written.
-        self.has_ended = False
         # Whether the request has slid the expiry, and a cookie that expires is to follow it.
         self.has_slid = False
 
-    def load(self, id):
+    @property
+    def id(self) -> str | None:
+        """The id of the session; None if the API has none."""
+        return self.stored and self.stored.id
+
+    def load(self, id, locks=True):
         """Reads the session with this id, and takes its lock if the options say so. Returns its data, or None."""
+        held = self.stored.lock if self.id == id and self.stored else None
         self._begin(None)
-        if calls.is_id(id):
-            wait = self._options.lock
-            self._begin((yield calls.read(id) if wait is None else calls.lock(id, wait, self._options.lease)))
-            self.has_slid = wait is not None
-        return None if self.stored is None else self._loads(self.stored.data)
+        if not calls.is_id(id):
+            return None
+        if self._options.lock is None or not locks or held:
+            stored = yield calls.read(id)
+            self._begin(stored and dataclasses.replace(stored, lock=held))
+        else:
+            self._begin((yield calls.lock(id, self._options.lock, self._options.lease)))
+            self.has_slid = True
+        return self.stored and self._loads(self.stored.data)
 
     def create(self, id: str, data: dict, attributes: Attributes):
         """Creates the session under an id. Returns whether the id was free."""
         self._begin((yield calls.create(id, self._dumps(data), attributes)))
-        self.has_slid = True
-        return self.stored is not None
+        if self.stored is None:
+            return False
+        yield from self._wrote(None, attributes)
+        return True
 
     def save(self, data: dict, attributes: Attributes):
         """Writes the data of a session that was read if it has changed, slides its expiry if it is time, and releases
-        its lock. Writes nothing if the session has ended.
+        its lock. Returns whether the session was there: one that has ended does not come back.
         """
         if self.stored is None:
-            return
+            return False
         dumped = self._dumps(data)
         is_same_user = attributes.user is None or attributes.user == (self.stored.user or "")
         if is_same_user and dumped in (self._base, self._dumps(self._loads(self._base))):
             yield from self._keep_alive(attributes.ttl)
-            return
-        self.stored = yield from self._merge(dumped, lambda stored, new: calls.replace(stored, new, attributes))
-        self._base = dumped
-        self.has_ended = self.stored is None
+        else:
+            yield from self._write(dumped, attributes, lambda stored, new: calls.replace(stored, new, attributes))
+        return self.stored is not None
 
     def move(self, new_id: str, data: dict, attributes: Attributes):
         """Moves the session with its new data to another id. Returns whether it was there."""
-        if self.stored is None:
-            return False
-        dumped = self._dumps(data)
-        self.stored = yield from self._merge(dumped, lambda stored, new: calls.rotate(stored, new_id, new, attributes))
-        self._base = dumped
+        if self.stored is not None:
+            write = lambda stored, new: calls.rotate(stored, new_id, new, attributes)  # noqa: E731
+            yield from self._write(self._dumps(data), attributes, write)
         return self.stored is not None
 
-    def finish(self, data: dict, attributes: Attributes, is_moving: bool, new_id: Callable[[], str]):
-        """Brings the session to the API at the end of a request. Returns its id, or None if there is none: an empty
-        session is none.
+    def finish(self, data: dict, attributes: Callable[[dict], Attributes], is_moving, is_cleared, new_id: Callable):
+        """Brings the session to the API at the end of a request. Returns what its cookie has to hold from now on: an id,
+        or "" for no cookie. None leaves the cookie as it is.
 
-        A session that has ended does not come back, neither under its id nor under another one, unless it has a new
-        owner: a login begins a new session.
+        A session that has ended does not come back, neither under its id nor under another one. A login begins a new
+        one, which has what this request put into it.
         """
-        if not data:
-            yield from self.destroy()
-            return None
-        read = self.stored
-        if read is not None and not is_moving:
-            yield from self.save(data, attributes)
-            return read.id
+        if not data and (self.stored is None or is_cleared):
+            return "" if (yield from self.destroy()) else None
+        if self.stored is not None and not is_moving:
+            yield from self.save(data, attributes(data))
+            return self.id if self.has_slid else None
         id = new_id()
-        if read is not None:
-            if (yield from self.move(id, data, attributes)):
+        if self.stored is not None:
+            changed = changes(self._loads(self._base), data, self._dumps)
+            if (yield from self.move(id, data, attributes(data))):
                 return id
-            if attributes.user in (None, "", read.user):
+            data = changed
+            if not data:
                 return None
-        while not (yield from self.create(id, data, attributes)):
+        while not (yield from self.create(id, data, attributes(data))):
             id = new_id()
         return id
 
     def destroy(self):
-        """Ends the session."""
-        stored = self.stored
+        """Ends the session. Returns whether there was one."""
+        id = self.id
         self._begin(None)
-        if stored is not None:
-            yield calls.destroy(stored.id)
+        if id is not None:
+            yield calls.destroy(id)
+        return id is not None
 
-    def abandon(self):
-        """Ends the use of the session without a write. The lease ends the lock if it cannot be released."""
-        stored = self.stored
-        self._begin(None)
-        if stored is not None and stored.lock is not None:
+    def release(self):
+        """Releases the lock unless a write has done so. If that fails, the lease ends it."""
+        if self.stored is not None and self.stored.lock is not None:
+            stored, self.stored = self.stored, dataclasses.replace(self.stored, lock=None)
             try:
                 yield calls.release(stored)
             except Unavailable:
@@ -112,30 +124,58 @@ class ActiveSession:
     def _begin(self, stored: Stored | None):
         self.stored = stored
         self._base = b"" if stored is None else stored.data
-        self.has_ended = False
 
     def _keep_alive(self, ttl: int):
-        touch_after = ttl / 20 if self._options.touch_after is None else self._options.touch_after
-        if ttl - self.stored.ttl >= touch_after:
-            yield calls.touch(self.stored, ttl)
-            self.has_slid = True
-            self.stored = dataclasses.replace(self.stored, ttl=ttl, lock=None)
-        elif self.stored.lock is not None:
-            yield calls.release(self.stored)
-            self.stored = dataclasses.replace(self.stored, lock=None)
+        lifetime = min(ttl, _LIMITED.get(self.id, ttl))
+        touch_after = lifetime / 20 if self._options.touch_after is None else self._options.touch_after
+        if lifetime - self.stored.ttl >= touch_after or self.stored.ttl > lifetime:
+            try:
+                self.stored = yield calls.touch(self.stored, ttl)
+            except Locked:
+                # Whoever has taken the lock slides the expiry.
+                self.stored = dataclasses.replace(self.stored, lock=None)
+            else:
+                self._slid(ttl)
+        else:
+            yield from self.release()
 
-    def _merge(self, dumped: bytes, write: Callable[[Stored, bytes], calls.Call]):
+    def _write(self, dumped: bytes, attributes: Attributes, write: Callable[[Stored, bytes], calls.Call]):
         """Writes data, merged with what other requests wrote since it was read."""
-        for _ in range(MAX_MERGES):
+        started, pause, former = time.monotonic(), 0.025, self.stored.user
+        while True:
             merged = dumped
             if self.stored.data != self._base:
                 base, mine, theirs = map(self._loads, (self._base, dumped, self.stored.data))
                 merged = self._dumps(merge(base, mine, theirs, self._dumps))
             try:
-                written = yield write(self.stored, merged)
+                self.stored = yield write(self.stored, merged)
+                break
             except Conflict as conflict:
                 self.stored = conflict.current
-                continue
-            self.has_slid = True
-            return written
-        raise Unavailable("Other requests kept changing the session")
+            if time.monotonic() - started > MERGING:
+                raise Unavailable("Other requests kept changing the session")
+            yield Pause(random.uniform(0, pause))
+            pause = min(2 * pause, 0.5)
+        self._base = dumped
+        yield from self._wrote(former, attributes)
+
+    def _wrote(self, former: str | None, attributes: Attributes):
+        self._slid(attributes.ttl)
+        most, user = self._options.max_sessions, attributes.user
+        if most is not None and self.stored is not None and user and user != former:
+            try:
+                yield calls.limit(user, most)
+            except Unavailable:
+                # The login has succeeded. The next one limits again.
+                logging.getLogger("session_api").exception("The number of a user's sessions could not be limited")
+
+    def _slid(self, asked: int):
+        if self.stored is None:
+            return
+        self.has_slid = True
+        if self.stored.ttl < asked:
+            _LIMITED[self.id] = self.stored.ttl
+            if len(_LIMITED) > 10_000:
+                _LIMITED.pop(next(iter(_LIMITED)), None)
+        else:
+            _LIMITED.pop(self.id, None)

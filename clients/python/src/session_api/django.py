@@ -1,6 +1,7 @@
 """Sessions of Django: `SESSION_ENGINE = "session_api.django"`, and options in the setting `SESSION_API`."""
 
 import functools
+import math
 
 from django.conf import settings
 from django.contrib.sessions import middleware
@@ -30,6 +31,8 @@ class SessionStore(SessionBase):
 
     # What the user recognizes the session by.
     label: str | None = None
+    # Whether the session is locked when it is loaded, since the middleware releases the lock.
+    locks = False
 
     def __init__(self, session_key=None):
         super().__init__(session_key)
@@ -51,7 +54,7 @@ class SessionStore(SessionBase):
         return await client().arun(self._load())
 
     def _load(self):
-        data = yield from self._active.load(self.session_key)
+        data = yield from self._active.load(self.session_key, self.locks)
         if data is None:
             self._session_key = None
         return data or {}
@@ -105,8 +108,7 @@ class SessionStore(SessionBase):
             if not (yield from self._active.create(self.session_key, data, attributes)):
                 raise CreateError
         else:
-            yield from self._active.save(data, attributes)
-            if self._active.has_ended or self._active.stored is None:
+            if not (yield from self._active.save(data, attributes)):
                 raise UpdateError
 
     def delete(self, session_key=None):
@@ -116,7 +118,7 @@ class SessionStore(SessionBase):
         await client().arun(self._delete(session_key or self.session_key))
 
     def _delete(self, session_key):
-        if self._active.stored is not None and self._active.stored.id == session_key:
+        if self._active.id == session_key:
             yield from self._active.destroy()
         elif calls.is_id(session_key):
             yield calls.destroy(session_key)
@@ -144,16 +146,16 @@ class SessionStore(SessionBase):
 
     def release(self):
         """Releases the lock, unless a write has done so."""
-        client().run(self._active.abandon())
+        client().run(self._active.release())
 
     async def arelease(self):
         """Releases the lock, unless a write has done so."""
-        await client().arun(self._active.abandon())
+        await client().arun(self._active.release())
 
     def _attributes(self, data):
         # The expiry is in the session's own data, which is loaded.
-        ttl = int(self.get_expiry_age(expiry=data.get("_session_expiry")))
-        return Attributes(ttl, client().options.user(data), self.label)
+        ttl = math.ceil(self.get_expiry_age(expiry=data.get("_session_expiry")))
+        return Attributes(ttl, client().options.owner(data), self.label)
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
@@ -163,12 +165,14 @@ class SessionMiddleware(middleware.SessionMiddleware):
         super().process_request(request)
         label = client().options.label or (lambda request: request.headers.get("User-Agent"))
         request.session.label = label(request)
+        request.session.locks = True
 
     def process_response(self, request, response):
-        response = super().process_response(request, response)
-        if client().options.lock is not None:
+        try:
+            return super().process_response(request, response)
+        finally:
+            # A response without a change, an error, or values that can't be serialized.
             request.session.release()
-        return response
 
 
 def devices(request) -> list[dict]:
@@ -194,7 +198,7 @@ def logout_everywhere(request) -> int:
 
 
 def _owner(request) -> str:
-    owner = client().options.user(request.session)
+    owner = client().options.owner(request.session)
     if not owner:
         raise ValueError("the session has no owner: nobody is logged in")
     return owner

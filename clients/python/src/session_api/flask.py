@@ -1,11 +1,11 @@
 """Sessions of Flask: `SessionApi(app)`."""
 
+import math
 import secrets
 
-from flask import request
+import flask
 from flask.json.tag import TaggedJSONSerializer
 from flask.sessions import SessionInterface, SessionMixin
-from werkzeug.datastructures import CallbackDict
 
 from . import calls
 from .active import ActiveSession
@@ -16,21 +16,67 @@ from .options import Options
 _SERIALIZER = TaggedJSONSerializer()
 
 
-class Session(CallbackDict, SessionMixin):
-    """A session in the session API."""
+class Session(SessionMixin):
+    """A session in the session API. It is read when the app first looks at it."""
 
-    def __init__(self, active: ActiveSession, sid: str | None, data: dict | None):
-        def on_update(session):
-            session.modified = True
+    modified = False
+    # Whether the app has ended the session, unless it has put something into it since.
+    is_cleared = False
+    # Whether the session gets another id when it is saved.
+    moves = False
 
-        super().__init__(data or {}, on_update)
-        self.active = active
-        # Id in the cookie; None for a new session.
-        self.sid = sid if data is not None else None
-        self.new = data is None
-        self.modified = False
-        # Whether the session gets another id when it is saved.
-        self.moves = False
+    def __init__(self, client: Client, cookie: str | None):
+        self.active = ActiveSession(client.options, _dumps, _loads)
+        self._client = client
+        self._cookie = cookie
+        self._data = None
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._data is not None
+
+    @property
+    def data(self) -> dict:
+        if self._data is None:
+            self._data = self._client.run(self.active.load(self._cookie)) or {}
+        self.accessed = True
+        return self._data
+
+    @property
+    def sid(self) -> str | None:
+        """The id; None for a new session."""
+        return self.data is not None and self.active.id
+
+    @property
+    def new(self) -> bool:
+        return self.sid is None
+
+    def __getitem__(self, key):
+        return self.data[key]
+
+    def __setitem__(self, key, value):
+        self.data[key] = value
+        self.modified = True
+
+    def __delitem__(self, key):
+        del self.data[key]
+        self.modified = True
+
+    def __iter__(self):
+        return iter(self.data)
+
+    def __len__(self):
+        return len(self.data)
+
+    def __repr__(self):
+        return repr(self.data)
+
+    def copy(self):
+        return self.data.copy()
+
+    def clear(self):
+        self.data.clear()
+        self.modified = self.is_cleared = True
 
 
 class SessionApi(SessionInterface):
@@ -46,43 +92,49 @@ class SessionApi(SessionInterface):
 
     def init_app(self, app):
         app.session_interface = self
+        app.teardown_request(self._release)
 
     def open_session(self, app, request):
-        sid = request.cookies.get(self.get_cookie_name(app))
-        active = ActiveSession(self._client.options, _dumps, _loads)
-        return Session(active, sid, self._client.run(active.load(sid)))
+        return Session(self._client, request.cookies.get(self.get_cookie_name(app)))
 
     def save_session(self, app, session, response):
-        sid = session.sid
-        session.sid = self._client.run(self._finish(app, session))
-        if session.accessed or session.modified:
-            response.vary.add("Cookie")
-        name, domain, path = self.get_cookie_name(app), self.get_cookie_domain(app), self.get_cookie_path(app)
-        if session.sid is None:
-            if sid is not None:
-                response.delete_cookie(name, domain=domain, path=path)
-        elif session.sid != sid or session.active.has_slid or self.should_set_cookie(app, session):
-            response.set_cookie(
-                name,
-                session.sid,
-                domain=domain,
-                path=path,
-                expires=self.get_expiration_time(app, session),
-                httponly=self.get_cookie_httponly(app),
-                secure=self.get_cookie_secure(app),
-                samesite=self.get_cookie_samesite(app),
-            )
-            response.vary.add("Cookie")
+        if not session.is_loaded and not session.moves:
+            return
+        cookie = self._client.run(self._finish(app, session))
+        response.vary.add("Cookie")
+        name = self.get_cookie_name(app)
+        attributes = {
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "httponly": self.get_cookie_httponly(app),
+            "secure": self.get_cookie_secure(app),
+            "samesite": self.get_cookie_samesite(app),
+        }
+        # From Flask 3.1 on.
+        if hasattr(self, "get_cookie_partitioned"):
+            attributes["partitioned"] = self.get_cookie_partitioned(app)
+        if cookie is None and self.should_set_cookie(app, session):
+            cookie = session.sid
+        if cookie:
+            response.set_cookie(name, cookie, expires=self.get_expiration_time(app, session), **attributes)
+        elif cookie is not None:
+            response.delete_cookie(name, **attributes)
 
     def _finish(self, app, session):
         options = self._client.options
-        label = options.label or (lambda request: request.user_agent.string)
-        attributes = Attributes(
-            ttl=int(app.permanent_session_lifetime.total_seconds()),
-            user=options.user and options.user(session),
-            label=label(request),
-        )
-        return session.active.finish(dict(session), attributes, session.moves, _new_sid)
+        label = options.label or (lambda request: request.user_agent.string or None)
+
+        def attributes(data):
+            ttl = math.ceil(app.permanent_session_lifetime.total_seconds())
+            return Attributes(ttl, options.owner(data), label(flask.request))
+
+        return session.active.finish(dict(session), attributes, session.moves, session.is_cleared, _new_sid)
+
+    def _release(self, _):
+        """Releases the lock if the session was not saved: after an error, or in a context without a response."""
+        session = flask.session._get_current_object()
+        if isinstance(session, Session):
+            self._client.run(session.active.release())
 
     def regenerate(self, session):
         """Gives a session another id when it is saved, at the end of the request. Call it at a login."""

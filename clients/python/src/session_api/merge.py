@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 
-def merge(base: dict, mine: dict, theirs: dict, dumps: Callable[[dict], bytes]) -> dict:
-    """Returns theirs with the keys changed that differ between base and mine. Where both changed a key, mine wins.
+def changes(base: dict, mine: dict, dumps: Callable[[dict], bytes]) -> dict:
+    """Returns the keys of mine that base doesn't have, or has with another value.
 
     Values are compared as `dumps` writes them: to Python, 1, 1.0 and True are equal.
     """
-    changed = {
+    return {
         key: value for key, value in mine.items() if key not in base or dumps({key: value}) != dumps({key: base[key]})
     }
-    merged = theirs | changed
+
+
+def merge(base: dict, mine: dict, theirs: dict, dumps: Callable[[dict], bytes]) -> dict:
+    """Returns theirs with the keys changed that differ between base and mine. Where both changed a key, mine wins."""
+    merged = theirs | changes(base, mine, dumps)
     return {key: value for key, value in merged.items() if key in mine or key not in base}

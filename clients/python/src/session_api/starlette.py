@@ -1,8 +1,11 @@
 """Sessions of Starlette and FastAPI: `app.add_middleware(SessionMiddleware)`, and `request.session`."""
 
 import json
+import math
 import secrets
+from dataclasses import dataclass
 
+import anyio
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 
@@ -13,19 +16,32 @@ from .client import Client
 from .options import Options
 
 try:
-    from starlette.middleware.sessions import Session
+    from starlette.middleware.sessions import Session as _Session
 except ImportError:
     # Before version 1, the session is a plain dictionary, and nothing says whether the app looked at it.
-    Session = dict
-
+    _Session = dict
 
 # Default lifetime of a session, in seconds: that of Starlette's own.
 DEFAULT_MAX_AGE = 14 * 24 * 60 * 60
 
 
+class Session(_Session):
+    """The data of a session."""
+
+    # Whether the app has ended the session, unless it has put something into it since.
+    is_cleared = False
+
+    def clear(self):
+        super().clear()
+        self.is_cleared = True
+
+
 class SessionMiddleware:
     """Keeps sessions in the session API. It takes the attributes of the cookie as Starlette's own middleware does, and
     the options of `Options`. The lifetime of sessions is `max_age`, or 14 days if the cookie has none.
+
+    A request with a cookie reads its session before the app runs, since `request.session` cannot wait for the API. Paths
+    that begin with one of `exclude` have no session, and make no call: those of static files.
 
     A session is read-only in a WebSocket: its changes are not written.
     """
@@ -41,6 +57,7 @@ class SessionMiddleware:
         https_only=False,
         domain=None,
         partitioned=False,
+        exclude=(),
         client=None,
         **options,
     ):
@@ -49,64 +66,68 @@ class SessionMiddleware:
         self.app = app
         self.client = client or Client(Options.read(**options))
         self._cookie = session_cookie
-        self._ttl = DEFAULT_MAX_AGE if max_age is None else max_age
+        self._ttl = DEFAULT_MAX_AGE if max_age is None else math.ceil(max_age)
         self._path = path
-        self._max_age = "" if max_age is None else f"Max-Age={max_age}; "
+        self._exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        self._max_age = "" if max_age is None else f"Max-Age={self._ttl}; "
         flags = ["httponly", f"samesite={same_site}"]
         flags += ["secure"] * https_only + [f"domain={domain}"] * (domain is not None) + ["partitioned"] * partitioned
         self._flags = "; ".join(flags)
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or scope["path"].startswith(self._exclude):
             await self.app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        sid = connection.cookies.get(self._cookie)
         active = ActiveSession(self.client.options, _dumps, _loads)
-        data = await self.client.arun(active.load(sid))
-        scope["session"] = Session(data or {})
-        state = scope["session_api"] = State(self.client, active.stored and sid)
+        state = scope["session_api"] = State(self.client, active)
 
         async def send_with_cookie(message):
             if message["type"] == "http.response.start":
-                old_sid = state.sid
-                state.sid = await self.client.arun(self._finish(connection, active, state))
+                cookie = await self.client.arun(self._finish(connection, session, state))
                 message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
-                if getattr(scope["session"], "accessed", True):
+                if getattr(session, "accessed", True):
                     headers.add_vary_header("Cookie")
-                if state.sid is not None and (state.sid != old_sid or active.has_slid):
-                    self._set_cookie(headers, state.sid, self._max_age)
-                elif state.sid is None and old_sid is not None:
+                if cookie:
+                    self._set_cookie(headers, cookie, self._max_age)
+                elif cookie is not None:
                     self._set_cookie(headers, "null", "expires=Thu, 01 Jan 1970 00:00:00 GMT; ")
             await send(message)
 
         try:
+            # A WebSocket may last for days, and takes no lock.
+            data = await self.client.arun(active.load(connection.cookies.get(self._cookie), scope["type"] == "http"))
+            session = scope["session"] = Session(data or {})
             await self.app(scope, receive, send_with_cookie)
         finally:
-            # The app failed before a response, or there is none: a WebSocket.
-            await self.client.arun(active.abandon())
+            # The app failed before a response, its values can't be serialized, or there is no response.
+            with anyio.CancelScope(shield=True):
+                await self.client.arun(active.release())
 
-    def _finish(self, connection, active, state):
-        options, data = self.client.options, dict(connection.scope["session"])
+    def _finish(self, connection, session, state):
+        options = self.client.options
         label = options.label or (lambda connection: connection.headers.get("user-agent"))
-        user = options.user and options.user(data)
-        attributes = Attributes(self._ttl, user, label(connection))
-        return active.finish(data, attributes, state.moves, lambda: secrets.token_urlsafe(32))
+
+        def attributes(data):
+            return Attributes(self._ttl, options.owner(data), label(connection))
+
+        return state.active.finish(
+            dict(session), attributes, state.moves, session.is_cleared, lambda: secrets.token_urlsafe(32)
+        )
 
     def _set_cookie(self, headers, value, expiry):
         headers.append("Set-Cookie", f"{self._cookie}={value}; path={self._path}; {expiry}{self._flags}")
 
 
+@dataclass
 class State:
     """What the middleware keeps of a session beside its data."""
 
-    def __init__(self, client: Client, sid: str | None):
-        self.client = client
-        # Id in the cookie; None for a new session.
-        self.sid = sid
-        # Whether the session gets another id with the response.
-        self.moves = False
+    client: Client
+    active: ActiveSession
+    # Whether the session gets another id with the response.
+    moves: bool = False
 
 
 def regenerate(connection):
@@ -117,7 +138,7 @@ def regenerate(connection):
 async def devices(connection, user: str) -> list[dict]:
     """Lists the sessions of a user: `handle`, `label`, `created`, `used`, `expires`, `current`."""
     state = connection.scope["session_api"]
-    return await state.client.asend(calls.sessions(user, state.sid))
+    return await state.client.asend(calls.sessions(user, state.active.id))
 
 
 async def logout_device(connection, user: str, handle: str) -> bool:
@@ -128,7 +149,7 @@ async def logout_device(connection, user: str, handle: str) -> bool:
 async def logout_other_devices(connection, user: str) -> int:
     """Ends all sessions of a user except this one. Returns how many there were."""
     state = connection.scope["session_api"]
-    return await state.client.asend(calls.destroy_all(user, state.sid))
+    return await state.client.asend(calls.destroy_all(user, state.active.id))
 
 
 async def logout_everywhere(connection, user: str) -> int:
@@ -137,7 +158,7 @@ async def logout_everywhere(connection, user: str) -> int:
 
 
 def _dumps(data: dict) -> bytes:
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(data, separators=(",", ":")).encode()
 
 
 def _loads(data: bytes) -> dict:
