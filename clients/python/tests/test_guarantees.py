@@ -1,11 +1,14 @@
 """What the clients guarantee under parallel requests and failures."""
 
+import json
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import session_api.active
 from session_api import calls
+from session_api.calls import Attributes
 from session_api.client import Client
 from session_api.options import Options
 
@@ -224,6 +227,14 @@ def test_data_that_looks_like_a_problem_is_data(start, lock, code):
     changes = [[LOOK, ["sleep", 200], ["set", f"key{n}", 1]] for n in range(2)]
     visit_at_once(list(zip(twins(app, browser, 2), changes, strict=True)))
     assert browser.visit().session == expected | {"key0": 1, "key1": 1}
+
+
+def test_text_of_other_frameworks_is_utf_8(start):
+    id = secrets.token_urlsafe(24)
+    send(calls.create(id, '{"name":"Zoë"}'.encode(), Attributes(60)))
+    browser = start().browser(cookie=id)
+    assert browser.visit(["set", "a", 1]).session == {"name": "Zoë", "a": 1}
+    assert json.loads(send(calls.read(id)).data) == {"name": "Zoë", "a": 1}
 
 
 def test_owner_may_be_a_number(start):

@@ -1,12 +1,14 @@
 """Sessions of Django: `SESSION_ENGINE = "session_api.django"`, and options in the setting `SESSION_API`."""
 
 import functools
+import json
 import math
 
 from django.conf import settings
 from django.contrib.sessions import middleware
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from django.core.signals import setting_changed
+from django.core.signing import JSONSerializer
 from django.utils.crypto import get_random_string
 
 from . import calls
@@ -37,7 +39,9 @@ class SessionStore(SessionBase):
     def __init__(self, session_key=None):
         super().__init__(session_key)
         serializer = self.serializer()
-        self._active = ActiveSession(client().options, serializer.dumps, serializer.loads)
+        # Django reads JSON as Latin-1. Other frameworks write it as UTF-8.
+        loads = json.loads if type(serializer) is JSONSerializer else serializer.loads
+        self._active = ActiveSession(client().options, serializer.dumps, loads)
 
     @classmethod
     def clear_expired(cls):
