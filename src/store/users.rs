@@ -109,7 +109,7 @@ impl SessionStore {
     /// for each session that ends; for a limit, also one `GetItem` for each item). Returns how many ended. A
     /// session that is being rotated is found under its new id.
     ///
-    /// The index is eventually consistent, so this queries until nothing new was found for [`INDEX_LAG`], or
+    /// The index is eventually consistent, so this queries until nothing new was found for a second, or
     /// until the caller's time limit. Clocks differ, so sessions that are created within
     /// [`MAX_CLOCK_SKEW`] after the arrival count too. Throttled deletions are retried as long as others
     /// succeed: all sessions of a user share a partition of the index, which admits 1,000 deletions a second.
