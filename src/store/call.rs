@@ -19,9 +19,13 @@ use crate::session::{Handle, Liveness, WriteId};
 pub(super) enum WriteOutcome {
     /// The write was applied. Holds the attributes that the call asked for.
     Applied(Item),
-    /// The write was refused because an earlier attempt was applied. Holds the current item, which is
-    /// live.
-    AppliedBefore(Item),
+    /// The write was refused because an earlier attempt was applied.
+    AppliedBefore {
+        /// The current item, which is live.
+        item: Item,
+        /// Whether that attempt may be one of this call, whose response was lost.
+        is_in_doubt: bool,
+    },
     /// The condition was not met. Holds the current item, if one exists.
     Refused(Option<Item>),
 }
@@ -43,7 +47,7 @@ impl Refusal {
     fn outcome(self, write: &WriteId, live: Liveness) -> Result<WriteOutcome, StoreError> {
         match self.item {
             Some(item) if item::has_write(&item, write) && item::is_current(&item, live)? => {
-                Ok(WriteOutcome::AppliedBefore(item))
+                Ok(WriteOutcome::AppliedBefore { item, is_in_doubt: self.is_in_doubt })
             }
             _ if self.is_in_doubt => Err(StoreError::OutcomeUnknown),
             item => Ok(WriteOutcome::Refused(item)),

@@ -70,7 +70,7 @@ impl SessionStore {
                 Ok(WriteOutcome::Applied(_)) => {
                     Ok(Created { etag: Some(metadata.etag), lifetime: metadata.lifetime })
                 }
-                Ok(WriteOutcome::AppliedBefore(item)) => created_before(&item, &new.write),
+                Ok(WriteOutcome::AppliedBefore { item, .. }) => created_before(&item, &new.write),
                 Ok(WriteOutcome::Refused(Some(item)))
                     if self.is_grace_over(id.handle(), &item, now).await? =>
                 {

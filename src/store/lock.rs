@@ -38,11 +38,15 @@ impl SessionStore {
         };
         match self.update(id, write, version, change, ReturnValue::AllNew, now).await? {
             Written::Now(item) => Ok(item::open(id, item)?),
-            Written::Before(item) => match item::lock(&item)?.filter(|lock| lock.until > now) {
-                Some(lock) if lock.token == *token => Ok(item::open(id, item)?),
-                Some(lock) => Err(StoreError::Locked { until: lock.until }),
-                None => Err(StoreError::NotLockHolder),
-            },
+            Written::Before { item, is_in_doubt } => {
+                match item::lock(&item)?.filter(|lock| lock.until > now) {
+                    Some(lock) if lock.token == *token => Ok(item::open(id, item)?),
+                    // This very call took the lock, and it was released before the response arrived.
+                    _ if is_in_doubt => Err(StoreError::OutcomeUnknown),
+                    Some(lock) => Err(StoreError::Locked { until: lock.until }),
+                    None => Err(StoreError::NotLockHolder),
+                }
+            }
         }
     }
 
@@ -96,7 +100,7 @@ impl SessionStore {
         let update = required.condition().release_lock();
         let sent = self.update_item(id.handle(), update, &write, required.live, ReturnValue::None);
         match sent.await? {
-            WriteOutcome::Applied(_) | WriteOutcome::AppliedBefore(_) => Ok(()),
+            WriteOutcome::Applied(_) | WriteOutcome::AppliedBefore { .. } => Ok(()),
             WriteOutcome::Refused(None) => Err(StoreError::NotFound),
             WriteOutcome::Refused(Some(item)) => match required.refusal(&item)? {
                 Some(StoreError::NotLockHolder) => Ok(()),

@@ -102,7 +102,7 @@ impl SessionStore {
         };
         Ok(match self.update(id, write, version, change, ReturnValue::None, now).await? {
             Written::Now(_) => Replaced { etag: new.map(|(_, _, etag)| etag), lifetime: None },
-            Written::Before(item) => Replaced {
+            Written::Before { item, .. } => Replaced {
                 etag: item::etag_at(&item, &write.id)?,
                 lifetime: Some(item::lifetime(&item)?),
             },

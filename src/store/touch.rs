@@ -51,7 +51,7 @@ impl SessionStore {
                 etag: Some(item::etag(&item)?),
                 session: returns_session.then(|| item::open(id, item)).transpose()?,
             }),
-            Written::Before(item) => {
+            Written::Before { item, .. } => {
                 let writes = item::recent_writes(&item)?;
                 let is_known = returns_session && *writes.revision() == write.id;
                 Ok(Touched {

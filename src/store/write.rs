@@ -44,8 +44,13 @@ impl Write {
 pub(super) enum Written {
     /// The write was applied. Holds the attributes that the call asked for.
     Now(Item),
-    /// An earlier attempt of the write was applied. Holds the current item.
-    Before(Item),
+    /// An earlier attempt of the write was applied.
+    Before {
+        /// The current item.
+        item: Item,
+        /// Whether that attempt may be one of this call, whose response was lost.
+        is_in_doubt: bool,
+    },
 }
 
 impl SessionStore {
@@ -84,7 +89,9 @@ impl SessionStore {
             );
             let item = match sent.await? {
                 WriteOutcome::Applied(item) => return Ok(Written::Now(item)),
-                WriteOutcome::AppliedBefore(item) => return Ok(Written::Before(item)),
+                WriteOutcome::AppliedBefore { item, is_in_doubt } => {
+                    return Ok(Written::Before { item, is_in_doubt });
+                }
                 WriteOutcome::Refused(item) => item.ok_or(StoreError::NotFound)?,
             };
             match required.refusal(&item)? {

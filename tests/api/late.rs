@@ -4,7 +4,7 @@
 use std::future::IntoFuture as _;
 use std::time::Duration;
 
-use crate::harness::Fault::{Fail, Hold, Pass};
+use crate::harness::Fault::{Fail, Hold, LoseResponse, Pass};
 use crate::harness::{
     App, CREATE_WITH_ID, DESTROY, FaultProxy, LOCK, PATCH, READ, REPLACE, ROTATE, TOUCH, Timeouts,
     new_id,
@@ -283,6 +283,22 @@ async fn a_waiting_lock_is_not_taken_for_a_client_that_has_had_it() {
         let response = proxy.send_around(waiting, &[Pass, Hold], meanwhile).await;
         assert_eq!(response.outcome(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_lock_that_was_lost_before_the_response_arrived_is_no_refusal() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.direct;
+    let id = app.create_session().await;
+    let token = app.send(LOCK).id(&id).await.header("Session-Lock").to_owned();
+    let renew = proxy.app.send(LOCK).id(&id).header("session-lock", &token);
+    let meanwhile = async {
+        let unlock = app.send(TOUCH).id(&id).header("session-unlock", &token);
+        assert_eq!(unlock.await.status, 204);
+        assert_eq!(app.send(LOCK).id(&id).await.status, 200);
+    };
+    let response = proxy.send_around(renew, &[LoseResponse, Hold], meanwhile).await;
+    assert_eq!(response.outcome(), "503 store-unavailable", "it has slid the expiry");
 }
 
 #[tokio::test]
