@@ -6,7 +6,8 @@ const http = require('node:http');
 class Proxy {
   /** Calls since they were taken last, as in `GET /session`. */
   #calls = [];
-  #lost = null;
+  /** Calls whose responses are lost. */
+  #lost = [];
   #server;
 
   static async start(target) {
@@ -20,8 +21,10 @@ class Proxy {
     this.#server = http.createServer((request, response) => {
       const call = `${request.method} ${request.url}`;
       this.#calls.push(call);
-      const isLost = this.#lost === call;
-      this.#lost = isLost ? null : this.#lost;
+      const isLost = this.#lost.includes(call);
+      if (isLost) {
+        this.#lost.splice(this.#lost.indexOf(call), 1);
+      }
       const { method, headers } = request;
       const forwarded = http.request(new URL(request.url, target), { method, headers, agent }, (received) => {
         if (isLost) {
@@ -47,9 +50,9 @@ class Proxy {
     return calls;
   }
 
-  /** Loses the response to the next call of this kind. */
-  loseResponse(call) {
-    this.#lost = call;
+  /** Loses the responses to the next calls of this kind. */
+  loseResponse(call, times = 1) {
+    this.#lost.push(...Array(times).fill(call));
   }
 
   stop() {
