@@ -46,11 +46,12 @@ test('lost responses are retried with the same effect', withApp(async (app) => {
 test('a new id whose response was lost ends the old one with the next write', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
-  app.proxy.loseResponse('POST /session/rotate');
+  // The first attempt had a kept connection, which does not count.
+  app.proxy.loseResponse('POST /session/rotate', 2);
   const page = await browser.visit(['regenerate'], ['set', 'b', 1], ['save']);
   assert.equal(page.status, 503);
   // express-session writes the session again at the end of the response.
-  assert.deepEqual(page.calls, ['GET /session', 'POST /session/rotate', 'POST /session/rotate']);
+  assert.deepEqual(page.calls, ['GET /session', ...Array(3).fill('POST /session/rotate')]);
   assert.deepEqual((await browser.visit()).session, { b: 1 });
   browser.use(id);
   assert.deepEqual((await browser.visit()).session, {});
