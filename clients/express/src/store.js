@@ -99,9 +99,15 @@ class SessionApiStore extends Store {
   }
 
   #parse(text) {
-    const data = this.#options.serializer.parse(text);
+    let data;
+    let cause;
+    try {
+      data = this.#options.serializer.parse(text);
+    } catch (error) {
+      cause = error;
+    }
     if (data === null || typeof data !== 'object' || Array.isArray(data)) {
-      throw new Unavailable('The data of the session is not an object, as another program may have stored it');
+      throw new Unavailable('The data of the session is not that of an Express session', { cause });
     }
     return data;
   }

@@ -17,6 +17,9 @@ const STEPS = {
   sleep: (request, milliseconds) => sleep(milliseconds),
   maxAge: (request, milliseconds) => { request.session.cookie.maxAge = milliseconds; },
   save: (request) => promised(request, 'save'),
+  saveAside: (request) => { request.session.save(); },
+  destroyAside: (request) => { request.session.destroy(); },
+  regenerateAside: (request) => { request.session.regenerate(); },
   reload: (request) => promised(request, 'reload'),
   regenerate: (request) => promised(request, 'regenerate'),
   destroy: (request) => promised(request, 'destroy'),
@@ -36,11 +39,12 @@ class App {
     const app = express();
     app.use(session({ secret: SECRET, store, resave: false, saveUninitialized: false, ...sessionOptions }));
     app.post('/', express.json(), async (request, response) => {
+      const firstId = request.sessionID;
       for (const [step, ...parameters] of request.body) {
         await STEPS[step](request, ...parameters);
       }
       const { cookie, ...data } = request.session?.toJSON?.() ?? request.session ?? {};
-      response.json({ id: request.sessionID, expires: cookie?.expires ?? null, session: data });
+      response.json({ id: request.sessionID, firstId, expires: cookie?.expires ?? null, session: data });
     });
     app.use((error, request, response, next) => {
       if (response.headersSent) {
