@@ -28,8 +28,10 @@ class SessionApiStore extends Store {
    * object cannot have, `isInUse`: whether a request has it, `hasEnded`.
    */
   #stored = new WeakMap();
-  /** The last write of each session that is being written. */
-  #turns = new Map();
+  /** The last write of each session object. */
+  #turns = new WeakMap();
+  /** First writes under an id that are not through yet. */
+  #beginnings = new Map();
   /** What `regenerate` replaces with the session of a new id. */
   #moves = new Map();
   /** Lifetimes of sessions that the API gave less than was asked for. */
@@ -52,7 +54,7 @@ class SessionApiStore extends Store {
       } finally {
         const stored = this.#stored.get(data);
         if (!stored?.isInUse) {
-          this.#release(stored);
+          this.#release(stored?.session ?? data);
         }
       }
     });
@@ -62,7 +64,6 @@ class SessionApiStore extends Store {
     if (!isId(sid)) {
       return null;
     }
-    await this.#turns.get(sid)?.catch(() => undefined);
     return this.#use(isLocked ? await this.#lock(sid) : await this.#client.read(sid));
   }
 
@@ -71,10 +72,16 @@ class SessionApiStore extends Store {
   }
 
   /** Releases the lock of a session without waiting for it. If that fails, the lock expires by itself. */
-  #release(stored) {
+  #release(session) {
+    const stored = this.#stored.get(session);
     if (stored?.lock !== undefined) {
-      const release = () => stored.lock !== undefined && this.#client.release(stored);
-      this.#inTurn(stored.id, release).catch(() => undefined).then(() => { stored.lock = undefined; });
+      this.#inTurn(session, async () => {
+        const { id, lock } = stored;
+        stored.lock = undefined;
+        if (lock !== undefined) {
+          await this.#client.release({ id, lock });
+        }
+      }).catch(() => undefined);
     }
   }
 
@@ -120,6 +127,7 @@ class SessionApiStore extends Store {
       return session;
     }
     this.#stored.set(session, stored);
+    stored.session = session;
     const hidden = Object.entries(data).filter(([key]) => !Object.prototype.propertyIsEnumerable.call(session, key));
     if (hidden.length > 0) {
       stored.hidden = { ...stored.hidden, ...Object.fromEntries(hidden) };
@@ -132,20 +140,19 @@ class SessionApiStore extends Store {
       Object.defineProperty(session, 'reload', {
         configurable: true,
         writable: true,
-        value: (callback) => settle(this.#reload(request, stored), callback),
+        value: (callback) => settle(this.#reload(request, session), callback),
       });
     }
     return session;
   }
 
-  async #reload(request, stored) {
-    await this.#turns.get(stored.id)?.catch(() => undefined);
-    const current = await this.#client.read(stored.id);
+  async #reload(request, session) {
+    await this.#turns.get(session);
+    const current = await this.#client.read(session.id);
     if (current === null) {
       throw new Error('failed to load session');
     }
-    const { lock } = stored;
-    stored.lock = undefined;
+    const { lock } = this.#stored.get(session);
     this.createSession(request, this.#use({ ...current, lock }));
   }
 
@@ -177,10 +184,16 @@ class SessionApiStore extends Store {
         user: this.#options.user(session),
         label: this.#options.label(session.req),
       };
-      await this.#inTurn(sid, () => this.#commit(sid, session, attributes, begin));
+      const isNew = this.#stored.get(session)?.id !== sid;
+      const turn = this.#inTurn(session, () => this.#commit(sid, session, attributes, begin));
+      if (isNew) {
+        const through = turn.catch(() => undefined).then(() => this.#beginnings.delete(sid));
+        this.#beginnings.set(sid, through);
+      }
+      await turn;
     } catch (error) {
       if (!(error instanceof Locked)) {
-        this.#release(this.#stored.get(session));
+        this.#release(session);
       }
       throw error;
     }
@@ -327,7 +340,8 @@ class SessionApiStore extends Store {
 
   /** Ends a session. */
   destroy(sid, callback) {
-    return settle(this.#inTurn(sid, () => this.#destroy(sid)), callback);
+    // A first write must not create the session afterwards. Other writes never bring one back.
+    return settle(Promise.resolve(this.#beginnings.get(sid)).then(() => this.#destroy(sid)), callback);
   }
 
   async #destroy(sid) {
@@ -347,7 +361,7 @@ class SessionApiStore extends Store {
     const { session, sessionID } = request;
     const pending = this.#moves.get(sessionID);
     this.generate(request);
-    add(this.#moves, request.sessionID, this.#inTurn(sessionID, async () => {
+    add(this.#moves, request.sessionID, Promise.resolve(this.#turns.get(session)).then(async () => {
       const isPending = pending !== undefined && this.#moves.get(sessionID) === pending;
       const old = isPending ? await pending : this.#stored.get(session);
       if (isPending) {
@@ -358,17 +372,11 @@ class SessionApiStore extends Store {
     setImmediate(callback);
   }
 
-  /** Runs a write of a session after those that are not through yet: a later one builds on what an earlier one did. */
-  async #inTurn(sid, write) {
-    const turn = (this.#turns.get(sid) ?? Promise.resolve()).catch(() => undefined).then(write);
-    this.#turns.set(sid, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(sid) === turn) {
-        this.#turns.delete(sid);
-      }
-    }
+  /** Runs a write of a session object after its earlier ones: each builds on what the one before it did. */
+  #inTurn(session, write) {
+    const turn = Promise.resolve(this.#turns.get(session)).then(write);
+    this.#turns.set(session, turn.catch(() => undefined));
+    return turn;
   }
 
   /**
