@@ -64,6 +64,7 @@ class SessionApiStore extends Store {
     if (!isId(sid)) {
       return null;
     }
+    await this.#beginnings.get(sid);
     return this.#use(isLocked ? await this.#lock(sid) : await this.#client.read(sid));
   }
 
@@ -135,14 +136,12 @@ class SessionApiStore extends Store {
     // Nothing ends the request of a WebSocket, of socket.io (which sets `_query`) or of `load()`, so none of them may
     // hold the lock.
     stored.isInUse = request.headers !== undefined && !request.upgrade && request._query?.EIO === undefined;
-    if (stored.lock !== undefined) {
-      // To read the session again, it must not wait for its own lock.
-      Object.defineProperty(session, 'reload', {
-        configurable: true,
-        writable: true,
-        value: (callback) => settle(this.#reload(request, session), callback),
-      });
-    }
+    // To read the session again, it must wait for its own writes, but not for its own lock.
+    Object.defineProperty(session, 'reload', {
+      configurable: true,
+      writable: true,
+      value: (callback) => settle(this.#reload(request, session), callback),
+    });
     return session;
   }
 
