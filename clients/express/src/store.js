@@ -176,6 +176,9 @@ class SessionApiStore extends Store {
         + ' Change the option "genid" of express-session.');
     }
     const { hidden } = this.#stored.get(session) ?? {};
+    // express-session sends the headers before this: the page after a redirect would not see the login yet.
+    const response = session.req?.res;
+    response?.cork?.();
     try {
       const attributes = {
         data: this.#options.serializer.stringify(hidden === undefined ? session : { ...session, ...hidden }),
@@ -195,6 +198,8 @@ class SessionApiStore extends Store {
         this.#release(session);
       }
       throw error;
+    } finally {
+      response?.uncork?.();
     }
   }
 

@@ -81,6 +81,16 @@ for (const options of [{}, { lock: 1 }]) {
   }, options));
 }
 
+test('the page after a redirect sees the login', withApp(async (app) => {
+  app.proxy.delay = 60;
+  for (const steps of [[], [['regenerate']]]) {
+    const browser = app.browser();
+    await browser.visit(['set', 'a', 1]);
+    await browser.follow(...steps, ['set', 'user', 'ada']);
+    assert.equal((await browser.visit()).session.user, 'ada', `after ${steps}`);
+  }
+}));
+
 test('thirty parallel requests lose no key', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'start', 1]);

@@ -88,6 +88,14 @@ class Browser {
   /** Returns `{ status, calls, session, id, expires, error }` of a page that does these steps. */
   async visit(...steps) {
     this.app.proxy.takeCalls();
+    const response = await this.follow(...steps);
+    const { status } = response;
+    const page = await response.json();
+    return { status, isNew: response.headers.has('set-cookie'), ...page, calls: this.app.proxy.takeCalls() };
+  }
+
+  /** Returns the response of a page that does these steps, once its headers are there, as to a redirect. */
+  async follow(...steps) {
     const response = await fetch(`http://127.0.0.1:${this.app.server.address().port}/`, {
       method: 'POST',
       headers: {
@@ -99,9 +107,7 @@ class Browser {
     });
     const [cookie] = response.headers.getSetCookie();
     this.cookie = cookie?.split(';')[0] ?? this.cookie;
-    const { status } = response;
-    const page = await response.json();
-    return { status, isNew: cookie !== undefined, ...page, calls: this.app.proxy.takeCalls() };
+    return response;
   }
 
   /** Sends the cookie of a session with this id. */

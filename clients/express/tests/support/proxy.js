@@ -9,6 +9,8 @@ class Proxy {
   /** Calls whose responses are lost. */
   #lost = [];
   #server;
+  /** Milliseconds that calls which change something take longer on their way to the API. */
+  delay = 0;
 
   static async start(target) {
     const proxy = new Proxy(target);
@@ -36,7 +38,7 @@ class Proxy {
         received.pipe(response);
       });
       forwarded.on('error', () => request.socket.destroy());
-      request.pipe(forwarded);
+      setTimeout(() => request.pipe(forwarded), method === 'GET' ? 0 : this.delay);
     });
   }
 
