@@ -224,6 +224,10 @@ class SessionApiStore extends Store {
         await this.#remember(session, replaced, attributes, stored);
       }
     }
+    if (stored?.hasEnded && session.req !== undefined) {
+      // Or express-session would send the dead id again, in place of one that the browser may have got since.
+      session.req.sessionID = undefined;
+    }
   }
 
   /** Creates a session. Replaces one that has the id already: the app has chosen it. */

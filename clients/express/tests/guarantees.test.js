@@ -126,6 +126,18 @@ test('a slow request does not undo a logout', withApp(async (app) => {
   }
 }, { touchAfter: 0 }));
 
+test('a slow request does not send the id of an ended session again', withApp(async (app) => {
+  const browser = app.browser();
+  for (const last of [['set', 'a', 2], ['set', 'a', 1]]) {
+    const { id } = await browser.visit(['set', 'a', 1]);
+    const slow = browser.visit(['sleep', 300], last, ['save']);
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+    await app.store.destroy(id);
+    const page = await slow;
+    assert.deepEqual([page.status, page.isNew], [200, false]);
+  }
+}, { touchAfter: 0 }, { rolling: true, cookie: { maxAge: 60_000 } }));
+
 test('a slow request that gets a new id begins an empty session after a logout', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);

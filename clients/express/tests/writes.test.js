@@ -42,7 +42,7 @@ test('destroy and regenerate without a callback do not end the server in an outa
 });
 
 test('of two saves of one request, the later one wins', withApp(async (app) => {
-  for (let round = 0; round < 20; round += 1) {
+  for (let round = 0; round < 6; round += 1) {
     const browser = app.browser();
     await browser.visit(['set', 'a', 1], ['saveAside'], ['set', 'a', 2], ['set', 'b', 2]);
     assert.deepEqual((await browser.visit()).session, { a: 2, b: 2 }, 'a new session');
