@@ -65,7 +65,15 @@ class SessionApiStore extends Store {
       return null;
     }
     await this.#beginnings.get(sid);
-    return this.#use(isLocked ? await this.#lock(sid) : await this.#client.read(sid));
+    const stored = isLocked ? await this.#lock(sid) : await this.#client.read(sid);
+    try {
+      return this.#use(stored);
+    } catch (error) {
+      if (isLocked) {
+        await this.#client.release(stored).catch(() => undefined);
+      }
+      throw error;
+    }
   }
 
   #lock(sid) {

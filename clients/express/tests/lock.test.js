@@ -127,6 +127,15 @@ for (const [what, options, ...steps] of [
   }, { lock: 0, ...options }));
 }
 
+test('a session that cannot be read does not stay locked', withApp(async (app) => {
+  const browser = app.browser();
+  const { id } = await browser.visit(['set', 'a', 1]);
+  await fetch(`${process.env.SESSION_API_URL}/session`, { method: 'PUT', headers: { 'session-id': id }, body: '{' });
+  for (let visit = 0; visit < 2; visit += 1) {
+    assert.match((await browser.visit()).error, /Unavailable: The data of the session/);
+  }
+}, { lock: 0 }));
+
 function refuse(data) {
   if (data.a === 'refused') {
     throw new TypeError('refused');
