@@ -1,20 +1,22 @@
 'use strict';
 
 const { randomBytes, randomInt } = require('node:crypto');
-const { setTimeout: sleep } = require('node:timers/promises');
+const { setTimeout } = require('node:timers/promises');
 const { Conflict, Locked, Unavailable } = require('./errors.js');
-const { MAX_LABEL, MAX_LEASE } = require('./limits.js');
 const { Signer } = require('./signer.js');
 const { Transport } = require('./transport.js');
 
 const RETRIED = [429, 500, 502, 503, 504];
+/** Longest label that the API accepts, in its encoded form. */
+const MAX_LABEL = 256;
+/** Longest wait that a response can ask for, in seconds. */
+const MAX_RETRY_AFTER = 10;
 
 /**
  * Calls of the session API, signed and retried.
  *
- * Each method that changes a session can be retried blindly: its retries carry the same `Idempotency-Key`, or have the
- * same effect by their nature. A session is `{ id, data, etag, ttl, user, lock }`, with `ttl` in seconds and the token of
- * its lock, if this client holds it.
+ * A retry never takes effect twice: it carries the same `Idempotency-Key`, or is harmless by nature. A session is
+ * `{ id, data, etag, ttl, user, lock }`, with `ttl` in seconds, and the token of its lock if this client holds it.
  *
  * @throws {Unavailable} from every method
  */
@@ -22,12 +24,14 @@ class Client {
   #options;
   #signer;
   #transport;
+  #sleep;
   #basePath;
 
-  constructor(options) {
+  constructor(options, { transport = new Transport(options.url), sleep = setTimeout } = {}) {
     this.#options = options;
     this.#signer = new Signer(options);
-    this.#transport = new Transport(options.url);
+    this.#transport = transport;
+    this.#sleep = sleep;
     this.#basePath = options.url.pathname.replace(/\/$/, '');
   }
 
@@ -42,17 +46,24 @@ class Client {
    *
    * @throws {Locked} if another request held the lock for that long
    */
-  async lock(id, wait) {
+  async lock(id, wait, lease) {
     const response = await this.#call('POST', '/session/lock', {
       'session-id': id,
-      'session-lease': String(MAX_LEASE),
+      'session-lease': String(lease),
       'session-wait': String(wait),
       'idempotency-key': key(),
     }, { accept: [200, 'session-not-found', 'session-locked'], wait });
     if (response.problem === 'session-locked') {
       throw new Locked(`Another request held the session's lock for ${wait} s`);
     }
-    return response.status === 200 ? session(id, response, response.headers['session-lock']) : null;
+    if (response.status !== 200) {
+      return null;
+    }
+    const lock = response.headers['session-lock'];
+    if (lock === undefined) {
+      throw unexpected(response);
+    }
+    return session(id, response, lock);
   }
 
   /** Creates a session under an id. Returns null if there is one already. */
@@ -84,8 +95,8 @@ class Client {
       prefer: 'return=representation',
       ...owner(user),
       ...unlocking(read),
-    }, { body: data, accept: [204, 'session-not-found', 'session-locked', 412] });
-    refuseConflict(read, response);
+    }, { body: data, accept: [204, ...REFUSALS] });
+    throwRefusal(read, response);
     return response.status === 204 ? written(read.id, data, response, { ttl, user: user ?? read.user }) : null;
   }
 
@@ -93,6 +104,7 @@ class Client {
    * Moves a session that was read to a new id, with new data, and releases its lock if the client holds it. The old id
    * stops working. Returns null if the session has ended.
    *
+   * @throws {Conflict} if another request changed the data since
    * @throws {Locked} if another request has the lock
    */
   async rotate(read, newId, data, { ttl, user, label }) {
@@ -100,22 +112,31 @@ class Client {
       'session-id': read.id,
       'session-new-id': newId,
       'session-ttl': String(ttl),
+      'if-match': read.etag,
+      prefer: 'return=representation',
       ...owner(user),
       ...labelled(label),
       ...unlocking(read),
-    }, { body: data, accept: [200, 'session-not-found', 'session-locked', 412] });
-    refuseConflict(read, response);
+    }, { body: data, accept: [200, ...REFUSALS] });
+    throwRefusal(read, response);
     return response.status === 200 ? written(newId, data, response, { ttl, user: user ?? read.user }) : null;
   }
 
-  /** Slides the expiry of a session, and releases its lock if the client holds it. */
+  /**
+   * Slides the expiry of a session, and releases its lock if the client holds it. Returns how long it lives now, which is
+   * less than asked for if the API limits lifetimes, or null if it has ended.
+   */
   async touch(read, ttl) {
-    await this.#call('POST', '/session/touch', {
+    const response = await this.#call('POST', '/session/touch', {
       'session-id': read.id,
       'session-ttl': String(ttl),
       'idempotency-key': key(),
       ...unlocking(read),
     }, { accept: [204, 'session-not-found', 'session-locked', 'not-lock-holder'] });
+    if (response.problem === 'session-not-found') {
+      return null;
+    }
+    return response.status === 204 ? lifetime(response) ?? ttl : read.ttl;
   }
 
   /** Releases the lock of a session. */
@@ -133,13 +154,30 @@ class Client {
   /** Lists the sessions of a user, newest first. The one with this id is marked as the current one. */
   async sessions(user, id) {
     const response = await this.#call('GET', '/sessions', { ...owner(user), ...identified(id) }, { accept: [200] });
-    return JSON.parse(response.body).map((entry) => ({ ...entry, label: entry.label && decode(entry.label) }));
+    const list = parse(response.body);
+    if (!Array.isArray(list)) {
+      throw unexpected(response);
+    }
+    return list.map((entry) => ({ ...entry, label: entry.label && decode(entry.label) }));
   }
 
   /** Ends all sessions of a user except the one with this id. Returns how many there were. */
-  async destroyAll(user, exceptId) {
-    const headers = { ...owner(user), ...identified(exceptId) };
-    return JSON.parse((await this.#call('DELETE', '/sessions', headers, { accept: [200] })).body).destroyed;
+  destroyAll(user, exceptId) {
+    return this.#destroySessions({ ...owner(user), ...identified(exceptId) });
+  }
+
+  /** Ends the oldest sessions of a user above a number. Returns how many there were. */
+  limit(user, limit) {
+    return this.#destroySessions({ ...owner(user), 'session-limit': String(limit) });
+  }
+
+  async #destroySessions(headers) {
+    const response = await this.#call('DELETE', '/sessions', headers, { accept: [200] });
+    const { destroyed } = parse(response.body);
+    if (destroyed === undefined) {
+      throw unexpected(response);
+    }
+    return destroyed;
   }
 
   /**
@@ -149,39 +187,50 @@ class Client {
   async destroyByHandle(user, handle) {
     const path = `/sessions/${encodeURIComponent(handle)}`;
     const response = await this.#call('DELETE', path, owner(user), { accept: [204, 'session-not-found'] });
-    return response.status === 204 || response.isToRetry;
+    return response.status === 204 || response.isRetry;
   }
 
   /** Calls the API until it responds. Returns a response whose status or code of a problem is accepted. */
   async #call(method, path, headers, { body, accept, wait = 0 }) {
+    const { retries, serializer, timeout } = this.#options;
     const target = this.#basePath + path;
     const described = body === undefined ? headers : {
       ...headers,
-      'content-type': this.#options.serializer === JSON ? 'application/json' : 'application/octet-stream',
+      'content-type': serializer === JSON ? 'application/json' : 'application/octet-stream',
       'content-length': String(Buffer.byteLength(body)),
     };
-    for (let attempt = 0; ; attempt += 1) {
-      const isLast = attempt >= this.#options.retries;
-      const signed = await this.#signer.sign(method, target, described, body);
+    let attempt = 0;
+    for (let isRetry = false; ; isRetry = true) {
+      const isLast = attempt >= retries;
       let response;
       try {
-        response = await this.#transport.send(method, target, signed, body, this.#options.timeout + wait);
+        const signed = await this.#signer.sign(method, target, described, body);
+        response = await this.#transport.send(method, target, signed, body, timeout + wait);
       } catch (error) {
-        if (isLast) {
-          throw error;
+        // A dead connection that was kept says nothing about the API, so it is not an attempt.
+        if (isRetry || !error.wasKept) {
+          if (isLast) {
+            throw error;
+          }
+          await this.#sleep(pause(attempt));
+          attempt += 1;
         }
-        await pause(attempt);
         continue;
       }
+      response.route = `${method} ${path.replace(/^\/sessions\/.*/, '/sessions/{handle}')}`;
       response.problem = problem(response);
-      response.isToRetry = attempt > 0;
+      response.isRetry = isRetry;
       if (accept.includes(response.status) || accept.includes(response.problem)) {
         return response;
       }
-      if (isLast || !RETRIED.includes(response.status)) {
-        throw unexpected(method, path, response);
+      if (response.status === 403 && !isRetry && this.#signer.renew()) {
+        continue;
       }
-      await pause(attempt);
+      if (isLast || !RETRIED.includes(response.status)) {
+        throw unexpected(response);
+      }
+      await this.#sleep(retryAfter(response) ?? pause(attempt));
+      attempt += 1;
     }
   }
 }
@@ -191,42 +240,54 @@ function key() {
   return randomBytes(16).toString('hex');
 }
 
-/** Waits before a retry, with jitter: 50 to 100 ms, then twice as long each time. */
+/** Returns the milliseconds to wait before a retry: about 100, then twice as long each time. */
 function pause(attempt) {
-  return sleep(randomInt(50, 101) * 2 ** attempt);
+  return randomInt(50, 151) * 2 ** attempt;
+}
+
+/** Returns the milliseconds to wait that a response asks for, if it does. */
+function retryAfter({ headers }) {
+  const seconds = headers['retry-after'];
+  return /^\d+$/.test(seconds) ? Math.min(seconds, MAX_RETRY_AFTER) * 1000 : undefined;
+}
+
+/** Returns the seconds that a session still lives, if a response says it. */
+function lifetime({ headers }) {
+  const ttl = headers['session-ttl'];
+  return /^\d+$/.test(ttl) ? Number(ttl) : undefined;
 }
 
 /** Returns the session of a response that has its data. */
-function session(id, { headers, body }, lock) {
-  return {
-    id,
-    data: body.toString(),
-    etag: headers.etag,
-    ttl: Number(headers['session-ttl']),
-    user: headers['session-user'] && decode(headers['session-user']),
-    lock,
-  };
+function session(id, response, lock) {
+  const { headers, body } = response;
+  const ttl = lifetime(response);
+  if (headers.etag === undefined || ttl === undefined) {
+    throw unexpected(response);
+  }
+  const user = headers['session-user'];
+  return { id, data: body.toString(), etag: headers.etag, ttl, user: user && decode(user), lock };
 }
 
 /** Returns a session after a write. */
-function written(id, data, { headers }, { ttl, user }) {
-  if (headers.etag === undefined) {
-    throw new Unavailable('A write of the session API returned no ETag');
+function written(id, data, response, { ttl, user }) {
+  const { etag } = response.headers;
+  if (etag === undefined) {
+    throw unexpected(response);
   }
-  return { id, data, etag: headers.etag, ttl, user: user === '' ? undefined : user };
+  return { id, data, etag, ttl: lifetime(response) ?? ttl, user: user === '' ? undefined : user };
 }
 
 function identified(id) {
   return id === undefined ? {} : { 'session-id': id };
 }
 
+// An empty value is sent as `""`: a gateway could drop an empty header, which keeps what there is.
 function owner(user) {
-  return user === undefined ? {} : { 'session-user': encode(user) };
+  return user === undefined ? {} : { 'session-user': encode(user) || '""' };
 }
 
 function labelled(label) {
-  const encoded = shorten(label ?? '');
-  return encoded === '' ? {} : { 'session-label': encoded };
+  return label === undefined ? {} : { 'session-label': shorten(label) || '""' };
 }
 
 function unlocking({ lock }) {
@@ -252,7 +313,7 @@ function decode(text) {
 /** Percent-encodes a label, up to the last character that fits. */
 function shorten(label) {
   let encoded = '';
-  for (const character of String(label)) {
+  for (const character of label) {
     const next = encoded + encode(character);
     if (next.length > MAX_LABEL) {
       break;
@@ -262,27 +323,28 @@ function shorten(label) {
   return encoded;
 }
 
+/** Problems of a write that another request caused, and `changed`: that one's session in place of a problem. */
+const REFUSALS = ['session-not-found', 'session-locked', 'not-lock-holder', 'changed'];
+
 /** Throws if a write was refused because of what another request did. */
-function refuseConflict(read, response) {
+function throwRefusal(read, response) {
   switch (response.problem) {
     case 'session-locked':
-      throw new Locked('Another request holds the lock, and the session was not written');
+      throw new Locked('Another request holds the lock, so the session was not written');
     case 'not-lock-holder':
-      throw new Locked('The lock expired meanwhile, and the session was not written');
-    case 'session-exists':
-      throw new Unavailable('The new id of the session is taken');
+      throw new Locked('The lock has expired, so the session was not written');
+    case 'changed':
+      throw new Conflict(session(read.id, response, read.lock));
     default:
-  }
-  if (response.status === 412) {
-    throw new Conflict(session(read.id, response, read.lock));
   }
 }
 
-/** Returns the code of a problem, as in `session-not-found`; undefined if another server than the API responded. */
-function problem({ headers, body }) {
-  return headers['content-type'] === 'application/problem+json'
-    ? parse(body).type?.match(/^urn:session-api:(.*)$/)?.[1]
-    : undefined;
+/** Returns the code of a problem, as in `session-not-found`. Only a problem document has one: session data never does. */
+function problem({ status, headers, body }) {
+  if (status >= 400 && headers['content-type'] === 'application/problem+json') {
+    return parse(body).type?.match(/^urn:session-api:(.*)$/)?.[1];
+  }
+  return status === 412 && headers.etag !== undefined ? 'changed' : undefined;
 }
 
 /** Parses a JSON document. Returns an empty one if it is none: another server than the API responded. */
@@ -294,11 +356,10 @@ function parse(body) {
   }
 }
 
-function unexpected(method, path, { status, body }) {
+function unexpected({ route, status, body }) {
   const { detail, message } = parse(body);
   const reason = detail ?? message ?? 'no reason';
-  const route = path.replace(/^\/sessions\/.*/, '/sessions/{handle}');
-  return new Unavailable(`The session API refused ${method} ${route} with status ${status}: ${reason}`);
+  return new Unavailable(`The session API refused ${route} with status ${status}: ${reason}`);
 }
 
 module.exports = { Client };

@@ -15,12 +15,10 @@ class Locked extends Unavailable {
 }
 
 /** Another request changed the session since it was read. */
-class Conflict extends Error {
-  name = 'Conflict';
-
+class Conflict extends Unavailable {
   /** @param {object} current the session as the other request left it */
   constructor(current) {
-    super('Another request changed the session');
+    super('Other requests kept changing the session');
     this.current = current;
   }
 }

@@ -1,6 +1,13 @@
-import type { AwsCredentialIdentity, AwsCredentialIdentityProvider } from '@smithy/types';
 import type { SessionData, Store } from 'express-session';
 import type { IncomingMessage } from 'node:http';
+
+/** AWS credentials, as the AWS SDK has them. */
+export interface Credentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+  expiration?: Date;
+}
 
 /** Options of the store. Times are in seconds. */
 export interface Options {
@@ -16,9 +23,13 @@ export interface Options {
   disableTouch?: boolean;
   /** Time to wait for the session's lock, 0 to 10. Default: no lock. */
   lock?: number | false;
+  /** Time after which the lock expires by itself, 1 to 60. Default: 10. */
+  lease?: number;
   /** Owner of a session: undefined keeps it, and an empty name removes it. */
-  user?: string | ((session: SessionData) => string | null | undefined);
-  /** What a person recognizes the session by. Default: the browser's `User-Agent`. */
+  user?: User | ((session: SessionData) => User | null | undefined);
+  /** Most sessions that a user may have, 1 to 100: a login ends the oldest ones above it. Default: no limit. */
+  maxSessions?: number;
+  /** Name of the session in the list of devices. Default: the browser's `User-Agent`. */
   label?: string | ((request: IncomingMessage) => string | undefined);
   /** Time for each attempt of a call. Default: 5. */
   timeout?: number;
@@ -26,9 +37,12 @@ export interface Options {
   retries?: number;
   /** How sessions become text, and back. Default: `JSON`. */
   serializer?: { parse(text: string): object; stringify(session: object): string };
-  /** Credentials that sign calls. Default: what the AWS SDK finds. */
-  credentials?: AwsCredentialIdentity | AwsCredentialIdentityProvider;
+  /** Credentials that sign calls, or a function that is called again shortly before they expire. Default: what the AWS SDK finds. */
+  credentials?: Credentials | (() => Credentials | Promise<Credentials>);
 }
+
+/** Owner of a session: text, a whole number, or an object that has a text, such as an ObjectId. */
+export type User = string | number | bigint | object;
 
 /** A session in the list of its user. Times are RFC 3339. */
 export interface Device {
@@ -56,13 +70,13 @@ export class SessionApiStore extends Store {
   destroy(sid: string, callback: (error?: unknown) => void): void;
 
   /** Lists the sessions of a user, newest first. The one with this id is the current one. */
-  devices(user: string, sid?: string): Promise<Device[]>;
+  devices(user: User, sid?: string): Promise<Device[]>;
   /** Ends one session of a user. Returns whether it was there. */
-  logoutDevice(user: string, handle: string): Promise<boolean>;
+  logoutDevice(user: User, handle: string): Promise<boolean>;
   /** Ends all sessions of a user except the one with this id. Returns how many there were. */
-  logoutOtherDevices(user: string, sid: string): Promise<number>;
+  logoutOtherDevices(user: User, sid: string): Promise<number>;
   /** Ends all sessions of a user. Returns how many there were. */
-  logoutEverywhere(user: string): Promise<number>;
+  logoutEverywhere(user: User): Promise<number>;
 }
 
 /** The session API did not respond, or not as it should. Express responds with status 503. */

@@ -7,18 +7,10 @@ const { isDeepStrictEqual } = require('node:util');
  * and mine. Where both changed a key, mine wins.
  */
 function merge(base, mine, theirs) {
-  const merged = { ...theirs };
-  for (const [key, value] of Object.entries(mine)) {
-    if (!Object.hasOwn(base, key) || !isDeepStrictEqual(value, base[key])) {
-      merged[key] = value;
-    }
-  }
-  for (const key of Object.keys(base)) {
-    if (!Object.hasOwn(mine, key)) {
-      delete merged[key];
-    }
-  }
-  return merged;
+  const isMine = ([key, value]) => !Object.hasOwn(base, key) || !isDeepStrictEqual(value, base[key]);
+  const isKept = ([key]) => !Object.hasOwn(base, key) || Object.hasOwn(mine, key);
+  // Not by assignment: a key can be `__proto__`.
+  return Object.fromEntries([...Object.entries(theirs).filter(isKept), ...Object.entries(mine).filter(isMine)]);
 }
 
 module.exports = { merge };

@@ -1,11 +1,13 @@
 'use strict';
 
-const { MAX_WAIT } = require('./limits.js');
+const { inspect } = require('node:util');
 
 const NAMES = [
-  'url', 'region', 'ttl', 'touchAfter', 'disableTouch', 'lock', 'user', 'label', 'timeout', 'retries',
-  'serializer', 'credentials',
+  'url', 'region', 'ttl', 'touchAfter', 'disableTouch', 'lock', 'lease', 'user', 'maxSessions', 'label', 'timeout',
+  'retries', 'serializer', 'credentials',
 ];
+/** Longest lifetime, in seconds. It stands for any longer one: the API has a limit of its own. */
+const MAX_TTL = 2 ** 31 - 1;
 
 /** Returns the options with their defaults. Throws a `TypeError` that names the option and its valid values. */
 function readOptions(options) {
@@ -14,23 +16,47 @@ function readOptions(options) {
     throw new TypeError(`Unknown option "${unknown}". The options are: ${NAMES.join(', ')}.`);
   }
   const { env } = process;
-  const ttl = options.ttl ?? 86_400;
-  const user = options.user ?? (() => undefined);
-  const label = options.label ?? ((request) => request?.headers?.['user-agent']);
+  const { ttl = 86_400, touchAfter, lock = false, lease = 10, maxSessions, timeout = 5, retries = 2 } = options;
+  const { user, label = (request) => request.headers['user-agent'] } = options;
   return {
     url: url(options.url ?? env.SESSION_API_URL),
     region: options.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1',
-    ttl: typeof ttl === 'function' ? ttl : number('ttl', ttl, 1, Infinity),
-    touchAfter: options.touchAfter === undefined ? null : number('touchAfter', options.touchAfter, 0, Infinity),
+    ttl: typeof ttl === 'function' ? (session) => lifetime(ttl(session)) : integer('ttl', ttl, 1, MAX_TTL),
+    touchAfter: touchAfter === undefined ? undefined : number('touchAfter', touchAfter, 0, Infinity),
     disableTouch: options.disableTouch ?? false,
-    lock: options.lock === undefined || options.lock === false ? null : number('lock', options.lock, 0, MAX_WAIT),
-    user: typeof user === 'function' ? user : () => user,
-    label: typeof label === 'function' ? label : () => label,
-    timeout: number('timeout', options.timeout ?? 5, 0.1, 60),
-    retries: number('retries', options.retries ?? 2, 0, 10),
+    lock: lock === false ? null : integer('lock', lock, 0, 10),
+    lease: integer('lease', lease, 1, 60),
+    user: typeof user === 'function' ? (session) => ownerName(user(session)) : () => ownerName(user),
+    maxSessions: maxSessions === undefined ? undefined : integer('maxSessions', maxSessions, 1, 100),
+    label: (request) => text(typeof label !== 'function' ? label : request?.headers && label(request)),
+    timeout: number('timeout', timeout, 0.1, 60),
+    retries: integer('retries', retries, 0, 10),
     serializer: options.serializer ?? JSON,
     credentials: options.credentials,
   };
+}
+
+/** Returns the name of an owner as text, or undefined if there is none. */
+function ownerName(user) {
+  const isName = user == null || ['string', 'bigint'].includes(typeof user) || Number.isSafeInteger(user)
+    // Such as a UUID or an ObjectId.
+    || (typeof user === 'object' && !Array.isArray(user) && !String(user).startsWith('[object'));
+  if (!isName) {
+    throw new TypeError(`The owner of a session must be text or a whole number, not ${inspect(user)}.`);
+  }
+  return text(user);
+}
+
+function text(value) {
+  return value == null ? undefined : String(value);
+}
+
+/** Returns a lifetime that the app has computed, in the whole seconds of the API. */
+function lifetime(seconds) {
+  if (Number.isNaN(Number(seconds))) {
+    throw new TypeError('The option "ttl" must return a number of seconds.');
+  }
+  return Math.min(Math.ceil(seconds), MAX_TTL);
 }
 
 function url(text) {
@@ -44,12 +70,16 @@ function url(text) {
   return parsed;
 }
 
-function number(name, value, min, max) {
+function number(name, value, min, max, what = 'a number') {
   if (typeof value !== 'number' || !(value >= min && value <= max)) {
     const limit = max === Infinity ? `${min} or more` : `from ${min} to ${max}`;
-    throw new TypeError(`The option "${name}" must be a number, ${limit}.`);
+    throw new TypeError(`The option "${name}" must be ${what}, ${limit}.`);
   }
   return value;
 }
 
-module.exports = { readOptions };
+function integer(name, value, min, max) {
+  return number(name, Number.isInteger(value) ? value : undefined, min, max, 'a whole number');
+}
+
+module.exports = { lifetime, ownerName, readOptions };

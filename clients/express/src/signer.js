@@ -1,77 +1,76 @@
 'use strict';
 
-const { createHash, createHmac } = require('node:crypto');
+const aws4 = require('aws4');
 const { Unavailable } = require('./errors.js');
 
-const PACKAGES = ['@smithy/signature-v4', '@aws-sdk/credential-providers'];
-
-/** SHA-256 as the signer takes it. */
-class Sha256 {
-  #hash;
-
-  constructor(secret) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret);
-  }
-
-  update(data) {
-    this.#hash.update(data);
-  }
-
-  async digest() {
-    return this.#hash.digest();
-  }
-}
+/** Milliseconds before credentials expire at which new ones are fetched. */
+const RENEWAL = 5 * 60_000;
 
 /** Signs requests with the credentials of the server (AWS Signature Version 4). */
 class Signer {
-  #region;
   #url;
+  #region;
+  /** Returns the credentials. Undefined if calls are not signed. */
+  #fetch;
+  /** Promise of the credentials, and until when to use it. */
   #credentials;
-  #isOptional;
-  #signer;
+  #until = 0;
 
   constructor({ url, region, credentials }) {
     this.#url = url;
     this.#region = region;
-    // `make run` serves the API without an authorizer.
-    const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-    this.#isOptional = isLocal && credentials === undefined && process.env.AWS_ACCESS_KEY_ID === undefined;
-    this.#credentials = credentials;
+    if (typeof credentials === 'function') {
+      this.#fetch = credentials;
+    } else if (credentials !== undefined) {
+      this.#fetch = () => credentials;
+    } else if (process.env.AWS_ACCESS_KEY_ID || !['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)) {
+      // Loaded only here, because it is large. `make run` serves the API without an authorizer.
+      this.#fetch = require('@aws-sdk/credential-provider-node').defaultProvider();
+    }
   }
 
   /** Returns the headers of a request with its signature. */
   async sign(method, path, headers, body) {
     const all = { ...headers, host: this.#url.host };
-    if (this.#isOptional) {
+    if (this.#fetch === undefined) {
       return all;
     }
-    this.#signer ??= this.#create();
-    const { protocol, hostname, port } = this.#url;
-    const request = { method, protocol, hostname, port: port && Number(port), path, headers: all, body };
     try {
-      return (await (await this.#signer).sign(request)).headers;
+      const credentials = await this.#current();
+      return aws4.sign({ service: 'execute-api', region: this.#region, method, path, headers: all, body }, credentials).headers;
     } catch (cause) {
-      // The next call tries again.
-      this.#signer = undefined;
       throw new Unavailable(`A call of the session API cannot be signed: ${cause.message}`, { cause });
     }
   }
 
-  async #create() {
-    let modules;
-    try {
-      modules = await Promise.all(PACKAGES.map((name) => import(name)));
-    } catch (cause) {
-      throw new Error(`install the packages that sign calls: npm install ${PACKAGES.join(' ')}`, { cause });
+  /** Forgets credentials that were refused. Returns whether there can be others. */
+  renew() {
+    this.#until = 0;
+    this.#credentials = undefined;
+    return this.#fetch !== undefined;
+  }
+
+  #current() {
+    if (Date.now() >= this.#until) {
+      this.#until = Infinity;
+      this.#credentials = this.#renewed(this.#credentials);
     }
-    const [{ SignatureV4 }, { fromNodeProviderChain }] = modules;
-    return new SignatureV4({
-      service: 'execute-api',
-      region: this.#region,
-      credentials: this.#credentials ?? fromNodeProviderChain(),
-      sha256: Sha256,
-      applyChecksum: false,
-    });
+    return this.#credentials;
+  }
+
+  async #renewed(previous) {
+    try {
+      const credentials = await this.#fetch({ forceRefresh: previous === undefined });
+      this.#until = credentials.expiration ? new Date(credentials.expiration) - RENEWAL : Infinity;
+      return credentials;
+    } catch (error) {
+      this.#until = 0;
+      const credentials = await previous?.catch(() => undefined);
+      if (new Date(credentials?.expiration) > new Date()) {
+        return credentials;
+      }
+      throw error;
+    }
   }
 }
 

@@ -1,29 +1,41 @@
 'use strict';
 
+const { randomInt } = require('node:crypto');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { isDeepStrictEqual } = require('node:util');
 const { Store } = require('express-session');
 const { Client } = require('./client.js');
-const { Conflict, Unavailable } = require('./errors.js');
+const { Conflict, Locked, Unavailable } = require('./errors.js');
 const { merge } = require('./merge.js');
-const { readOptions } = require('./options.js');
+const { lifetime, ownerName, readOptions } = require('./options.js');
 
-/** Number of other requests whose changes one write merges with its own. */
-const MAX_MERGES = 10;
-/** Number of sessions that are waiting for their first write under a new id, at most. */
-const MAX_MOVES = 10_000;
+/** Milliseconds for which a write keeps merging the changes of other requests with its own. */
+const MAX_MERGING = 10_000;
+/** Number of sessions that a store remembers something about. */
+const MAX_REMEMBERED = 10_000;
 
 /**
  * Store of express-session that keeps sessions in the session API.
  *
- * What the API knows of a session (`Client` says what) belongs to the session object of one request, so parallel
- * requests do not take each other's state for their own.
+ * What the API knows about a session (`Client` says what) belongs to the session object of one request, so parallel
+ * requests never mistake each other's state for their own.
  */
 class SessionApiStore extends Store {
   #options;
   #client;
-  /** What each session object was read as, and `base`: its data then, which merges compare with. */
+  /**
+   * What each session object is in the API, and `base`: the data that merges compare with, `hidden`: keys that a session
+   * object cannot have, `isInUse`: whether a request has it, `hasEnded`.
+   */
   #stored = new WeakMap();
-  /** New ids of sessions that `regenerate` moves, and the sessions under their old ids. */
+  /** The last write of each session object. */
+  #turns = new WeakMap();
+  /** First writes under an id that are not through yet. */
+  #beginnings = new Map();
+  /** What `regenerate` replaces with the session of a new id. */
   #moves = new Map();
+  /** Lifetimes of sessions that the API gave less than was asked for. */
+  #granted = new Map();
 
   constructor(options = {}) {
     super();
@@ -33,15 +45,53 @@ class SessionApiStore extends Store {
 
   /** Reads a session, and takes its lock if the options say so. Gives null if there is none. */
   get(sid, callback) {
-    return settle(this.#get(sid), callback);
+    if (callback === undefined) {
+      return settle(this.#get(sid));
+    }
+    return settle(this.#get(sid, this.#options.lock !== null), (error, data) => {
+      try {
+        callback(error, data);
+      } finally {
+        const stored = this.#stored.get(data);
+        if (!stored?.isInUse) {
+          this.#release(stored?.session ?? data);
+        }
+      }
+    });
   }
 
-  async #get(sid) {
+  async #get(sid, isLocked) {
     if (!isId(sid)) {
       return null;
     }
-    const { lock } = this.#options;
-    return this.#use(lock === null ? await this.#client.read(sid) : await this.#client.lock(sid, lock));
+    await this.#beginnings.get(sid);
+    const stored = isLocked ? await this.#lock(sid) : await this.#client.read(sid);
+    try {
+      return this.#use(stored);
+    } catch (error) {
+      if (isLocked) {
+        await this.#client.release(stored).catch(() => undefined);
+      }
+      throw error;
+    }
+  }
+
+  #lock(sid) {
+    return this.#client.lock(sid, this.#options.lock, this.#options.lease);
+  }
+
+  /** Releases the lock of a session without waiting for it. If that fails, the lock expires by itself. */
+  #release(session) {
+    const stored = this.#stored.get(session);
+    if (stored?.lock !== undefined) {
+      this.#inTurn(session, async () => {
+        const { id, lock } = stored;
+        stored.lock = undefined;
+        if (lock !== undefined) {
+          await this.#client.release({ id, lock });
+        }
+      }).catch(() => undefined);
+    }
   }
 
   /** Returns the data of a session that was read, and remembers what it was read as. */
@@ -49,14 +99,32 @@ class SessionApiStore extends Store {
     if (stored === null) {
       return null;
     }
-    const data = this.#options.serializer.parse(stored.data);
-    // Another framework may have made the session.
-    data.cookie ??= {};
-    if (data.cookie?.expires) {
+    const data = this.#parse(stored.data);
+    let hidden;
+    if (data.cookie === null || typeof data.cookie !== 'object') {
+      // Another framework made the session.
+      hidden = Object.hasOwn(data, 'cookie') ? { cookie: data.cookie } : undefined;
+      data.cookie = {};
+    }
+    if (data.cookie.expires) {
       // A touch slides the expiry without writing the data.
       data.cookie.expires = new Date(Date.now() + stored.ttl * 1000).toISOString();
     }
-    this.#stored.set(data, { ...stored, base: stored.data });
+    this.#stored.set(data, { ...stored, base: stored.data, hidden });
+    return data;
+  }
+
+  #parse(text) {
+    let data;
+    let cause;
+    try {
+      data = this.#options.serializer.parse(text);
+    } catch (error) {
+      cause = error;
+    }
+    if (data === null || typeof data !== 'object' || Array.isArray(data)) {
+      throw new Unavailable('The data of the session is not that of an Express session', { cause });
+    }
     return data;
   }
 
@@ -64,199 +132,301 @@ class SessionApiStore extends Store {
   createSession(request, data) {
     const session = super.createSession(request, data);
     const stored = this.#stored.get(data);
-    this.#stored.set(session, stored);
-    if (stored?.lock !== undefined) {
-      // To read the session again, it must not wait for its own lock.
-      Object.defineProperty(session, 'reload', {
-        configurable: true,
-        writable: true,
-        value: (callback) => settle(this.#reload(request, stored), callback),
-      });
+    if (stored === undefined) {
+      return session;
     }
+    this.#stored.set(session, stored);
+    stored.session = session;
+    const hidden = Object.entries(data).filter(([key]) => !Object.prototype.propertyIsEnumerable.call(session, key));
+    if (hidden.length > 0) {
+      stored.hidden = { ...stored.hidden, ...Object.fromEntries(hidden) };
+    }
+    // Nothing ends the request of a WebSocket, of socket.io (which sets `_query`) or of `load()`, so none of them may
+    // hold the lock.
+    stored.isInUse = request.headers !== undefined && !request.upgrade && request._query?.EIO === undefined;
+    // To read the session again, it must wait for its own writes, but not for its own lock.
+    Object.defineProperty(session, 'reload', {
+      configurable: true,
+      writable: true,
+      value: (callback) => settle(this.#reload(request, session), callback),
+    });
     return session;
   }
 
-  async #reload(request, stored) {
-    const current = await this.#client.read(stored.id);
+  async #reload(request, session) {
+    await this.#turns.get(session);
+    const current = await this.#client.read(session.id);
     if (current === null) {
       throw new Error('failed to load session');
     }
-    this.createSession(request, this.#use({ ...current, lock: stored.lock }));
+    const { lock } = this.#stored.get(session);
+    this.createSession(request, this.#use({ ...current, lock }));
   }
 
   /** Writes a session if it has changed, slides its expiry if it is time, and releases its lock. */
   set(sid, session, callback) {
-    return settle(this.#set(sid, session), callback);
+    return settle(this.#write(sid, session, (attributes) => this.#begin(sid, session, attributes)), callback);
   }
 
-  async #set(sid, session) {
+  /** Does the same with a session that is as it was, but for its cookie. */
+  touch(sid, session, callback) {
+    return settle(this.#write(sid, session, ({ ttl }) => this.#client.touch({ id: sid }, ttl)), callback);
+  }
+
+  /**
+   * Writes the session as it is now, once its earlier writes are through.
+   *
+   * @param begin writes a session that was not read
+   */
+  async #write(sid, session, begin) {
     if (!isId(sid)) {
       throw new TypeError('The session API takes ids of 22 to 128 characters of A-Z, a-z, 0-9, "_", "," and "-".'
         + ' Change the option "genid" of express-session.');
     }
-    const ttl = this.#ttl(session);
+    const { hidden } = this.#stored.get(session) ?? {};
+    // express-session sends the headers before this: the page after a redirect would not see the login yet.
+    const response = session.req?.res;
+    response?.cork?.();
+    try {
+      const attributes = {
+        data: this.#options.serializer.stringify(hidden === undefined ? session : { ...session, ...hidden }),
+        ttl: this.#ttl(session),
+        user: this.#options.user(session),
+        label: this.#options.label(session.req),
+      };
+      const isNew = this.#stored.get(session)?.id !== sid;
+      const turn = this.#inTurn(session, () => this.#commit(sid, session, attributes, begin));
+      if (isNew) {
+        const through = turn.catch(() => undefined).then(() => this.#beginnings.delete(sid));
+        this.#beginnings.set(sid, through);
+      }
+      await turn;
+    } catch (error) {
+      if (!(error instanceof Locked)) {
+        this.#release(session);
+      }
+      throw error;
+    } finally {
+      response?.uncork?.();
+    }
+  }
+
+  async #commit(sid, session, attributes, begin) {
+    const { data, ttl, user } = attributes;
+    const stored = this.#stored.get(session);
     if (ttl <= 0) {
       await this.#destroy(sid);
-      return;
-    }
-    const request = session.req;
-    const user = this.#options.user(session) ?? undefined;
-    const label = this.#options.label(request);
-    const data = this.#options.serializer.stringify(session);
-    const attributes = { ttl, user, label };
-    const moved = this.#moves.get(sid);
-    const stored = this.#stored.get(session);
-    if (moved !== undefined) {
-      // The new session has only what was put into it since, so it begins even if the old one has ended meanwhile.
-      // Without a `Session-User`, a rotation would keep the old session's owner.
-      const owned = { ...attributes, user: user ?? '' };
-      const rotated = await this.#client.rotate(moved, sid, data, owned);
-      this.#remember(session, rotated ?? await this.#create(sid, data, owned), data);
-      // Not before: after a failure, the next write is to end the old session, too.
-      this.#moves.delete(sid);
+    } else if (this.#moves.has(sid)) {
+      await this.#move(sid, session, attributes);
     } else if (stored?.id !== sid) {
-      this.#remember(session, await this.#create(sid, data, attributes), data);
+      await begin(attributes);
     } else if (stored.hasEnded) {
       // A write does not bring an ended session back.
     } else if ((user === undefined || user === stored.user) && this.#isSame(data, stored.base)) {
-      await this.#keepAlive(session, stored, ttl);
+      await this.#keepAlive(stored, ttl);
     } else {
-      const replaced = await this.#replace(stored, data, attributes);
-      this.#remember(session, replaced ?? { id: sid, hasEnded: true }, data);
+      const replaced = await this.#replace(stored, attributes);
+      stored.lock = undefined;
+      stored.hasEnded = replaced === null;
+      if (replaced !== null) {
+        await this.#remember(session, replaced, attributes, stored);
+      }
+    }
+    if (stored?.hasEnded && session.req !== undefined) {
+      // Or express-session would send the dead id again, in place of one that the browser may have got since.
+      session.req.sessionID = undefined;
     }
   }
 
   /** Creates a session. Replaces one that has the id already: the app has chosen it. */
-  async #create(sid, data, attributes) {
-    const created = await this.#client.create(sid, data, attributes);
-    if (created !== null) {
-      return created;
-    }
-    const replaced = await this.#client.replace({ id: sid, etag: '*' }, data, attributes);
-    return replaced ?? this.#create(sid, data, attributes);
+  async #begin(sid, session, attributes) {
+    await this.#remember(session, await this.#create(sid, attributes), attributes);
   }
 
-  /** Replaces data, merged with what other requests wrote since it was read. Returns null if the session has ended. */
-  async #replace(stored, data, attributes) {
-    const { parse, stringify } = this.#options.serializer;
+  async #create(sid, attributes) {
+    const { data } = attributes;
+    return await this.#client.create(sid, data, attributes)
+      ?? await this.#client.replace({ id: sid, etag: '*' }, data, attributes)
+      ?? this.#create(sid, attributes);
+  }
+
+  /** Moves a session to the new id that `regenerate` gave it. Only what was put into it since is in the new one. */
+  async #move(sid, session, attributes) {
+    const old = await this.#moves.get(sid);
+    // Without a `Session-User`, a rotation would keep the owner of the old session.
+    const owned = { ...attributes, user: attributes.user ?? '' };
+    const rotate = () => this.#client.rotate({ ...old, etag: '*' }, sid, attributes.data, owned);
+    const moved = old && await rotate().catch(async (error) => {
+      await this.#takeLock(old, error);
+      return rotate();
+    });
+    // Even if the old session has ended in the meantime, the new one begins.
+    const written = moved ?? await this.#create(sid, attributes);
+    // Not before: after a failure, the next write is to end the old session, too.
+    this.#moves.delete(sid);
+    await this.#remember(session, written, attributes, old);
+  }
+
+  /**
+   * Replaces data, merged with what other requests have written since it was read. Returns null if the session has ended.
+   */
+  async #replace(stored, attributes) {
+    const { stringify } = this.#options.serializer;
+    const deadline = Date.now() + MAX_MERGING;
     let current = stored;
-    for (let merges = 0; merges < MAX_MERGES; merges += 1) {
-      const merged = current.data === stored.base
-        ? data
-        : stringify(merge(parse(stored.base), parse(data), parse(current.data)));
+    for (let pause = 25; current !== null; pause = Math.min(pause * 2, 500)) {
+      const data = current.data === stored.base ? attributes.data : stringify(
+        merge(this.#parse(stored.base), this.#parse(attributes.data), this.#parse(current.data)),
+      );
       try {
-        return await this.#client.replace(current, merged, attributes);
+        return await this.#client.replace(current, data, attributes);
       } catch (error) {
-        if (!(error instanceof Conflict)) {
-          throw error;
+        if (error instanceof Conflict && Date.now() < deadline) {
+          current = error.current;
+          await sleep(randomInt(pause));
+        } else {
+          current = await this.#takeLock(stored, error);
         }
-        current = error.current;
       }
     }
-    throw new Unavailable('Other requests kept changing the session');
+    return null;
   }
 
-  #remember(session, stored, base) {
-    this.#stored.set(session, { ...stored, base });
+  /**
+   * Takes the lock of a session if another request's lock was the error of a write: an earlier write has released it.
+   * Returns the session as it is now.
+   */
+  async #takeLock(stored, error) {
+    if (!(error instanceof Locked) || stored.lock !== undefined || this.#options.lock === null) {
+      throw error;
+    }
+    const current = await this.#lock(stored.id);
+    stored.lock = current?.lock;
+    return current;
   }
 
-  /** Whether two states of a session differ in nothing but the expiry of the cookie. */
+  /** Remembers what a session was written as, and limits the sessions of a user who has just logged in. */
+  async #remember(session, written, { data, ttl, user }, before) {
+    const hidden = before?.id === written.id ? before.hidden : undefined;
+    this.#stored.set(session, { ...written, base: data, hidden, isInUse: true });
+    this.#noteLifetime(written.id, ttl, written.ttl);
+    if (this.#options.maxSessions !== undefined && user && user !== before?.user) {
+      await this.#client.limit(user, this.#options.maxSessions);
+    }
+  }
+
+  /** Whether two states of a session differ in nothing but when the cookie expires. */
   #isSame(data, base) {
-    const { parse, stringify } = this.#options.serializer;
-    const withoutExpiry = (text) => {
-      const { cookie, ...rest } = parse(text);
-      return stringify({ ...rest, cookie: { ...cookie, expires: null } });
-    };
-    return data === base || withoutExpiry(data) === withoutExpiry(base);
+    if (data === base) {
+      return true;
+    }
+    const [{ cookie: mine, ...rest }, { cookie: theirs, ...others }] = [this.#parse(data), this.#parse(base)];
+    // express-session sets `originalMaxAge` from a clock, which can be off by a millisecond.
+    const timeless = (cookie) => ({ ...cookie, expires: null, originalMaxAge: Math.round(cookie?.originalMaxAge / 1000) });
+    return isDeepStrictEqual(rest, others)
+      // Sessions of other frameworks have none.
+      && (theirs === undefined || isDeepStrictEqual(timeless(mine), timeless(theirs)));
   }
 
   /** Slides the expiry of a session if enough time has passed, and releases its lock. */
-  touch(sid, session, callback) {
-    return settle(this.#touch(sid, session), callback);
-  }
-
-  async #touch(sid, session) {
-    const stored = this.#stored.get(session);
-    if (isId(sid) && !stored?.hasEnded) {
-      await this.#keepAlive(session, stored ?? { id: sid, ttl: 0 }, this.#ttl(session));
-    }
-  }
-
-  async #keepAlive(session, stored, ttl) {
+  async #keepAlive(stored, ttl) {
     const { touchAfter, disableTouch } = this.#options;
-    const isDue = ttl - stored.ttl >= (touchAfter ?? ttl / 20) && !disableTouch;
-    if (isDue) {
-      await this.#client.touch(stored, ttl);
+    const most = Math.min(ttl, this.#granted.get(stored.id) ?? ttl);
+    const isDue = most - stored.ttl >= (touchAfter ?? most / 20);
+    // The API counts in whole seconds.
+    const isToEndEarlier = stored.ttl - ttl > 1;
+    if ((isDue || isToEndEarlier) && !disableTouch) {
+      const granted = await this.#client.touch(stored, ttl);
+      stored.hasEnded = granted === null;
+      stored.ttl = granted;
+      this.#noteLifetime(stored.id, ttl, granted);
     } else if (stored.lock !== undefined) {
       await this.#client.release(stored);
     }
-    this.#stored.set(session, { ...stored, lock: undefined, ttl: isDue ? ttl : stored.ttl });
+    stored.lock = undefined;
+  }
+
+  /** Remembers a lifetime that the API has cut, so that pages do not ask for more in vain. */
+  #noteLifetime(id, asked, granted) {
+    this.#granted.delete(id);
+    if (granted !== null && granted < asked) {
+      add(this.#granted, id, granted);
+    }
   }
 
   /** Ends a session. */
   destroy(sid, callback) {
-    return settle(this.#destroy(sid), callback);
+    // A first write must not create the session afterwards. Other writes never bring one back.
+    return settle(Promise.resolve(this.#beginnings.get(sid)).then(() => this.#destroy(sid)), callback);
   }
 
   async #destroy(sid) {
-    const moved = this.#moves.get(sid);
-    this.#moves.delete(sid);
+    const moved = await this.#moves.get(sid);
     const id = moved?.id ?? sid;
     if (isId(id)) {
       await this.#client.destroy(id);
     }
+    this.#moves.delete(sid);
   }
 
   /**
    * Begins a new session under a new id in place of the one of a request. Its first write, which express-session makes
    * at the end of the request, ends the old one in the same call.
    */
-  regenerate(request, callback) {
-    const old = this.#moves.get(request.sessionID) ?? this.#stored.get(request.session);
-    this.#moves.delete(request.sessionID);
+  regenerate(request, callback = () => {}) {
+    const { session, sessionID } = request;
+    const pending = this.#moves.get(sessionID);
     this.generate(request);
-    if (old !== undefined && !old.hasEnded) {
-      this.#moves.set(request.sessionID, old);
-      if (this.#moves.size > MAX_MOVES) {
-        // Requests that died before the end of their response have left entries.
-        this.#moves.delete(this.#moves.keys().next().value);
+    add(this.#moves, request.sessionID, Promise.resolve(this.#turns.get(session)).then(async () => {
+      const isPending = pending !== undefined && this.#moves.get(sessionID) === pending;
+      const old = isPending ? await pending : this.#stored.get(session);
+      if (isPending) {
+        this.#moves.delete(sessionID);
       }
-    }
+      return old?.hasEnded ? undefined : old;
+    }));
     setImmediate(callback);
+  }
+
+  /** Runs a write of a session object after its earlier ones: each builds on what the one before it did. */
+  #inTurn(session, write) {
+    const turn = Promise.resolve(this.#turns.get(session)).then(write);
+    this.#turns.set(session, turn.catch(() => undefined));
+    return turn;
   }
 
   /**
    * Lists the sessions of a user, newest first: `handle`, `label`, `created`, `used`, `expires`, and `current` for the
    * one with this id.
    */
-  devices(user, sid) {
-    return this.#client.sessions(user, sid);
+  async devices(user, sid) {
+    return this.#client.sessions(named(user), sid);
   }
 
   /** Ends one session of a user, by its handle. Returns whether it was there. */
-  logoutDevice(user, handle) {
-    return this.#client.destroyByHandle(user, handle);
+  async logoutDevice(user, handle) {
+    return this.#client.destroyByHandle(named(user), handle);
   }
 
   /** Ends all sessions of a user except the one with this id. Returns how many there were. */
-  logoutOtherDevices(user, sid) {
-    return this.#client.destroyAll(user, sid);
+  async logoutOtherDevices(user, sid) {
+    return this.#client.destroyAll(named(user), sid);
   }
 
   /** Ends all sessions of a user. Returns how many there were. */
-  logoutEverywhere(user) {
-    return this.#client.destroyAll(user);
+  async logoutEverywhere(user) {
+    return this.#client.destroyAll(named(user));
   }
 
   /** Returns the lifetime of a session in seconds: the cookie's if it has one, else that of the options. */
   #ttl(session) {
     const { ttl } = this.#options;
     if (typeof ttl === 'function') {
-      return Math.ceil(ttl(session));
+      return ttl(session);
     }
     const { cookie } = session;
     const maxAge = cookie?.originalMaxAge ?? (cookie?.expires ? new Date(cookie.expires) - Date.now() : NaN);
-    return Number.isFinite(maxAge) ? Math.ceil(maxAge / 1000) : ttl;
+    return Number.isFinite(maxAge) ? lifetime(maxAge / 1000) : ttl;
   }
 }
 
@@ -265,9 +435,27 @@ function isId(sid) {
   return /^[A-Za-z0-9_,-]{22,128}$/.test(sid);
 }
 
+function named(user) {
+  const name = ownerName(user);
+  if (!name) {
+    throw new TypeError('Nobody has no sessions: name the user.');
+  }
+  return name;
+}
+
+/** Adds to a map, which forgets its oldest entries: requests that died before their end leave some. */
+function add(map, key, value) {
+  map.set(key, value);
+  if (map.size > MAX_REMEMBERED) {
+    map.delete(map.keys().next().value);
+  }
+}
+
 /** Gives the outcome of a promise to a callback, outside of the promise: an exception in the callback is its own. */
 function settle(promise, callback) {
   if (callback === undefined) {
+    // `req.session.destroy()` drops the promise. An unhandled rejection would end the process.
+    promise.catch((error) => process.emitWarning(error));
     return promise;
   }
   promise.then(

@@ -4,6 +4,9 @@ const http = require('node:http');
 const https = require('node:https');
 const { Unavailable } = require('./errors.js');
 
+/** Milliseconds after which an idle connection is closed, before gateways and firewalls forget it. */
+const MAX_IDLE = 50_000;
+
 /** HTTP over connections that are kept from request to request. */
 class Transport {
   #url;
@@ -14,21 +17,23 @@ class Transport {
   constructor(url) {
     this.#url = url;
     this.#http = url.protocol === 'https:' ? https : http;
-    this.#agent = new this.#http.Agent({ keepAlive: true });
+    this.#agent = new this.#http.Agent({ keepAlive: true, timeout: MAX_IDLE });
   }
 
   /**
    * Sends a request. Returns `{ status, headers, body }`, the body as a `Buffer`.
    *
-   * @throws {Unavailable} if there is no complete response within the time, in seconds
+   * @throws {Unavailable} if there is no complete response within the time, in seconds. Its `wasKept` says whether that is
+   *   just because a kept connection was dead.
    */
   async send(method, path, headers, body, timeout) {
     const signal = AbortSignal.timeout(timeout * 1000);
     try {
       return await this.#exchange(method, path, headers, body, signal);
     } catch (cause) {
-      const reason = signal.aborted ? 'did not respond in time' : `cannot be reached: ${cause.message}`;
-      throw new Unavailable(`The session API at ${this.#url.origin} ${reason}`, { cause });
+      const reason = signal.aborted ? 'did not respond in time' : `cannot be reached: ${cause.message || cause.code}`;
+      const error = new Unavailable(`The session API at ${this.#url.origin} ${reason}`, { cause });
+      throw Object.assign(error, { wasKept: cause.wasKept && !signal.aborted });
     }
   }
 
@@ -38,14 +43,19 @@ class Transport {
       const request = this.#http.request(this.#url.origin, options, (response) => {
         const chunks = [];
         response.on('data', (chunk) => chunks.push(chunk));
-        response.on('error', reject);
+        response.on('error', fail);
         response.on('end', () => resolve({
           status: response.statusCode,
           headers: response.headers,
           body: Buffer.concat(chunks),
         }));
       });
-      request.on('error', reject);
+      const fail = (error) => {
+        // If one connection is dead, the other idle ones may be, too. The next attempt opens a new one.
+        Object.values(this.#agent.freeSockets).flat().forEach((socket) => socket.destroy());
+        reject(Object.assign(error, { wasKept: request.reusedSocket }));
+      };
+      request.on('error', fail);
       request.end(body);
     });
   }

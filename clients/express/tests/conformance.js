@@ -11,8 +11,8 @@ const middleware = new Map();
 
 function sessions(text) {
   if (!middleware.has(text)) {
-    const { touch_after: touchAfter, ...options } = JSON.parse(text);
-    const store = new SessionApiStore({ ...options, touchAfter });
+    const { touch_after: touchAfter, max_sessions: maxSessions, ...options } = JSON.parse(text);
+    const store = new SessionApiStore({ ...options, touchAfter, maxSessions });
     middleware.set(text, session({ secret: 'of the tests', store, resave: false, saveUninitialized: false }));
   }
   return middleware.get(text);

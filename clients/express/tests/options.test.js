@@ -1,6 +1,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 const { SessionApiStore } = require('../src/index.js');
 
@@ -10,12 +12,30 @@ test('invalid options are named', () => {
     [{ url: 'https://key:secret@localhost' }, /option "url"/],
     [{ url: '' }, /option "url"/],
     [{ touch_after: 1 }, /Unknown option "touch_after". The options are: url, region, ttl, touchAfter/],
-    [{ ttl: 0 }, /option "ttl" must be a number, 1 or more/],
-    [{ lock: 11 }, /option "lock" must be a number, from 0 to 10/],
+    [{ ttl: 0 }, /option "ttl" must be a whole number, from 1 to/],
+    [{ ttl: 90.5 }, /option "ttl" must be a whole number/],
+    [{ ttl: Infinity }, /option "ttl" must be a whole number/],
+    [{ lock: 11 }, /option "lock" must be a whole number, from 0 to 10/],
+    [{ lock: 2.5 }, /option "lock" must be a whole number/],
+    [{ lease: 61 }, /option "lease" must be a whole number, from 1 to 60/],
+    [{ maxSessions: 0 }, /option "maxSessions" must be a whole number, from 1 to 100/],
+    [{ touchAfter: Number.NaN }, /option "touchAfter" must be a number, 0 or more/],
     [{ timeout: '5' }, /option "timeout" must be a number/],
     [{ retries: Number.NaN }, /option "retries"/],
   ]) {
-    assert.throws(() => new SessionApiStore(options), { name: 'TypeError', message });
+    assert.throws(() => new SessionApiStore({ url: 'http://localhost', ...options }), { name: 'TypeError', message });
+  }
+});
+
+test('the types need no package that is not declared', () => {
+  const { dependencies, peerDependencies } = require('../package.json');
+  const types = readFileSync(path.join(__dirname, '../src/index.d.ts'), 'utf8');
+  for (const [, name] of types.matchAll(/from '([^']+)'/g)) {
+    // The types of Node come with those of express-session.
+    const needed = name.startsWith('node:') ? 'express-session' : name;
+    for (const declared of [needed, `@types/${needed}`]) {
+      assert(declared in { ...dependencies, ...peerDependencies }, `${name} needs ${declared}`);
+    }
   }
 });
 

@@ -17,6 +17,9 @@ const STEPS = {
   sleep: (request, milliseconds) => sleep(milliseconds),
   maxAge: (request, milliseconds) => { request.session.cookie.maxAge = milliseconds; },
   save: (request) => promised(request, 'save'),
+  saveAside: (request) => { request.session.save(); },
+  destroyAside: (request) => { request.session.destroy(); },
+  regenerateAside: (request) => { request.session.regenerate(); },
   reload: (request) => promised(request, 'reload'),
   regenerate: (request) => promised(request, 'regenerate'),
   destroy: (request) => promised(request, 'destroy'),
@@ -36,11 +39,12 @@ class App {
     const app = express();
     app.use(session({ secret: SECRET, store, resave: false, saveUninitialized: false, ...sessionOptions }));
     app.post('/', express.json(), async (request, response) => {
+      const firstId = request.sessionID;
       for (const [step, ...parameters] of request.body) {
         await STEPS[step](request, ...parameters);
       }
       const { cookie, ...data } = request.session?.toJSON?.() ?? request.session ?? {};
-      response.json({ id: request.sessionID, expires: cookie?.expires ?? null, session: data });
+      response.json({ id: request.sessionID, firstId, expires: cookie?.expires ?? null, session: data });
     });
     app.use((error, request, response, next) => {
       if (response.headersSent) {
@@ -84,6 +88,14 @@ class Browser {
   /** Returns `{ status, calls, session, id, expires, error }` of a page that does these steps. */
   async visit(...steps) {
     this.app.proxy.takeCalls();
+    const response = await this.follow(...steps);
+    const { status } = response;
+    const page = await response.json();
+    return { status, isNew: response.headers.has('set-cookie'), ...page, calls: this.app.proxy.takeCalls() };
+  }
+
+  /** Returns the response of a page that does these steps, once its headers are there, as to a redirect. */
+  async follow(...steps) {
     const response = await fetch(`http://127.0.0.1:${this.app.server.address().port}/`, {
       method: 'POST',
       headers: {
@@ -95,9 +107,7 @@ class Browser {
     });
     const [cookie] = response.headers.getSetCookie();
     this.cookie = cookie?.split(';')[0] ?? this.cookie;
-    const { status } = response;
-    const page = await response.json();
-    return { status, isNew: cookie !== undefined, ...page, calls: this.app.proxy.takeCalls() };
+    return response;
   }
 
   /** Sends the cookie of a session with this id. */

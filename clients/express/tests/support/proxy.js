@@ -6,8 +6,11 @@ const http = require('node:http');
 class Proxy {
   /** Calls since they were taken last, as in `GET /session`. */
   #calls = [];
-  #lost = null;
+  /** Calls whose responses are lost. */
+  #lost = [];
   #server;
+  /** Milliseconds that calls which change something take longer on their way to the API. */
+  delay = 0;
 
   static async start(target) {
     const proxy = new Proxy(target);
@@ -20,8 +23,10 @@ class Proxy {
     this.#server = http.createServer((request, response) => {
       const call = `${request.method} ${request.url}`;
       this.#calls.push(call);
-      const isLost = this.#lost === call;
-      this.#lost = isLost ? null : this.#lost;
+      const isLost = this.#lost.includes(call);
+      if (isLost) {
+        this.#lost.splice(this.#lost.indexOf(call), 1);
+      }
       const { method, headers } = request;
       const forwarded = http.request(new URL(request.url, target), { method, headers, agent }, (received) => {
         if (isLost) {
@@ -33,7 +38,7 @@ class Proxy {
         received.pipe(response);
       });
       forwarded.on('error', () => request.socket.destroy());
-      request.pipe(forwarded);
+      setTimeout(() => request.pipe(forwarded), method === 'GET' ? 0 : this.delay);
     });
   }
 
@@ -47,9 +52,9 @@ class Proxy {
     return calls;
   }
 
-  /** Loses the response to the next call of this kind. */
-  loseResponse(call) {
-    this.#lost = call;
+  /** Loses the responses to the next calls of this kind. */
+  loseResponse(call, times = 1) {
+    this.#lost.push(...Array(times).fill(call));
   }
 
   stop() {

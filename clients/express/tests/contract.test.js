@@ -1,0 +1,101 @@
+'use strict';
+
+// Plays clients/contract.json, the wire protocol of all clients, without a server.
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { Client } = require('../src/client.js');
+const { Conflict, Locked, Unavailable } = require('../src/errors.js');
+const { readOptions } = require('../src/options.js');
+const contract = require('../../contract.json');
+
+/** What a call returns, in the words of the contract. */
+const session = (found) => (found === null ? { is: 'absent' } : { is: 'session', ...found });
+const written = (found) => (found === null ? { is: 'absent' } : { is: 'written', ...found });
+const done = () => ({ is: 'done' });
+const destroyed = (count) => ({ is: 'destroyed', count });
+
+const CALLS = {
+  read: (client, { id }) => client.read(id).then(session),
+  lock: (client, { id, wait, lease }) => client.lock(id, wait, lease).then(session),
+  create: (client, { id, data, ...set }) => client.create(id, data, set)
+    .then((created) => (created === null ? { is: 'taken' } : written(created))),
+  replace: (client, { data, ttl, user, ...read }) => client.replace(known(read), data, { ttl, user }).then(written),
+  rotate: (client, { new_id: newId, data, ttl, user, label, ...read }) => client
+    .rotate(known(read), newId, data, { ttl, user, label }).then(written),
+  touch: (client, { ttl, ...read }) => client.touch(known(read), ttl)
+    .then((granted) => (granted === null ? { is: 'absent' } : { is: 'done', ttl: granted })),
+  release: (client, read) => client.release(known(read)).then(done),
+  destroy: (client, { id }) => client.destroy(id).then(done),
+  sessions: (client, { user, id }) => client.sessions(user, id).then((sessions) => ({ is: 'list', sessions })),
+  'destroy-all': (client, { user, id }) => client.destroyAll(user, id).then(destroyed),
+  limit: (client, { user, limit }) => client.limit(user, limit).then(destroyed),
+  'destroy-by-handle': (client, { user, handle }) => client.destroyByHandle(user, handle)
+    .then((value) => ({ is: 'found', value })),
+};
+
+function known({ owner, ...read }) {
+  return { ...read, user: owner };
+}
+
+/** Makes a call, for which `respond` gives the response to each attempt. Returns `{ attempts, pauses, outcome }`. */
+async function play({ call, with: parameters }, respond) {
+  const [attempts, pauses] = [[], []];
+  const transport = {
+    send: async (method, path, headers, body = '') => {
+      attempts.push({ method, path, headers, body });
+      return respond(attempts.length);
+    },
+  };
+  const sleep = async (milliseconds) => { pauses.push(milliseconds / 1000); };
+  const client = new Client(readOptions({ url: 'http://localhost', retries: 1 }), { transport, sleep });
+  const outcome = await CALLS[call](client, parameters).catch((error) => {
+    assert(error instanceof Unavailable, error);
+    if (error instanceof Conflict) {
+      return { is: 'changed', ...error.current };
+    }
+    return { is: error instanceof Locked ? 'locked' : attempts.length === 1 ? 'refused' : 'unavailable', error };
+  });
+  return { attempts, pauses, outcome };
+}
+
+const isPlayed = ({ call }) => !['exists', 'destroy-unchanged', 'rotate-locked'].includes(call);
+
+for (const row of contract.requests.filter(isPlayed)) {
+  test(`request: ${row.name}`, async () => {
+    const { attempts: [attempt, retry] } = await play(row, () => { throw new Unavailable('no response'); });
+    const { method, path, headers, body } = attempt;
+    assert.deepEqual({ method, path, body }, { method: row.method, path: row.path, body: row.body });
+    for (const [name, value] of Object.entries(row.headers)) {
+      assert.equal(headers[name], value, name);
+    }
+    for (const name of row.present ?? []) {
+      assert(headers[name], name);
+    }
+    for (const name of row.absent ?? []) {
+      assert.equal(headers[name], undefined, name);
+    }
+    assert.match(headers['idempotency-key'] ?? 'x'.repeat(16), /^[\w,-]{16,128}$/);
+    assert.deepEqual(retry, attempt, 'a retry is the same request');
+  });
+}
+
+for (const row of contract.responses.filter(isPlayed)) {
+  test(`response: ${row.name} (${row.call})`, async () => {
+    const { attempts, pauses, outcome } = await play(row, (attempt) => {
+      if (row.retry && attempt === 1) {
+        throw new Unavailable('no response');
+      }
+      return { status: row.status, headers: row.headers, body: Buffer.from(row.body) };
+    });
+    const { retry_after: retryAfter, status, reason, ...expected } = row.outcome;
+    for (const [key, value] of Object.entries(expected)) {
+      assert.deepEqual(outcome[key] ?? null, value, outcome.error?.message ?? key);
+    }
+    assert.equal(attempts.length, row.retry || expected.is === 'unavailable' ? 2 : 1);
+    if (retryAfter) {
+      assert.deepEqual(pauses, [retryAfter]);
+    }
+    assert(outcome.error === undefined || outcome.error.message.includes(`${status ?? ''}`), outcome.error);
+    assert(outcome.error === undefined || outcome.error.message.includes(reason ?? ''), outcome.error);
+  });
+}
