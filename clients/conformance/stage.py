@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ class Proxy(ThreadingHTTPServer):
     """Forwards HTTP calls to a store. Counts them, loses responses and refuses connections."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, upstream):
         super().__init__(("127.0.0.1", 0), Forward)
@@ -31,11 +33,27 @@ class Proxy(ThreadingHTTPServer):
         # Kind of the next call whose response is lost: `read` or `write`.
         self.lost = None
         self.is_down = False
+        # Seconds by which the next write reaches the store late.
+        self.late = 0
+        # Seconds for which each response is held back.
+        self.delay = 0
+        # Connections that are open, and those that are reset when they are used again.
+        self.open = set()
+        self.dead = set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def __exit__(self, *_):
         self.shutdown()
         self.server_close()
+
+    def kill_connections(self, how):
+        """Ends the connections that clients keep: they are `closed` now, or `reset` once they are used again."""
+        with self.lock:
+            if how == "reset":
+                self.dead |= self.open
+            else:
+                for connection in self.open:
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address):
         """Connections that a client closes are no errors."""
@@ -51,7 +69,23 @@ class Proxy(ThreadingHTTPServer):
 class Forward(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def setup(self):
+        super().setup()
+        with self.server.lock:
+            self.server.open.add(self.connection)
+
+    def finish(self):
+        with self.server.lock:
+            self.server.open.discard(self.connection)
+            self.server.dead.discard(self.connection)
+        super().finish()
+
     def forward(self):
+        if self.connection in self.server.dead:
+            # A close without lingering is a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            return
         # DynamoDB names its operation in a header.
         call = self.headers.get("x-amz-target") or f"{self.command} {self.path}"
         with self.server.lock:
@@ -61,6 +95,10 @@ class Forward(BaseHTTPRequestHandler):
             is_lost = self.server.lost == kind
             if is_lost:
                 self.server.lost = None
+            late = 0
+            if kind == "write":
+                late, self.server.late = self.server.late, 0
+        time.sleep(late)
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.server.is_down:
             self.close_connection = True
@@ -76,6 +114,7 @@ class Forward(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.bytes += size(self.headers.items(), body) + size(response.getheaders(), data)
             self.server.measure(call, body, data)
+        time.sleep(self.server.delay)
         if is_lost:
             self.close_connection = True
             return
@@ -107,6 +146,8 @@ class Page:
     status: int
     session: dict
     error: str
+    # Cookies that the response sets, or deletes: None.
+    changed: dict
     cookies: dict
     seconds: float
 
@@ -134,7 +175,7 @@ class App:
         self._log = open(f"{self.folder}/log", "w+b")  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
-            env=os.environ | {"PHP_CLI_SERVER_WORKERS": "8", "TMPDIR": self.folder} | (environment or {}),
+            env=os.environ | {"PHP_CLI_SERVER_WORKERS": "32", "TMPDIR": self.folder} | (environment or {}),
             stdout=self._log,
             stderr=self._log,
             stdin=subprocess.DEVNULL,
@@ -185,19 +226,22 @@ class App:
             raise OSError(str(error)) from error
         finally:
             app.close()
-        after = dict(cookies)
+        changed = {}
         for line in response.headers.get_all("set-cookie") or []:
             name, value = line.split(";")[0].strip().split("=", 1)
-            if value in ("", "null", '""', "deleted"):
-                after.pop(name, None)
-            else:
-                after[name] = value
+            changed[name] = None if value in ("", "null", '""', "deleted") else value
         try:
             page = json.loads(body)
         except ValueError:
             page = {"error": body[:300]}
         error = page.get("error") or page.get("warnings") or ""
-        return Page(response.status, page.get("session") or {}, error, after, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return Page(response.status, page.get("session") or {}, error, changed, kept(cookies, changed), seconds)
+
+
+def kept(cookies, changed):
+    """Returns the cookies that a browser has after a response changed some."""
+    return {name: value for name, value in (cookies | changed).items() if value is not None}
 
 
 def session_id(cookies):

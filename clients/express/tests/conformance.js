@@ -12,7 +12,7 @@ const middleware = new Map();
 function sessions(text) {
   if (!middleware.has(text)) {
     const { touch_after: touchAfter, max_sessions: maxSessions, ...options } = JSON.parse(text);
-    const store = new SessionApiStore({ ...options, touchAfter, maxSessions });
+    const store = new SessionApiStore({ ...options, touchAfter, maxSessions, user: ({ user }) => user });
     middleware.set(text, session({ secret: 'of the tests', store, resave: false, saveUninitialized: false }));
   }
   return middleware.get(text);

@@ -232,6 +232,8 @@ def django_page(request):
                 results.append(api.logout_everywhere(request))
             case "regenerate":
                 request.session.cycle_key()
+            case "save":
+                request.session.save()
             case "nest":
                 change(request.session, step, *parameters)
                 request.session.modified = True

@@ -24,6 +24,7 @@ struct SceneOptions {
     lock: Option<u64>,
     lease: Option<u64>,
     retries: Option<u32>,
+    max_sessions: Option<u32>,
 }
 
 #[tokio::main]
@@ -44,8 +45,10 @@ async fn serve(apps: Arc<Mutex<HashMap<String, Router>>>, request: Request) -> R
 
 fn create(text: &str) -> Router {
     let scene: SceneOptions = serde_json::from_str(text).unwrap();
-    let mut options =
-        Options::new(&scene.url).unwrap().with_touch_after(Duration::from_secs(scene.touch_after));
+    let mut options = Options::new(&scene.url)
+        .unwrap()
+        .with_touch_after(Duration::from_secs(scene.touch_after))
+        .with_user(|data| Some(data.get("user")?.as_str()?.to_owned()));
     if let Some(wait) = scene.lock {
         options = options.with_lock(Duration::from_secs(wait)).unwrap();
     }
@@ -54,6 +57,9 @@ fn create(text: &str) -> Router {
     }
     if let Some(retries) = scene.retries {
         options = options.with_retries(retries);
+    }
+    if let Some(number) = scene.max_sessions {
+        options = options.with_max_sessions(number).unwrap();
     }
     let ttl = time::Duration::seconds(scene.ttl.unwrap_or(86_400));
     let store = SessionApiStore::new(options).unwrap();

@@ -71,6 +71,7 @@ try {
             'destroy' => session_destroy(),
             'abort' => session_abort(),
             'close' => session_write_close(),
+            'save' => session_write_close() && session_start(),
             'start' => session_start($a ?? []),
             'reset' => session_reset(),
             'read' => $api->read($a),
