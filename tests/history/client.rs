@@ -123,7 +123,7 @@ impl Client {
         self.network.end(self.number).await;
         match sent.kind {
             Kind::Rotate { new, .. } => self.board.publish_id(new),
-            Kind::Post(_) => self.board.publish_id(sent.id),
+            Kind::Post(_) | Kind::Create(_) => self.board.publish_id(sent.id),
             _ => {}
         }
         if sent.prepared.is_repeatable {

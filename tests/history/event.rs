@@ -49,7 +49,7 @@ impl Event<'_> {
         match self.step {
             Step::Listed(..) | Step::ListedUnknown(_) => true,
             Step::Effect | Step::Revoked(_) | Step::AllRevoked => false,
-            Step::Whole => self.operation.has_no_effect(),
+            Step::Whole => self.operation.is_refused() || self.operation.has_no_effect(),
         }
     }
 }

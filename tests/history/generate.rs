@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use crate::board::Board;
+use crate::harness::new_id;
 use crate::operation::{Change, Id, Keep, Kind, LockHeader, Origin, Write};
 
 /// Idle lifetimes, so far apart that a response shows which one it is.
@@ -93,7 +94,12 @@ impl Generator<'_> {
         let id = self.id();
         match self.profile.choose(self.random) {
             Choice::Post => (self.board.add_id(None), self.first(origin).into_post()),
-            Choice::Create => (id, self.first(origin)),
+            Choice::Create => {
+                // Users have several sessions.
+                let is_new = matches!(self.profile, Profile::Users) && self.random.bool();
+                let id = if is_new { self.board.add_id(Some(new_id())) } else { id };
+                (id, self.first(origin))
+            }
             choice => (id, self.kind(choice, origin)),
         }
     }

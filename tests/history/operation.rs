@@ -180,10 +180,16 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// Whether the attempt certainly changed nothing.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.outcome, Outcome::Refused(..))
+    }
+
+    /// Whether the attempt certainly changed nothing. One that took the lock and repeats the call is refused
+    /// if it has lost the lock since.
     pub(crate) fn has_no_effect(&self) -> bool {
+        let is_repeated_lock = matches!(self.kind, Kind::Lock { .. }) && self.may_be_repeated;
         let is_read = matches!(self.kind, Kind::Read { .. } | Kind::List { .. });
-        is_read || matches!(self.outcome, Outcome::Refused(..))
+        is_read || self.is_refused() && !is_repeated_lock
     }
 
     /// Whether the operation makes a new version of the data if it is applied.

@@ -267,6 +267,18 @@ fn retries_of_a_lock_succeed_only_while_it_is_held() {
 }
 
 #[test]
+fn attempts_that_took_the_lock_and_lost_it_are_refused() {
+    let ttl = Some(600);
+    let lock = Kind::Lock { renewed: None, ttl, waits: false };
+    let lock = operation(1, 0, (2, 9), lock, refused("412 not-lock-holder"));
+    let lock = Operation { may_be_repeated: true, ..lock };
+    let unlock = operation(2, 0, (3, 4), Kind::Unlock { token: 1 }, ok());
+    let after = read(3, 0, (10, 11), Success(Seen { ttl, ..Seen::default() }));
+    assert_right(&[lock.clone(), unlock.clone(), after.clone()]);
+    assert_wrong(&[Operation { may_be_repeated: false, ..lock }, unlock, after]);
+}
+
+#[test]
 fn sessions_end_with_their_lifetime_and_grace_periods_too() {
     let after = |seconds| (seconds * SECOND, seconds * SECOND + 1);
     let created = Kind::Create(Write { ttl: Some(600), ..Write::PLAIN });
