@@ -22,24 +22,26 @@ pub(crate) enum Profile {
     Locks,
     /// The sessions of a user.
     Users,
+    /// Users who log in again and again, with a limit.
+    Logins,
 }
 
 /// Kinds of operations, with their weight in each profile. A lock that is held makes most other writes fail,
 /// so that it is rare where the history is not about it.
-const WEIGHTS: [(Choice, [u32; 6]); 13] = [
-    (Choice::Read, [8, 7, 7, 5, 4, 4]),
-    (Choice::Replace, [6, 8, 2, 3, 4, 2]),
-    (Choice::Patch, [5, 4, 2, 3, 3, 1]),
-    (Choice::Touch, [5, 6, 1, 4, 3, 2]),
-    (Choice::Rotate, [5, 0, 1, 8, 2, 6]),
-    (Choice::Lock, [1, 0, 0, 1, 6, 0]),
-    (Choice::Unlock, [2, 0, 0, 1, 4, 0]),
-    (Choice::Post, [1, 0, 0, 0, 0, 1]),
-    (Choice::Create, [1, 0, 7, 0, 0, 5]),
-    (Choice::Destroy, [1, 0, 6, 1, 0, 0]),
-    (Choice::List, [1, 0, 0, 1, 0, 4]),
-    (Choice::RevokeAll, [1, 0, 0, 0, 0, 4]),
-    (Choice::Revoke, [1, 0, 1, 0, 0, 3]),
+const WEIGHTS: [(Choice, [u32; 7]); 13] = [
+    (Choice::Read, [8, 7, 7, 5, 4, 4, 6]),
+    (Choice::Replace, [6, 8, 2, 3, 4, 2, 1]),
+    (Choice::Patch, [5, 4, 2, 3, 3, 1, 1]),
+    (Choice::Touch, [5, 6, 1, 4, 3, 2, 2]),
+    (Choice::Rotate, [5, 0, 1, 8, 2, 6, 2]),
+    (Choice::Lock, [1, 0, 0, 1, 6, 0, 0]),
+    (Choice::Unlock, [2, 0, 0, 1, 4, 0, 0]),
+    (Choice::Post, [1, 0, 0, 0, 0, 1, 0]),
+    (Choice::Create, [1, 0, 7, 0, 0, 5, 8]),
+    (Choice::Destroy, [1, 0, 6, 1, 0, 0, 1]),
+    (Choice::List, [1, 0, 0, 1, 0, 4, 1]),
+    (Choice::RevokeAll, [1, 0, 0, 0, 0, 4, 5]),
+    (Choice::Revoke, [1, 0, 1, 0, 0, 3, 1]),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +62,18 @@ enum Choice {
 }
 
 impl Profile {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Mixed, Self::Writes, Self::Creations, Self::Rotations, Self::Locks, Self::Users];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Mixed,
+        Self::Writes,
+        Self::Creations,
+        Self::Rotations,
+        Self::Locks,
+        Self::Users,
+        Self::Logins,
+    ];
 
     fn choose(self, random: &mut Rng) -> Choice {
-        let weight = |(_, weights): &(Choice, [u32; 6])| weights[self as usize];
+        let weight = |(_, weights): &(Choice, [u32; 7])| weights[self as usize];
         let mut left = random.u32(0..WEIGHTS.iter().map(weight).sum());
         for row in &WEIGHTS {
             match left.checked_sub(weight(row)) {
@@ -94,12 +103,11 @@ impl Generator<'_> {
         let id = self.id();
         match self.profile.choose(self.random) {
             Choice::Post => (self.board.add_id(None), self.first(origin).into_post()),
-            Choice::Create => {
-                // Users have several sessions.
-                let is_new = matches!(self.profile, Profile::Users) && self.random.bool();
-                let id = if is_new { self.board.add_id(Some(new_id())) } else { id };
-                (id, self.first(origin))
+            Choice::Create if matches!(self.profile, Profile::Logins) => {
+                let login = Write { user: Change::Set(self.user()), ..self.attributes(origin) };
+                (self.board.add_id(Some(new_id())), Kind::Create(login))
             }
+            Choice::Create => (id, self.first(origin)),
             choice => (id, self.kind(choice, origin)),
         }
     }
@@ -136,8 +144,11 @@ impl Generator<'_> {
             Choice::List => Kind::List { user: self.user(), sends_id: self.random.bool() },
             Choice::RevokeAll => {
                 let keep = match self.random.u32(0..5) {
+                    _ if matches!(self.profile, Profile::Logins) => {
+                        Keep::Newest(self.random.usize(1..3))
+                    }
                     0 => Keep::Id,
-                    1 | 2 => Keep::Newest(self.random.usize(1..3)),
+                    1 => Keep::Newest(self.random.usize(1..3)),
                     _ => Keep::Nothing,
                 };
                 Kind::RevokeAll { user: self.user(), keep }

@@ -41,7 +41,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Number of fixed seeds: one of each fault, number of rounds and profile.
-const SEEDS: u64 = 234;
+const SEEDS: u64 = 273;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_are_linearizable() {
