@@ -45,7 +45,7 @@ pub(crate) fn check(model: &Model, events: &[Event]) -> Result<(), Stuck> {
 
 /// A set of events, by their numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-struct Done([u64; 8]);
+struct Done([u64; 12]);
 
 impl Done {
     fn contains(&self, number: usize) -> bool {

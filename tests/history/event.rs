@@ -58,9 +58,13 @@ impl Event<'_> {
 /// of all.
 pub(crate) fn events<'a>(operations: &'a [Operation], ids: &[Id], count: usize) -> Vec<Event<'a>> {
     let mut events = Vec::new();
-    // A session that is created again meanwhile may be destroyed again.
-    let creations = operations.iter().filter(|operation| matches!(operation.kind, Kind::Create(_)));
-    let revocations: Vec<Id> = (0..count).chain(creations.map(|creation| creation.id)).collect();
+    // A session that is created again, or moved there again, may be destroyed again.
+    let made = operations.iter().filter_map(|operation| match operation.kind {
+        Kind::Create(_) => Some(operation.id),
+        Kind::Rotate { new, .. } => Some(new),
+        _ => None,
+    });
+    let revocations: Vec<Id> = (0..count).chain(made).collect();
     for operation in operations {
         match operation.kind {
             Kind::List { .. } => add_list(&mut events, operation, ids),
