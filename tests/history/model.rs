@@ -116,10 +116,12 @@ impl Model {
             }
             (Kind::List { .. } | Kind::RevokeAll { .. }, _) => Effect::Impossible,
             (_, Some(session)) if session.successor.is_none() => {
-                // No attempt means a session that was created after its arrival. What it found instead, it
-                // found before.
+                // No attempt means a session that was created after its arrival: to it, there is none.
                 if session.created > *sent {
-                    return Effect::Impossible;
+                    return match kind {
+                        Kind::Destroy { .. } => unchanged(),
+                        _ => Effect::Refused(NOT_FOUND),
+                    };
                 }
                 self.change(state, session, operation)
             }
