@@ -78,14 +78,14 @@ impl Response {
         limits: &Limits,
         now: Timestamp,
     ) -> Self {
-        let response = self
+        let response = match self.http.status() {
+            StatusCode::NOT_MODIFIED => self,
+            _ => self.with(CONTENT_TYPE, metadata.media_type.as_str()),
+        };
+        let response = response
             .with_etag(&metadata.etag)
             .with_lifetime(&metadata.lifetime, limits, now)
             .with(SESSION_CREATED, &metadata.lifetime.created.to_rfc3339());
-        let response = match response.http.status() {
-            StatusCode::NOT_MODIFIED => response,
-            _ => response.with(CONTENT_TYPE, metadata.media_type.as_str()),
-        };
         let response = match &metadata.user {
             Some(user) => response.with(SESSION_USER, user.expose()),
             None => response,
