@@ -23,7 +23,7 @@ def filter_case(context, case):
         return False
     headers = {name.lower(): value for name, value in (case.headers or {}).items()}
     if case.path.startswith("/sessions"):
-        return headers.get("session-user") != ""
+        return headers.get("session-user") not in ("", '""') and not {"session-id", "session-limit"} <= headers.keys()
     if {"session-lock", "session-unlock"} <= headers.keys():
         return False
     if "if-none-match" in headers and case.method == "PUT":
