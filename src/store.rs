@@ -51,7 +51,7 @@ pub use create::{Created, NewSession};
 pub use error::{Cause, StoreError};
 pub use item::{CorruptItem, SealedSession};
 pub use read::Snapshot;
-pub use replace::{NewData, Replaced};
+pub use replace::{NewData, Replaced, Update};
 pub use rotate::{Rotated, Rotation};
 pub use touch::Touched;
 pub use usage::Usage;

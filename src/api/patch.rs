@@ -9,8 +9,8 @@ use super::problem::Problem;
 use super::response::Response;
 use super::retry::ConflictRetries;
 use crate::seal::MAX_DATA;
-use crate::session::{ETag, Lifetime, MediaType, Metadata};
-use crate::store::{NewData, Replaced};
+use crate::session::{ETag, Lifetime, MediaType, Session, WriteId};
+use crate::store::{NewData, Snapshot, Update};
 
 pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem> {
     let RequestContext { request, store, .. } = context;
@@ -28,11 +28,10 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
     let mut retries = ConflictRetries::new();
     loop {
         let read = store.read_for_update(id, &if_match, &write, context.now()).await?;
-        let Metadata { media_type, lifetime, .. } = &read.session.metadata;
         if read.writes.contains(&write.id) {
-            let etag = read.writes.etag_at(&write.id, &read.session.metadata.etag);
-            return Ok(patched(context, media_type, etag, lifetime, &read.session.data));
+            return Ok(applied_before(context, &read, &write.id));
         }
+        let media_type = &read.session.metadata.media_type;
         if !media_type.is_json() {
             return Err(Problem::UnsupportedMediaType);
         }
@@ -40,13 +39,22 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
         let is_changed = merged != read.session.data;
         let data = is_changed.then_some(NewData { bytes: &merged, media_type });
         match store.replace_unchanged(id, data, &read, &write, context.now()).await {
-            Ok(Replaced { etag, lifetime: new }) => {
-                let lifetime = new.unwrap_or(*lifetime);
-                return Ok(patched(context, media_type, etag.as_ref(), &lifetime, &merged));
+            Ok(Update::Applied { etag, lifetime }) => {
+                return Ok(patched(context, media_type, Some(&etag), &lifetime, &merged));
+            }
+            Ok(Update::AppliedBefore(read)) => {
+                return Ok(applied_before(context, &read, &write.id));
             }
             Err(error) => retries.wait(error).await?,
         }
     }
+}
+
+/// Responds as an earlier attempt did that was applied, as far as the session shows it.
+fn applied_before(context: &RequestContext, read: &Snapshot, write: &WriteId) -> Response {
+    let Snapshot { session: Session { metadata, data }, writes } = read;
+    let etag = writes.etag_at(write, &metadata.etag);
+    patched(context, &metadata.media_type, etag, &metadata.lifetime, data)
 }
 
 /// Returns the response to a patch, with the merged data if the request prefers that. If others changed the

@@ -31,6 +31,19 @@ pub struct Replaced {
     pub lifetime: Option<Lifetime>,
 }
 
+/// Outcome of a replacement of what was read.
+pub enum Update {
+    /// The session was changed.
+    Applied {
+        /// Version of the data.
+        etag: ETag,
+        /// When the session was created, and when it expires.
+        lifetime: Lifetime,
+    },
+    /// An earlier attempt was applied, perhaps to other data. Holds the session as it is.
+    AppliedBefore(Box<Snapshot>),
+}
+
 impl SessionStore {
     /// Replaces the data of a live session and slides its expiry (one `UpdateItem`).
     ///
@@ -46,7 +59,15 @@ impl SessionStore {
         write: &Write,
         now: Timestamp,
     ) -> Result<Replaced, StoreError> {
-        self.write(id, Some(data), Version::Data(required), write, now).await
+        let (written, etag) =
+            self.write(id, Some(data), Version::Data(required), write, now).await?;
+        Ok(match written {
+            Written::Now(_) => Replaced { etag, lifetime: None },
+            Written::Before { item, .. } => Replaced {
+                etag: item::etag_at(&item, &write.id)?,
+                lifetime: Some(item::lifetime(&item)?),
+            },
+        })
     }
 
     /// Replaces the data and slides the expiry if the session has not changed since it was read (one
@@ -62,22 +83,26 @@ impl SessionStore {
         read: &Snapshot,
         write: &Write,
         now: Timestamp,
-    ) -> Result<Replaced, StoreError> {
-        let written =
-            self.write(id, data, Version::AsRead(read.writes.revision()), write, now).await?;
+    ) -> Result<Update, StoreError> {
+        let version = Version::AsRead(read.writes.revision());
+        let (written, etag) = self.write(id, data, version, write, now).await?;
         let metadata = &read.session.metadata;
-        Ok(match written.lifetime {
-            Some(_) => written,
-            None => {
+        Ok(match written {
+            Written::Now(_) => {
                 let ttl = write.attributes.ttl.unwrap_or(self.limits.clamp(metadata.ttl));
-                Replaced {
-                    etag: written.etag.or_else(|| Some(metadata.etag.clone())),
-                    lifetime: Some(metadata.lifetime.slid(now, ttl)),
+                Update::Applied {
+                    etag: etag.unwrap_or_else(|| metadata.etag.clone()),
+                    lifetime: metadata.lifetime.slid(now, ttl),
                 }
             }
+            Written::Before { item, .. } => Update::AppliedBefore(Box::new(Snapshot {
+                writes: item::recent_writes(&item)?,
+                session: item::open(id, item)?,
+            })),
         })
     }
 
+    /// Writes, and returns the new version of the data if there is new data.
     async fn write(
         &self,
         id: &SessionId,
@@ -85,7 +110,7 @@ impl SessionStore {
         version: Version<'_>,
         write: &Write,
         now: Timestamp,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<(Written, Option<ETag>), StoreError> {
         let new = match data {
             None => None,
             Some(NewData { bytes, media_type }) => {
@@ -100,12 +125,7 @@ impl SessionStore {
                 .set(TYPE, media_type.clone())
                 .set(ETAG, item::text(etag.as_str())),
         };
-        Ok(match self.update(id, write, version, change, ReturnValue::None, now).await? {
-            Written::Now(_) => Replaced { etag: new.map(|(_, _, etag)| etag), lifetime: None },
-            Written::Before { item, .. } => Replaced {
-                etag: item::etag_at(&item, &write.id)?,
-                lifetime: Some(item::lifetime(&item)?),
-            },
-        })
+        let written = self.update(id, write, version, change, ReturnValue::None, now).await?;
+        Ok((written, new.map(|(_, _, etag)| etag)))
     }
 }

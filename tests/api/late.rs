@@ -302,6 +302,25 @@ async fn a_lock_that_was_lost_before_the_response_arrived_is_no_refusal() {
 }
 
 #[tokio::test]
+async fn two_attempts_of_a_patch_that_read_different_data_respond_alike() {
+    let proxy = FaultProxy::start(Timeouts::Long).await;
+    let app = &proxy.direct;
+    let id = app.create_session().await;
+    let patch = |app: &App| {
+        let patch = app.send(PATCH).id(&id).header("idempotency-key", KEY);
+        patch.header("prefer", "return=representation").body(b"{\"patched\":1}")
+    };
+    let mut other = None;
+    let meanwhile = async {
+        assert_eq!(app.send(REPLACE).id(&id).body(b"{\"other\":1}").await.status, 204);
+        other = Some(patch(app).await);
+    };
+    let first = proxy.send_around(patch(&proxy.app), &[Pass, Hold], meanwhile).await;
+    assert_eq!(first.body, b"{\"other\":1,\"patched\":1}");
+    assert_eq!(Some(first), other);
+}
+
+#[tokio::test]
 async fn a_throttled_poll_does_not_end_a_wait_for_a_lock() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.direct;
