@@ -269,9 +269,7 @@ def _outcome(call: Call, response: Response):
 def _unexpected(call: Call, response: Response) -> Unavailable:
     path = "/sessions/{handle}" if call.path.startswith("/sessions/") else call.path
     detail = response.document.get("detail") or response.document.get("message") or "no reason"
-    return Unavailable(
-        f"{call.method} {path} of the session API got an unexpected response with status {response.status}: {detail}"
-    )
+    return Unavailable(f"The session API refused {call.method} {path} with status {response.status}: {detail}")
 
 
 def _retry_after(response: Response) -> float | None:
