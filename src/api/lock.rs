@@ -50,7 +50,7 @@ const LAST_POLL: Duration = Duration::from_secs(1);
 /// Returns once the lock appears free. Another request may take it first.
 ///
 /// It polls with reads: DynamoDB bills a refused conditional write at the size of the whole item, 20
-/// times the price of a read. A poll that fails tells nothing, so the wait goes on.
+/// times the price of a read. A failed poll says nothing about the lock, so the wait goes on.
 async fn wait_until_free(
     context: &RequestContext,
     (id, token, write): (&SessionId, &LockToken, &Write),

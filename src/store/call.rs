@@ -46,7 +46,7 @@ impl Refusal {
     /// [`StoreError::OutcomeUnknown`] if an earlier attempt may have been applied.
     fn outcome(self, write: &WriteId, live: Liveness) -> Result<WriteOutcome, StoreError> {
         match self.item {
-            Some(item) if item::has_write(&item, write) && item::is_current(&item, live)? => {
+            Some(item) if item::remembers(&item, write, live)? => {
                 Ok(WriteOutcome::AppliedBefore { item, is_in_doubt: self.is_in_doubt })
             }
             _ if self.is_in_doubt => Err(StoreError::OutcomeUnknown),

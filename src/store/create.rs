@@ -81,10 +81,7 @@ impl SessionStore {
                 Ok(WriteOutcome::Refused(item)) => Err(condition::reason_not_absent(item)),
                 Err(StoreError::Unavailable(_)) => {
                     match self.get_item(id.handle(), item::STATE).await? {
-                        Some(item)
-                            if item::has_write(&item, &new.write)
-                                && item::is_current(&item, live)? =>
-                        {
+                        Some(item) if item::remembers(&item, &new.write, live)? => {
                             created_before(&item, &new.write)
                         }
                         _ => Err(StoreError::OutcomeUnknown),

@@ -145,6 +145,11 @@ pub(super) fn has_write(item: &Item, write: &WriteId) -> bool {
     recent_writes(item).is_ok_and(|writes| writes.contains(write))
 }
 
+/// Whether the session is live under this id and remembers this write.
+pub(super) fn remembers(item: &Item, write: &WriteId, live: Liveness) -> Result<bool, CorruptItem> {
+    Ok(has_write(item, write) && is_current(item, live)?)
+}
+
 /// Reads the version of the data right after this write, as far as the item shows it.
 pub(super) fn etag_at(item: &Item, write: &WriteId) -> Result<Option<ETag>, CorruptItem> {
     Ok(recent_writes(item)?.etag_at(write, &etag(item)?).cloned())

@@ -56,11 +56,11 @@ pub enum Ending<'a> {
 /// An item that the index assigns to a user.
 enum Found {
     Live(SessionSummary),
-    /// It is no longer live, and waits for DynamoDB's TTL.
+    /// It has ended, and DynamoDB's TTL hasn't deleted it yet.
     Ended(SessionSummary),
     /// It belongs to another user, is an id in its grace period, or cannot be read.
     Other(Handle),
-    /// It is gone, and the index does not know yet.
+    /// It's gone, but the index still shows it.
     Nothing,
 }
 
