@@ -233,7 +233,7 @@ class SessionApiStore extends Store {
       }
     }
     if (stored?.hasEnded && session.req !== undefined) {
-      // Or express-session would send the dead id again, in place of one that the browser may have got since.
+      // Or express-session would send the dead id again, over one that the browser may have got since.
       session.req.sessionID = undefined;
     }
   }

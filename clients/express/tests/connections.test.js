@@ -16,7 +16,7 @@ const { SessionApiStore } = require('../src/index.js');
 const ID = 'x'.repeat(32);
 const STATIC = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'secret' };
 
-/** Runs a test with a server in place of the API, which answers each request as `respond` says. */
+/** Runs a test against a stand-in for the API that answers each request as `respond` says. */
 function withServer(respond, run) {
   return async () => {
     const requests = [];

@@ -1,4 +1,4 @@
-"""Servers in place of the API, for failures that it doesn't have."""
+"""Stand-ins for the API that fail in ways it doesn't."""
 
 import socket
 import struct

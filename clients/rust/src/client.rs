@@ -416,7 +416,7 @@ impl Client {
                     retry_after = response.retry_after();
                     response.unexpected(&call)
                 }
-                // A connection that was dead is no failure of the API. The next one is new.
+                // A dead connection isn't a failure of the API. The next one is new.
                 Err(Failure::Closed(_)) if !has_reconnected => {
                     (has_reconnected, attempts) = (true, attempts + 1);
                     continue;

@@ -83,7 +83,7 @@ fn parse_value(text: &str) -> Option<Value> {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&approximate(text))).ok()
 }
 
-/// Replaces the halves of surrogate pairs by U+FFFD, and what is no finite number by null.
+/// Replaces the halves of surrogate pairs by U+FFFD, and numbers that aren't finite by null.
 fn approximate(text: &str) -> String {
     let (mut result, mut rest, mut is_string) = (String::new(), text, false);
     while let Some(first) = rest.chars().next() {

@@ -106,7 +106,7 @@ impl Options {
         Ok(Self { lease, ..self })
     }
 
-    /// Number of sessions that a user can have. A login ends the oldest ones above it. By default there is no limit.
+    /// Number of sessions that a user can have. A login ends the oldest ones above it. Unlimited by default.
     ///
     /// # Errors
     ///

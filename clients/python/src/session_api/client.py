@@ -145,7 +145,7 @@ class Client:
                 failure.__cause__ = error
                 is_to_reconnect = True
                 if isinstance(error, _LOST) and attempt == 0:
-                    # The connection may have died long before the call, which is no reason to give up.
+                    # The connection may have died long before the call. That's no reason to give up.
                     retries, pause = -1, 0
             attempt, retries = attempt + 1, retries + 1
             if retries > self.options.retries:

@@ -214,7 +214,7 @@ struct Api {
 
 #[derive(Default)]
 struct State {
-    /// The next responses, each as in a case. Null is no response.
+    /// The next responses, each as in a case. Null means that none comes.
     responses: VecDeque<Value>,
     sent: Vec<Sent>,
 }
