@@ -95,7 +95,7 @@ load: export CARGO_TARGET_DIR := $(CURDIR)/target
 load: rust tools ## load-test the functions against the limits of AWS, in about seven minutes (RESULTS=…, UPDATE=1)
 	cargo lambda build --locked --release
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- \
-		load --results $(RESULTS) $(if $(UPDATE),--update docs/scale.md)
+		load --results $(RESULTS) $(if $(UPDATE),--update benches/results/load.md)
 
 costs: .tools/emulator/installed ## update the costs in the documents after a change of prices or alarms
 	$(EMULATOR)/python -B tests/deploy/costs.py
