@@ -1,4 +1,4 @@
-"""What the API costs, as tables of the README and of docs/: `make costs` writes them.
+"""What the API costs, as tables in docs/ and benches/results/costs.md: `make costs` writes them.
 
 Prices are in prices.json, units consumed are those that `make bench` and `make pages` measured, and the alarms are the
 template's.
@@ -405,7 +405,11 @@ BLOCKS = {
         prices,
     )
 }
-DOCUMENTS = [tpl.ROOT / "README.md", *sorted((tpl.ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    tpl.ROOT / "README.md",
+    *sorted((tpl.ROOT / "docs").glob("*.md")),
+    tpl.ROOT / "benches" / "results" / "costs.md",
+]
 
 
 def filled(document):
