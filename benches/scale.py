@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Simulates a spike of requests against the documented limits of AWS, second by second: which limit refuses how many.
 
-Usage: benches/scale.py [--update | --check]. Prints a table, writes it into docs/scale.md, or fails if that one differs.
+Usage: benches/scale.py [--update | --check]. Prints a table, writes it into benches/results/load.md, or fails if that one differs.
 
 It is a model and no measurement: the limits are those that AWS documents, nothing queues, and no caller retries.
 """
@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs/scale.md"
+DOCUMENT = Path(__file__).resolve().parent / "results/load.md"
 START, END = "<!-- made by benches/scale.py --update -->", "<!-- end -->"
 
 # Shares of the functions in the requests, and units of a request to each, for sessions of 2 KB.
@@ -111,8 +111,8 @@ def table():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--update", action="store_true", help="write the table into docs/scale.md")
-    group.add_argument("--check", action="store_true", help="fail if the table in docs/scale.md differs")
+    group.add_argument("--update", action="store_true", help="write the table into benches/results/load.md")
+    group.add_argument("--check", action="store_true", help="fail if the table in benches/results/load.md differs")
     arguments = parser.parse_args()
     made = table()
     before, start, rest = DOCUMENT.read_text().partition(START)
@@ -122,7 +122,7 @@ def main():
     elif not arguments.check:
         print(made, end="")
     elif current.strip() != made.strip():
-        sys.exit("error: docs/scale.md has another table: run benches/scale.py --update")
+        sys.exit("error: benches/results/load.md has another table: run benches/scale.py --update")
 
 
 if __name__ == "__main__":

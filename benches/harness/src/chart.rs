@@ -1,4 +1,4 @@
-//! The chart in the README: an SVG that supports light and dark color schemes.
+//! The chart in `benches/README.md`: an SVG that supports light and dark color schemes.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The chart of a load test in `docs/scale.md`: latencies by percentile, and requests by outcome over time.
+//! The chart of a load test in `benches/results/load.md`: latencies by percentile, and requests by outcome over time.
 
 use std::fmt::Write as _;
 
