@@ -347,6 +347,25 @@ mod guarantees {
     }
 
     #[tokio::test]
+    async fn a_logout_counts_even_if_the_page_fails_afterwards() {
+        for steps in
+            [json!([["destroy"], ["fail"]]), json!([["destroy"], ["set", "b", 1], ["fail"]])]
+        {
+            let mut visit = Visit::new().await;
+            visit.calls(json!([["set", "a", 1]])).await;
+            let mut old = visit.other_tab();
+            assert_eq!(visit.browser.visit(steps).await.status, 503);
+            let page = old.visit(json!([])).await;
+            assert_eq!(page.session, json!({}));
+            assert_eq!(
+                page.set_cookie.as_deref(),
+                Some(""),
+                "a cookie without a session is deleted"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn a_cleared_session_is_empty_and_still_there() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
