@@ -418,7 +418,7 @@ mod guarantees {
 
     #[tokio::test]
     async fn a_request_whose_client_has_gone_releases_the_lock() {
-        let mut visit = Visit::with(locking(10), |layer| layer).await;
+        let mut visit = Visit::with(locking(5), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let mut tab = visit.other_tab();
         leave(&mut visit.browser, json!([["increment", "n"], ["hold"]])).await;
