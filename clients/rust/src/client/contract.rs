@@ -1,4 +1,4 @@
-//! Plays `clients/contract.json`: the calls that all clients make, and what the responses mean.
+//! Plays `tests/conformance/contract.json`: the calls that all clients make, and what the responses mean.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use super::*;
 const LACKS: [&str; 3] = ["exists", "destroy-unchanged", "rotate-locked"];
 
 fn cases(kind: &str) -> Vec<Value> {
-    let contract: Value = serde_json::from_str(include_str!("../../../contract.json")).unwrap();
+    let contract: Value = serde_json::from_str(include_str!("../../../../tests/conformance/contract.json")).unwrap();
     let cases = contract[kind].as_array().unwrap().clone();
     cases.into_iter().filter(|case| !LACKS.contains(&text(&case["call"]))).collect()
 }

@@ -45,7 +45,7 @@ impl Proxy {
     /// Starts a proxy in front of the API at `SESSION_API_URL`.
     pub(crate) async fn start() -> Self {
         let api = std::env::var("SESSION_API_URL")
-            .expect("SESSION_API_URL is not set: run clients/test rust, or clients/with-api clients/rust/test");
+            .expect("SESSION_API_URL is not set: run tests/clients rust, or tests/with-api clients/rust/test");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let proxy = Self { url, state: Arc::default() };
