@@ -51,28 +51,28 @@ test-openapi: rust tools .tools/openapi/installed ## test the API against docs/o
 	.tools/openapi/bin/python -B -m pytest -p no:cacheprovider -q tests/openapi
 	tests/openapi/node_modules/.bin/redocly lint --config tests/openapi/redocly.yaml docs/openapi.yaml
 	cargo build --locked --example local --bins
-	clients/with-api tests/openapi/generated-client
-	clients/with-api tests/openapi/run --seed $(SEED) --max-examples 50 --workers 2
+	tests/with-api tests/openapi/generated-client
+	tests/with-api tests/openapi/run --seed $(SEED) --max-examples 50 --workers 2
 
 test-clients: rust tools ## test the client libraries against the API (CLIENTS=php …)
 	cargo build --locked --example local --bins
-	clients/test $(CLIENTS)
+	tests/clients $(CLIENTS)
 
 compare: rust tools ## compare the clients with session handlers of today (HANDLERS=…, AWS_SDK_PHP=…, UPDATE=1)
 	cargo build --locked --example local --bins
-	clients/compare/install
-	clients/with-api clients/compare/.venv/bin/python -B clients/compare/run $(if $(UPDATE),--update) $(HANDLERS)
+	benches/compare/install
+	tests/with-api benches/compare/.venv/bin/python -B benches/compare/run $(if $(UPDATE),--update) $(HANDLERS)
 
 pages: rust tools .tools/emulator/installed ## count what page views cost, in ten minutes (RESULTS=…, HANDLERS=…, AWS_SDK_PHP=…)
 	cargo build --locked --example local --bins
-	clients/compare/install
-	clients/compare/.venv/bin/python -B clients/compare/pages --results $(RESULTS)/pages.json $(HANDLERS)
+	benches/compare/install
+	benches/compare/.venv/bin/python -B benches/compare/pages --results $(RESULTS)/pages.json $(HANDLERS)
 	$(EMULATOR)/python -B tests/deploy/costs.py --pages $(RESULTS)/pages.json
 
 demo: rust tools ## show what the session API does for a shop, in your browser (PORT=8081)
 	cargo build --locked --example local --bins
 	clients/demo/run --install
-	clients/with-api clients/demo/run
+	tests/with-api clients/demo/run
 
 # The functions are built for this machine, in another folder than that of `make deploy`.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
@@ -190,9 +190,9 @@ tools: .venv/installed
 	@echo "Installing the tools of $< into .tools/openapi"
 	@python3 -m venv .tools/openapi
 	@.tools/openapi/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@which java >/dev/null || clients/install tests/openapi default-jre-headless
-	@which go >/dev/null || clients/install tests/openapi golang-go
-	@which node npm >/dev/null || clients/install tests/openapi nodejs npm
+	@which java >/dev/null || tests/install tests/openapi default-jre-headless
+	@which go >/dev/null || tests/install tests/openapi golang-go
+	@which node npm >/dev/null || tests/install tests/openapi nodejs npm
 	@npm ci --silent --prefix tests/openapi
 	@touch $@
 

@@ -28,14 +28,14 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::session::{Limits, Timestamp};
-use crate::store::{SessionStore, StoreError, Warmup};
+use crate::store::{SessionStore, StoreError};
+use context::RequestContext;
 use log::RequestLog;
+use problem::Problem;
+use response::Response;
 
-pub use context::RequestContext;
 pub use payload::Event;
-pub use problem::Problem;
-pub use response::Response;
-pub use route::Route;
+pub use route::{Function, ROUTES, Route};
 
 /// The API over one table.
 #[derive(Debug)]
@@ -57,59 +57,6 @@ pub struct Invocation<'a> {
     pub time: Duration,
 }
 
-/// Serves the routes of the function `read`.
-///
-/// # Errors
-/// [`Problem`], which becomes the response.
-pub async fn read(route: Route, context: &RequestContext) -> Result<Response, Problem> {
-    match route {
-        Route::Read => read::get(context).await,
-        Route::Head => read::head(context).await,
-        Route::List => users::get(context).await,
-        _ => Err(Problem::RouteNotFound),
-    }
-}
-
-/// Serves the routes of the function `write`.
-///
-/// # Errors
-/// [`Problem`], which becomes the response.
-pub async fn write(route: Route, context: &RequestContext) -> Result<Response, Problem> {
-    match route {
-        Route::Create => create::post(context).await,
-        Route::Replace => replace::put(context).await,
-        Route::Patch => patch::patch(context).await,
-        Route::Touch => touch::post(context).await,
-        Route::Lock => lock::post(context).await,
-        Route::Unlock => lock::delete(context).await,
-        _ => Err(Problem::RouteNotFound),
-    }
-}
-
-/// Serves the route of the function `rotate`.
-///
-/// # Errors
-/// [`Problem`], which becomes the response.
-pub async fn rotate(route: Route, context: &RequestContext) -> Result<Response, Problem> {
-    match route {
-        Route::Rotate => rotate::post(context).await,
-        _ => Err(Problem::RouteNotFound),
-    }
-}
-
-/// Serves the routes of the function `destroy`.
-///
-/// # Errors
-/// [`Problem`], which becomes the response.
-pub async fn destroy(route: Route, context: &RequestContext) -> Result<Response, Problem> {
-    match route {
-        Route::Destroy => destroy::delete(context).await,
-        Route::RevokeAll => users::delete_all(context).await,
-        Route::Revoke => users::delete_one(context).await,
-        _ => Err(Problem::RouteNotFound),
-    }
-}
-
 impl Api {
     /// Returns an API over the table that the configuration names.
     pub fn new(client: Client, config: &Config) -> Self {
@@ -121,37 +68,42 @@ impl Api {
     ///
     /// # Errors
     /// Errors of the store. The first request will connect by itself then.
-    pub async fn warm_up(&self, call: Warmup) -> Result<(), StoreError> {
-        self.store.warm_up(call).await
+    pub async fn warm_up(&self) -> Result<(), StoreError> {
+        self.store.warm_up().await
     }
 
-    /// Responds to an event with one of the functions above, and logs the request.
+    /// Responds to an event as this function, and logs the request.
     ///
     /// There is a response to every event, within `invocation.time`.
-    pub async fn respond<F>(
+    pub async fn respond(
         &self,
-        function: F,
+        function: Function,
         event: Event,
         invocation: Invocation<'_>,
         arrived_at: Timestamp,
-    ) -> ApiGatewayV2httpResponse
-    where
-        F: AsyncFn(Route, &RequestContext) -> Result<Response, Problem>,
-    {
+    ) -> ApiGatewayV2httpResponse {
         let started = Instant::now();
         let store = self.store.for_request(arrived_at);
         let Event { route, gateway_request_id, request } = event;
         let mut handle = None;
         let result = match (route, request) {
-            (None, _) => Err(Problem::RouteNotFound),
+            (None, _) => Err(route::not_found()),
+            (Some(route), _) if route.function != function => Err(route::not_found()),
             (Some(_), Err(problem)) => Err(problem),
             (Some(route), Ok(request)) => {
                 handle = request.session_id().ok().map(|id| id.handle().clone());
                 let (store, limits) = (store.clone(), self.limits);
-                let context = RequestContext { route, request, store, limits, arrived_at, started };
+                let context = RequestContext {
+                    route: route.key,
+                    request,
+                    store,
+                    limits,
+                    arrived_at,
+                    started,
+                };
                 let respond = async {
-                    context.request.refuse_unknown_headers(route)?;
-                    function(route, &context).await
+                    context.request.accept_only(route.headers)?;
+                    (route.endpoint)(&context).await
                 };
                 match tokio::time::timeout(invocation.time, respond).await {
                     Ok(result) => result.or_else(|problem| prefer_data(problem, &context)),
@@ -171,7 +123,7 @@ impl Api {
             request_id: invocation.request_id,
             version: invocation.version,
             gateway_request_id: gateway_request_id.as_deref(),
-            route,
+            route: route.map(|route| route.key),
             status: response.http.status().as_u16(),
             elapsed: started.elapsed(),
             usage: store.usage(),

@@ -5,9 +5,7 @@
 //! start.
 
 mod aws;
-mod error;
-#[cfg(test)]
-mod test_environment;
+mod environment;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -16,10 +14,11 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use tracing::level_filters::LevelFilter;
 
+use self::environment::Environment;
 use crate::session::{Limits, Timestamp};
 
 pub use aws::{http_client, sdk_config};
-pub use error::ConfigError;
+pub use environment::ConfigError;
 
 /// Configuration of a function.
 #[derive(Clone)]
@@ -71,11 +70,12 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] for the first variable that is missing or invalid.
     pub async fn from_env() -> Result<Self, ConfigError> {
-        let lookup =
-            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let settings = Settings::from_lookup(lookup, Timestamp::now())?;
-        let Settings { table, limits, log_level, log_sample } = settings;
-        let aws = aws::load(lookup).await?;
+        let environment = Environment(&|name| {
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        });
+        let Settings { table, limits, log_level, log_sample } =
+            Settings::read(&environment, Timestamp::now())?;
+        let aws = aws::load(&environment).await?;
         Ok(Self { table, limits, aws, log_level, log_sample })
     }
 }
@@ -90,67 +90,52 @@ struct Settings {
 }
 
 impl Settings {
-    fn from_lookup(
-        lookup: impl Fn(&str) -> Option<String>,
-        now: Timestamp,
-    ) -> Result<Self, ConfigError> {
-        let error = |variable, value, expected| ConfigError { variable, value, expected };
-        let number = |variable, unit, default, range: RangeInclusive<u64>| match lookup(variable) {
-            None => Ok(default),
-            Some(text) => whole_number(&text).filter(|n| range.contains(n)).ok_or_else(|| {
-                let (min, max) = (range.start(), range.end());
-                let expected = format!("a whole number{unit} from {min} to {max}");
-                error(variable, Some(text), expected)
-            }),
-        };
-        let seconds = |variable, default, range| number(variable, " of seconds", default, range);
-
-        let table = lookup("TABLE_NAME");
-        let table = table.clone().filter(|name| is_table_name(name)).ok_or_else(|| {
-            let expected = "the name of the DynamoDB table that holds the sessions: 3 to 255 \
-                            characters of A-Z, a-z, 0-9, '_', '-' and '.'";
-            error("TABLE_NAME", table, expected.to_owned())
+    fn read(environment: &Environment<'_>, now: Timestamp) -> Result<Self, ConfigError> {
+        let table = "the name of the DynamoDB table that holds the sessions: 3 to 255 characters of A-Z, a-z, \
+                     0-9, '_', '-' and '.'";
+        let table = environment
+            .require("TABLE_NAME", table, |name| is_table_name(name).then(|| name.to_owned()))?;
+        let seconds = |variable, range| number(environment, variable, " of seconds", range);
+        let max_ttl = seconds("MAX_TTL", 1..=TEN_YEARS)?.unwrap_or(DEFAULT_MAX_TTL);
+        let default_ttl = seconds("DEFAULT_TTL", 1..=max_ttl)?.unwrap_or(max_ttl.min(86_400));
+        let max_lifetime = seconds("MAX_LIFETIME", 0..=TEN_YEARS)?.filter(|seconds| *seconds > 0);
+        // Until a moment in the future, every new session would be dead on arrival.
+        let past = "a moment in the past, as in 2026-11-24T10:00:00Z";
+        let revoked_before = environment.read("REVOKED_BEFORE", past, |text| match text {
+            "" => Some(None),
+            text => Timestamp::parse_rfc3339(text).filter(|moment| *moment <= now).map(Some),
         })?;
-        let max_ttl = seconds("MAX_TTL", DEFAULT_MAX_TTL, 1..=TEN_YEARS)?;
-        let default_ttl = seconds("DEFAULT_TTL", max_ttl.min(86_400), 1..=max_ttl)?;
-        let max_lifetime = seconds("MAX_LIFETIME", 0, 0..=TEN_YEARS)?;
-        let revoked_before = match lookup("REVOKED_BEFORE") {
-            None => None,
-            Some(text) if text.is_empty() => None,
-            // Until a moment in the future, every new session would be dead on arrival.
-            Some(text) => {
-                Some(Timestamp::parse_rfc3339(&text).filter(|moment| *moment <= now).ok_or_else(
-                    || {
-                        let expected = "a moment in the past, as in 2026-11-24T10:00:00Z";
-                        error("REVOKED_BEFORE", Some(text), expected.to_owned())
-                    },
-                )?)
-            }
-        };
-        let log_level = match lookup("RUST_LOG") {
-            None => LevelFilter::INFO,
-            Some(text) => {
-                LEVELS.iter().find(|level| level.to_string() == text).copied().ok_or_else(|| {
-                    let expected = "one of error, warn and info";
-                    error("RUST_LOG", Some(text), expected.to_owned())
-                })?
-            }
-        };
-        let log_sample = number("LOG_SAMPLE", "", 1, 1..=MAX_LOG_SAMPLE.into())?;
-        let log_sample = u32::try_from(log_sample).unwrap_or(MAX_LOG_SAMPLE);
+        let log_level = environment.read("RUST_LOG", "one of error, warn and info", |text| {
+            LEVELS.into_iter().find(|level| level.to_string() == text)
+        })?;
+        let log_sample = number(environment, "LOG_SAMPLE", "", 1..=MAX_LOG_SAMPLE.into())?;
         let limits = Limits {
             default_ttl: Duration::from_secs(default_ttl),
             max_ttl: Duration::from_secs(max_ttl),
-            max_lifetime: (max_lifetime > 0).then_some(Duration::from_secs(max_lifetime)),
-            revoked_before,
+            max_lifetime: max_lifetime.map(Duration::from_secs),
+            revoked_before: revoked_before.flatten(),
         };
-        Ok(Self { table, limits, log_level, log_sample })
+        Ok(Self {
+            table,
+            limits,
+            log_level: log_level.unwrap_or(LevelFilter::INFO),
+            log_sample: log_sample.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+        })
     }
 }
 
-/// Parses digits. The parser of integers would accept a sign too.
-fn whole_number(text: &str) -> Option<u64> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+/// Reads a whole number in this range. The parser of integers would accept a sign too.
+fn number(
+    environment: &Environment<'_>,
+    variable: &'static str,
+    unit: &str,
+    range: RangeInclusive<u64>,
+) -> Result<Option<u64>, ConfigError> {
+    let expected = format!("a whole number{unit} from {} to {}", range.start(), range.end());
+    environment.read(variable, &expected, |text| {
+        let digits = text.bytes().all(|b| b.is_ascii_digit()).then_some(text)?;
+        digits.parse().ok().filter(|number| range.contains(number))
+    })
 }
 
 /// Whether DynamoDB allows the name ([naming rules](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html)).
@@ -161,14 +146,15 @@ fn is_table_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::test_environment::lookup_in;
+    use super::environment::with_variables;
     use super::*;
 
     /// 2026-11-24T10:00:00Z
     const NOW: Timestamp = Timestamp::from_seconds(1_795_514_400);
 
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        Settings::from_lookup(lookup_in(variables), NOW).map_err(|error| error.to_string())
+        with_variables(variables, |environment| Settings::read(environment, NOW))
+            .map_err(|error| error.to_string())
     }
 
     #[test]

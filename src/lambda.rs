@@ -8,11 +8,11 @@ use lambda_http::{Error, LambdaEvent, lambda_runtime, service_fn};
 use serde_json::value::RawValue;
 use tracing::level_filters::LevelFilter;
 
-use crate::api::{Api, Event, Invocation, Problem, RequestContext, Response, Route};
+use crate::api::{Api, Event, Function, Invocation};
 use crate::config::Config;
 use crate::logging;
 use crate::session::Timestamp;
-use crate::store::{self, Warmup};
+use crate::store;
 
 /// Part of the function's time limit that is reserved for sending the response.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(200);
@@ -21,21 +21,17 @@ const RESPONSE_MARGIN: Duration = Duration::from_millis(200);
 /// they began: some emulators send a duration where Lambda sends a moment.
 const MAX_LAMBDA_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Connects to DynamoDB with the warm-up call, then serves requests with this function of the API until
-/// Lambda ends the process.
+/// Connects to DynamoDB, then serves requests as this function until Lambda ends the process.
 ///
 /// Exits immediately, with a one-line error, if the configuration is invalid.
-pub async fn run<F>(function: F, warmup: Warmup) -> ExitCode
-where
-    F: AsyncFn(Route, &RequestContext) -> Result<Response, Problem>,
-{
+pub async fn run(function: Function) -> ExitCode {
     let config = Config::from_env().await;
     let level = config.as_ref().map_or(LevelFilter::ERROR, |config| config.log_level);
     let logs = logging::subscriber(level, std::io::stdout);
     // It cannot fail: no other subscriber was set before.
     let _ = tracing::subscriber::set_global_default(logs);
     let served = match config {
-        Ok(config) => serve(function, warmup, &config).await,
+        Ok(config) => serve(function, &config).await,
         Err(error) => Err(error.into()),
     };
     match served {
@@ -47,12 +43,9 @@ where
     }
 }
 
-async fn serve<F>(function: F, warmup: Warmup, config: &Config) -> Result<(), Error>
-where
-    F: AsyncFn(Route, &RequestContext) -> Result<Response, Problem>,
-{
+async fn serve(function: Function, config: &Config) -> Result<(), Error> {
     let api = Api::new(store::client(&config.aws), config);
-    if let Err(error) = api.warm_up(warmup).await {
+    if let Err(error) = api.warm_up().await {
         tracing::warn!(cause = %logging::chain(&error), "DynamoDB was not reached at init");
     }
     // The payload stays raw: the runtime would respond to a malformed one with an error that quotes it.
@@ -65,7 +58,7 @@ where
                 time: time_limit(context.deadline(), SystemTime::now()),
             };
             let event = Event::read(&payload);
-            Ok(api.respond(&function, event, invocation, Timestamp::now()).await)
+            Ok(api.respond(function, event, invocation, Timestamp::now()).await)
         };
     lambda_runtime::run(service_fn(respond)).await
 }

@@ -1,11 +1,11 @@
 //! A session store for web applications: an HTTP API on AWS Lambda over a DynamoDB table.
 //!
-//! # The way of a request
+//! # The life of a request
 //!
-//! 1. `bin/{read,write,rotate,destroy}.rs` are the Lambda functions. They only wire: [`lambda`] runs
-//!    them with the [`config`] of their environment and with [`logging`].
-//! 2. [`api`] turns the event into a request (`payload`), finds its route (`route`), and calls the
-//!    endpoint, which has a file of the name of its operation.
+//! 1. `bin/{read,write,destroy}.rs` are the Lambda functions. They only wire: [`lambda`] runs them with the
+//!    [`config`] of their environment and with [`logging`].
+//! 2. [`api`] turns the event into a request (`payload`), finds its route in the table (`route`), and calls
+//!    the endpoint, which has a file named after its operation.
 //! 3. The endpoint reads the headers (`request`) and calls the operation of the same name in [`store`].
 //! 4. The operation sends its DynamoDB call (`call`) with its condition (`condition`), and converts the
 //!    item (`item`). [`seal`] encrypts and decrypts the data in it.

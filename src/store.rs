@@ -56,7 +56,6 @@ pub use rotate::{Rotated, Rotation};
 pub use touch::Touched;
 pub use usage::Usage;
 pub use users::{Ending, SessionSummary};
-pub use warmup::Warmup;
 pub use write::{AttributeChanges, Write};
 
 /// The table of sessions, and the usage of one request.

@@ -49,12 +49,8 @@ const UNTIL_END_OF_INPUT: &str = r#"
     exec "$@" 3<&-
 "#;
 /// One invalid request for each function. A function that refuses it is running.
-const PROBES: [(&str, &str); 4] = [
-    ("GET", "/session"),
-    ("POST", "/session/touch"),
-    ("POST", "/session/rotate"),
-    ("DELETE", "/session"),
-];
+const PROBES: [(&str, &str); 3] =
+    [("GET", "/session"), ("POST", "/session/touch"), ("DELETE", "/session")];
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 

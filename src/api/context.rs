@@ -4,14 +4,14 @@ use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::request::Request;
-use super::route::Route;
 use crate::session::{Limits, LockCondition, LockToken, Timestamp, WriteId};
-use crate::store::{SessionStore, StoreError, Write};
+use crate::store::{SessionStore, Write};
 
 /// A request with the store, the limits and the clock. It has no `Debug`, which would print ids and
 /// data.
-pub struct RequestContext {
-    pub(super) route: Route,
+pub(super) struct RequestContext {
+    /// Method and path of the route.
+    pub(super) route: &'static str,
     pub(super) request: Request,
     pub(super) store: SessionStore,
     pub(super) limits: Limits,
@@ -38,9 +38,9 @@ impl RequestContext {
     /// if it has the same key.
     pub(super) fn write_id(&self) -> Result<WriteId, Problem> {
         match self.request.idempotency_key()? {
-            None => Ok(WriteId::generate().map_err(StoreError::from)?),
+            None => Ok(WriteId::generate()?),
             Some(key) => {
-                let route = self.route.key().as_bytes();
+                let route = self.route.as_bytes();
                 let media_type = self.request.media_type()?;
                 let kind = media_type.as_str().as_bytes();
                 let request = [route, key.expose().as_bytes(), kind, self.request.body()];
@@ -53,7 +53,7 @@ impl RequestContext {
     /// its retries have in common.
     pub(super) fn lock_token(&self) -> Result<LockToken, Problem> {
         match self.request.idempotency_key()? {
-            None => Ok(LockToken::generate().map_err(StoreError::from)?),
+            None => Ok(LockToken::generate()?),
             Some(key) => {
                 let id = self.request.session_id()?;
                 Ok(LockToken::derive(id, &[key.expose().as_bytes()]))

@@ -14,11 +14,11 @@ const ATTEMPTS: usize = 3;
 
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
     let RequestContext { store, arrived_at, .. } = context;
-    let new = new_session(context, WriteId::generate().map_err(StoreError::from)?)?;
+    let new = new_session(context, WriteId::generate()?)?;
     let mut attempts_left = ATTEMPTS;
     loop {
         attempts_left = attempts_left.saturating_sub(1);
-        let id = SessionId::generate().map_err(StoreError::from)?;
+        let id = SessionId::generate()?;
         match store.create(&id, new.clone(), *arrived_at).await {
             Ok(new) => return Ok(created(context, &new).with_new_id(&id)),
             Err(StoreError::OutcomeUnknown) if attempts_left > 0 => {}

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::problem::Problem;
-use super::route::Route;
 use crate::logging;
 use crate::session::Handle;
 use crate::store::Usage;
@@ -16,7 +15,7 @@ pub(super) struct RequestLog<'a> {
     pub(super) request_id: &'a str,
     pub(super) version: &'a str,
     pub(super) gateway_request_id: Option<&'a str>,
-    pub(super) route: Option<Route>,
+    pub(super) route: Option<&'static str>,
     pub(super) status: u16,
     pub(super) elapsed: Duration,
     pub(super) usage: Usage,
@@ -35,7 +34,7 @@ impl RequestLog<'_> {
             return;
         }
         let Self { request_id, version, gateway_request_id, status, .. } = self;
-        let route = self.route.map_or("none", Route::key);
+        let route = self.route.unwrap_or("none");
         let ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
         let capacity = self.usage.capacity;
         let retries = self.usage.retries();

@@ -25,7 +25,7 @@ use super::route::Route;
 
 /// The event that API Gateway invokes the function with.
 pub struct Event {
-    pub(super) route: Option<Route>,
+    pub(super) route: Option<&'static Route>,
     /// API Gateway's id of the request, which is also in its access log and in the response header
     /// `apigw-requestid`. Only a direct invocation can send a malformed one, which is dropped here:
     /// it appears neither in the log nor in a response.
@@ -149,7 +149,7 @@ impl<'de> Deserialize<'de> for Headers {
 
 /// Finds the route. The gateway's own match has priority: unlike the path, it does not contain the stage
 /// or the mapping of a custom domain. `cargo lambda watch` sends no match.
-fn route(key: &str, method: &str, path: &str) -> Option<Route> {
+fn route(key: &str, method: &str, path: &str) -> Option<&'static Route> {
     match key {
         "" | "$default" => Route::matching(method, path),
         key => Route::find(key),

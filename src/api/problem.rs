@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::header::{ACCEPT_ENCODING, ACCEPT_PATCH, CONTENT_TYPE, PREFERENCE_APPLIED, RETRY_AFTER};
 use super::response::Response;
-use super::route::Route;
+use crate::random::NoRandomness;
 use crate::seal::{MAX_DATA, MAX_SEALED};
 use crate::session::{Limits, SessionId, Timestamp};
 use crate::store::{Cause, SealedSession, StoreError};
@@ -20,7 +20,7 @@ pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// An error of the API. Its code is the end of its `type`, `urn:session-api:…`.
 #[derive(Debug)]
-pub enum Problem {
+pub(super) enum Problem {
     /// `Session-Id` is missing or malformed.
     InvalidSessionId,
     /// Another header is malformed.
@@ -46,7 +46,10 @@ pub enum Problem {
     /// No live session has the id.
     SessionNotFound,
     /// The function does not serve the route.
-    RouteNotFound,
+    RouteNotFound {
+        /// Every route.
+        known: Vec<&'static str>,
+    },
     /// A live session already has the id. Holds the session if it is the request's own.
     SessionExists(Option<Box<SealedSession>>),
     /// The data does not have the required version. Holds the session if a write was refused.
@@ -67,7 +70,7 @@ pub enum Problem {
     },
     /// The request is not a merge patch, or the session's data cannot be patched.
     UnsupportedMediaType,
-    /// The session's data is labelled JSON but is not valid JSON.
+    /// The session's data is labeled JSON but is not valid JSON.
     NotJson,
     /// The data is larger than a limit.
     DataTooLarge,
@@ -99,6 +102,12 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<NoRandomness> for Problem {
+    fn from(error: NoRandomness) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
 /// A row of the table of problems.
 struct Description {
     code: &'static str,
@@ -109,12 +118,12 @@ struct Description {
 
 impl Problem {
     /// Returns the code, which identifies the problem to programs.
-    pub fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         self.describe().code
     }
 
     /// Returns the cause of an internal failure, for the log.
-    pub fn cause(&self) -> Option<&Cause> {
+    pub(super) fn cause(&self) -> Option<&Cause> {
         match self {
             Self::StoreThrottled(cause) | Self::StoreUnavailable(cause) | Self::Internal(cause) => {
                 Some(cause)
@@ -123,170 +132,110 @@ impl Problem {
         }
     }
 
+    /// The table of problems: code, status, title and detail.
+    #[rustfmt::skip]
     fn describe(&self) -> Description {
-        let row = |code, status, title, detail: &'static str| Description {
-            code,
-            status,
-            title,
-            detail: detail.into(),
+        const STORE_FAILED: &str = "The request may or may not have taken effect. Wait for Retry-After, then resend it \
+            with the same Idempotency-Key or Session-New-Id.";
+        let (code, status, title, detail): (_, _, _, Cow<'static, str>) = match self {
+            Self::InvalidSessionId => (
+                "invalid-session-id", StatusCode::BAD_REQUEST, "The Session-Id is missing or malformed",
+                "Send the session's id in the Session-Id header: 22 to 128 characters of A-Z, a-z, 0-9, '_', ',' and \
+                 '-'.".into(),
+            ),
+            Self::InvalidHeader { header, expected } => (
+                "invalid-header", StatusCode::BAD_REQUEST, "A header is invalid",
+                format!("{header} must be {expected}.").into(),
+            ),
+            Self::UnknownHeader { known } => (
+                "invalid-header", StatusCode::BAD_REQUEST, "A header is invalid",
+                format!("This route's Session headers and preconditions are {}. Remove any other, or check its \
+                    spelling.", known.join(", ")).into(),
+            ),
+            Self::InvalidBody => (
+                "invalid-body", StatusCode::BAD_REQUEST, "The body is invalid",
+                "The event's body must be a string, and valid base64 if isBase64Encoded is true. Invoke the function \
+                 through API Gateway, or fix the event.".into(),
+            ),
+            Self::AlteredBody => (
+                "invalid-body", StatusCode::BAD_REQUEST, "The body is invalid",
+                "The body changed on its way: its length or hash is not the one you sent. API Gateway decodes text \
+                 media types as UTF-8 and replaces other bytes, so send data that isn't UTF-8 as \
+                 application/octet-stream. Nothing was stored.".into(),
+            ),
+            Self::EncodedBody => (
+                "unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The media type is not supported",
+                "Send the data uncompressed, without Content-Encoding. The API compresses it at rest.".into(),
+            ),
+            Self::SessionNotFound => (
+                "session-not-found", StatusCode::NOT_FOUND, "There is no such session",
+                "The session expired, was destroyed or never existed. Create a new one.".into(),
+            ),
+            Self::RouteNotFound { known } => (
+                "route-not-found", StatusCode::NOT_FOUND, "There is no such route",
+                format!("The routes are {}. Check the method and the path.", known.join(", ")).into(),
+            ),
+            Self::SessionExists(_) => (
+                "session-exists", StatusCode::PRECONDITION_FAILED, "The session already exists",
+                "A live session has this id, or was just rotated away from it. Choose another id, or send the PUT \
+                 without If-None-Match to replace the session's data.".into(),
+            ),
+            Self::ETagMismatch(_) => (
+                "etag-mismatch", StatusCode::PRECONDITION_FAILED, "The session's data has changed",
+                "If-Match doesn't match the current ETag. Read the session again, and repeat the change on its \
+                 current data.".into(),
+            ),
+            Self::SessionLocked { .. } => (
+                "session-locked", StatusCode::LOCKED, "The session is locked",
+                "Another request holds the session's lock. Wait for Retry-After, or take the lock with \
+                 Session-Wait.".into(),
+            ),
+            Self::NotLockHolder => (
+                "not-lock-holder", StatusCode::PRECONDITION_FAILED, "The token does not hold the lock",
+                "The lock was released, or it expired and another request took it. Take the lock again, and repeat \
+                 the change on the session's current data.".into(),
+            ),
+            Self::InvalidPatch => (
+                "invalid-patch", StatusCode::BAD_REQUEST, "The patch is invalid",
+                "The body must be a JSON merge patch (RFC 7396).".into(),
+            ),
+            Self::PatchTooDeep { limit } => (
+                "invalid-patch", StatusCode::BAD_REQUEST, "The patch is invalid",
+                format!("A patch can nest at most {limit} objects, not counting objects in arrays. Replace the \
+                    session's data with PUT instead.").into(),
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The media type is not supported",
+                "Send the patch as application/merge-patch+json. It only applies to data stored as application/json \
+                 or a type that ends in +json. Replace other data with PUT.".into(),
+            ),
+            Self::NotJson => (
+                "not-json", StatusCode::UNPROCESSABLE_ENTITY, "The session's data is not JSON",
+                "The stored data is labeled JSON but isn't valid JSON, so it can't be patched. Replace it with \
+                 PUT.".into(),
+            ),
+            Self::DataTooLarge => (
+                "data-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The data is too large",
+                format!("A session holds at most {MAX_DATA} bytes, and at most {MAX_SEALED} bytes once compressed and \
+                    encrypted. Nothing was stored. Keep large data elsewhere, and a reference to it in the \
+                    session.").into(),
+            ),
+            Self::StoreThrottled(_) => (
+                "store-throttled", StatusCode::SERVICE_UNAVAILABLE, "The session store is too busy",
+                STORE_FAILED.into(),
+            ),
+            Self::StoreUnavailable(_) => (
+                "store-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The session store cannot be reached",
+                STORE_FAILED.into(),
+            ),
+            Self::Internal(_) => (
+                "internal", StatusCode::INTERNAL_SERVER_ERROR, "The session API failed",
+                "This is not your request's fault. Search the function's log for this instance.".into(),
+            ),
         };
-        match self {
-            Self::InvalidSessionId => row(
-                "invalid-session-id",
-                StatusCode::BAD_REQUEST,
-                "The Session-Id is missing or malformed",
-                "Send the session's id in the Session-Id header: 22 to 128 characters of A-Z, a-z, \
-                 0-9, '_', ',' and '-'.",
-            ),
-            Self::InvalidHeader { header, expected } => Description {
-                code: "invalid-header",
-                status: StatusCode::BAD_REQUEST,
-                title: "A header is invalid",
-                detail: format!("{header} must be {expected}.").into(),
-            },
-            Self::UnknownHeader { known } => Description {
-                code: "invalid-header",
-                status: StatusCode::BAD_REQUEST,
-                title: "A header is invalid",
-                detail: format!(
-                    "Of the Session headers and preconditions, this route accepts {}. Remove the others, \
-                     or check their spelling.",
-                    known.join(", ")
-                )
-                .into(),
-            },
-            Self::InvalidBody => row(
-                "invalid-body",
-                StatusCode::BAD_REQUEST,
-                "The body is invalid",
-                "The event's body must be a string, and valid base64 if isBase64Encoded is true. \
-                 Invoke the function through API Gateway, or fix the event.",
-            ),
-            Self::AlteredBody => row(
-                "invalid-body",
-                StatusCode::BAD_REQUEST,
-                "The body is invalid",
-                "The body was changed on the way: it does not have the length or the hash that the request \
-                 states. API Gateway decodes text media types as UTF-8 and replaces other bytes. Send data \
-                 that is not UTF-8 as application/octet-stream. Nothing was stored.",
-            ),
-            Self::EncodedBody => row(
-                "unsupported-media-type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The media type is not supported",
-                "Send the data uncompressed and without a Content-Encoding header. The API \
-                 compresses data at rest.",
-            ),
-            Self::SessionNotFound => row(
-                "session-not-found",
-                StatusCode::NOT_FOUND,
-                "There is no such session",
-                "The session expired, was destroyed or never existed. Create a new one.",
-            ),
-            Self::RouteNotFound => Description {
-                code: "route-not-found",
-                status: StatusCode::NOT_FOUND,
-                title: "There is no such route",
-                detail: format!(
-                    "The routes are {}. Check the method and the path.",
-                    Route::keys().collect::<Vec<_>>().join(", ")
-                )
-                .into(),
-            },
-            Self::SessionExists(_) => row(
-                "session-exists",
-                StatusCode::PRECONDITION_FAILED,
-                "The session already exists",
-                "A live session has this id, or was rotated from it a moment ago. Choose another id. To \
-                 replace a session's data, send a PUT without If-None-Match.",
-            ),
-            Self::ETagMismatch(_) => row(
-                "etag-mismatch",
-                StatusCode::PRECONDITION_FAILED,
-                "The session's data has changed",
-                "If-Match does not match the current ETag. Read the session again, and repeat the \
-                 change on its current data.",
-            ),
-            Self::SessionLocked { .. } => row(
-                "session-locked",
-                StatusCode::LOCKED,
-                "The session is locked",
-                "Another request holds the session's lock. Retry after the time that Retry-After \
-                 states, or wait for the lock with Session-Wait.",
-            ),
-            Self::NotLockHolder => row(
-                "not-lock-holder",
-                StatusCode::PRECONDITION_FAILED,
-                "The token does not hold the lock",
-                "The lock was released, or it expired and another request took it. Take the lock \
-                 again, and repeat the change on the session's current data.",
-            ),
-            Self::InvalidPatch => row(
-                "invalid-patch",
-                StatusCode::BAD_REQUEST,
-                "The patch is invalid",
-                "The body must be a JSON merge patch (RFC 7396).",
-            ),
-            Self::PatchTooDeep { limit } => Description {
-                code: "invalid-patch",
-                status: StatusCode::BAD_REQUEST,
-                title: "The patch is invalid",
-                detail: format!(
-                    "A patch may nest at most {limit} objects within each other. Objects in arrays do \
-                     not count. Replace the session's data with PUT instead."
-                )
-                .into(),
-            },
-            Self::UnsupportedMediaType => row(
-                "unsupported-media-type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The media type is not supported",
-                "Send the patch as application/merge-patch+json. The session's data must be \
-                 application/json or have a type that ends in +json. Replace other data with PUT.",
-            ),
-            Self::NotJson => row(
-                "not-json",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The session's data is not JSON",
-                "The stored data is labelled JSON but is not valid JSON, so it cannot be patched. \
-                 Replace it with PUT.",
-            ),
-            Self::DataTooLarge => Description {
-                code: "data-too-large",
-                status: StatusCode::PAYLOAD_TOO_LARGE,
-                title: "The data is too large",
-                detail: format!(
-                    "A session holds at most {MAX_DATA} bytes, and at most {MAX_SEALED} bytes after \
-                     compression and encryption. Nothing was stored. Keep large data elsewhere, and \
-                     a reference to it in the session."
-                )
-                .into(),
-            },
-            Self::StoreThrottled(_) => row(
-                "store-throttled",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The session store is too busy",
-                STORE_FAILED,
-            ),
-            Self::StoreUnavailable(_) => row(
-                "store-unavailable",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The session store cannot be reached",
-                STORE_FAILED,
-            ),
-            Self::Internal(_) => row(
-                "internal",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The session API failed",
-                "The request is not at fault. The function's log has the cause under this instance.",
-            ),
-        }
+        Description { code, status, title, detail }
     }
 }
-
-/// Detail of failures of the store.
-const STORE_FAILED: &str = "It is unknown whether the request took effect. Retry after the time that Retry-After states, with \
-     the same Idempotency-Key or Session-New-Id if there is one.";
 
 /// The document of RFC 9457.
 #[derive(Serialize)]

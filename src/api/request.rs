@@ -15,7 +15,6 @@ use super::header::{
     SESSION_ID, SESSION_LEASE, SESSION_LIMIT, SESSION_NEW_ID, SESSION_WAIT,
 };
 use super::problem::{MERGE_PATCH, Problem};
-use super::route::Route;
 use crate::session::{Handle, IdempotencyKey, MediaType, SessionId};
 
 /// Maximum and default lease of a lock, in seconds.
@@ -80,10 +79,9 @@ impl Request {
         if is_sent { self.session_id().map(Some) } else { Ok(None) }
     }
 
-    /// Refuses `Session-*` headers and preconditions that the route does not accept: a caller that asks for
-    /// one and does not get it believes that it had it.
-    pub(super) fn refuse_unknown_headers(&self, route: Route) -> Result<(), Problem> {
-        let known = route.headers();
+    /// Refuses `Session-*` headers and preconditions other than these: a caller that asks for one and does not
+    /// get it believes that it had it.
+    pub(super) fn accept_only(&self, known: &'static [&'static str]) -> Result<(), Problem> {
         let is_unknown = |name: &HeaderName| {
             let is_checked = name.as_str().starts_with("session-")
                 || *name == header::IF_MATCH
@@ -156,7 +154,7 @@ impl Request {
         essence.trim().eq_ignore_ascii_case(MERGE_PATCH)
     }
 
-    /// Reads `Content-Type`, with the default for unlabelled data.
+    /// Reads `Content-Type`, with the default for unlabeled data.
     pub(super) fn media_type(&self) -> Result<MediaType, Problem> {
         let media_type = self.parse(CONTENT_TYPE, MediaType::parse, || {
             format!("a media type of at most {} characters", MediaType::MAX_LENGTH)

@@ -10,7 +10,7 @@ use super::header::{
 use crate::session::{ETag, Handle, Lifetime, Limits, Metadata, SessionId, Timestamp};
 
 /// A response, and the session that it created. It has no `Debug`, which would print ids and data.
-pub struct Response {
+pub(super) struct Response {
     pub(super) http: lambda_http::Response<Body>,
     /// Handle of the id that the response hands out, for the log.
     pub(super) new_handle: Option<Handle>,

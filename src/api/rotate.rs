@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::response::Response;
 use super::retry::ConflictRetries;
 use crate::session::SessionId;
-use crate::store::{NewData, Rotation, SessionStore, StoreError, Write};
+use crate::store::{NewData, Rotation, SessionStore, Write};
 
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
     let RequestContext { request, store, limits, .. } = context;
@@ -17,7 +17,7 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     let is_repeatable = chosen.is_some();
     let new = match chosen {
         Some(id) => id,
-        None => SessionId::generate().map_err(StoreError::from)?,
+        None => SessionId::generate()?,
     };
     let media_type = request.media_type()?;
     let rotation = Rotation {

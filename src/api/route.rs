@@ -1,67 +1,98 @@
-//! Routes of the API.
+//! The table of routes. Everything else about routes follows from it, except for their description in
+//! `docs/openapi.yaml`.
 
+use futures_util::future::BoxFuture;
+
+use super::context::RequestContext;
 use super::header::{
     IF_MATCH, IF_NONE_MATCH, SESSION_GRACE, SESSION_ID, SESSION_LABEL, SESSION_LEASE,
     SESSION_LIMIT, SESSION_LOCK, SESSION_NEW_ID, SESSION_TTL, SESSION_UNLOCK, SESSION_USER,
     SESSION_WAIT,
 };
+use super::problem::Problem;
+use super::response::Response;
+use super::{create, destroy, lock, patch, read, replace, rotate, touch, users};
 
-/// A route: a method on a path.
+/// A Lambda function, which has a binary and a role of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
-    /// `POST /session`
-    Create,
-    /// `GET /session`
+pub enum Function {
+    /// Reads sessions.
     Read,
-    /// `HEAD /session`
-    Head,
-    /// `PUT /session`
-    Replace,
-    /// `PATCH /session`
-    Patch,
-    /// `DELETE /session`
+    /// Creates and changes sessions.
+    Write,
+    /// Ends sessions.
     Destroy,
-    /// `POST /session/touch`
-    Touch,
-    /// `POST /session/rotate`
-    Rotate,
-    /// `POST /session/lock`
-    Lock,
-    /// `DELETE /session/lock`
-    Unlock,
-    /// `GET /sessions`
-    List,
-    /// `DELETE /sessions`
-    RevokeAll,
-    /// `DELETE /sessions/{handle}`
-    Revoke,
 }
 
-/// Every route with its key, in API Gateway's form.
-const ROUTES: [(Route, &str); 13] = [
-    (Route::Create, "POST /session"),
-    (Route::Read, "GET /session"),
-    (Route::Head, "HEAD /session"),
-    (Route::Replace, "PUT /session"),
-    (Route::Patch, "PATCH /session"),
-    (Route::Destroy, "DELETE /session"),
-    (Route::Touch, "POST /session/touch"),
-    (Route::Rotate, "POST /session/rotate"),
-    (Route::Lock, "POST /session/lock"),
-    (Route::Unlock, "DELETE /session/lock"),
-    (Route::List, "GET /sessions"),
-    (Route::RevokeAll, "DELETE /sessions"),
-    (Route::Revoke, "DELETE /sessions/{handle}"),
+use Function::{Destroy, Read, Write};
+
+type Endpoint = for<'a> fn(&'a RequestContext) -> BoxFuture<'a, Result<Response, Problem>>;
+
+/// A route: a method on a path.
+pub struct Route {
+    /// Method and path, in API Gateway's form.
+    pub key: &'static str,
+    /// The function that serves the route.
+    pub function: Function,
+    pub(super) endpoint: Endpoint,
+    /// The `Session-*` headers and preconditions that the route accepts. Ignoring any other would look like
+    /// success.
+    pub headers: &'static [&'static str],
+}
+
+const fn route(
+    key: &'static str,
+    function: Function,
+    endpoint: Endpoint,
+    headers: &'static [&'static str],
+) -> Route {
+    Route { key, function, endpoint, headers }
+}
+
+/// Every route.
+#[rustfmt::skip]
+pub static ROUTES: [Route; 13] = [
+    route("POST /session", Write, |c| Box::pin(create::post(c)),
+        &[SESSION_TTL, SESSION_USER, SESSION_LABEL]),
+    route("GET /session", Read, |c| Box::pin(read::get(c)),
+        &[SESSION_ID, IF_MATCH, IF_NONE_MATCH]),
+    route("HEAD /session", Read, |c| Box::pin(read::head(c)),
+        &[SESSION_ID, IF_MATCH, IF_NONE_MATCH]),
+    route("PUT /session", Write, |c| Box::pin(replace::put(c)),
+        &[SESSION_ID, IF_MATCH, IF_NONE_MATCH, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_LOCK, SESSION_UNLOCK]),
+    route("PATCH /session", Write, |c| Box::pin(patch::patch(c)),
+        &[SESSION_ID, IF_MATCH, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_LOCK, SESSION_UNLOCK]),
+    route("DELETE /session", Destroy, |c| Box::pin(destroy::delete(c)),
+        &[SESSION_ID, IF_MATCH]),
+    route("POST /session/touch", Write, |c| Box::pin(touch::post(c)),
+        &[SESSION_ID, IF_MATCH, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_UNLOCK]),
+    route("POST /session/rotate", Write, |c| Box::pin(rotate::post(c)),
+        &[SESSION_ID, SESSION_NEW_ID, IF_MATCH, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_GRACE, SESSION_LOCK, SESSION_UNLOCK]),
+    route("POST /session/lock", Write, |c| Box::pin(lock::post(c)),
+        &[SESSION_ID, SESSION_TTL, SESSION_LEASE, SESSION_WAIT, SESSION_LOCK]),
+    route("DELETE /session/lock", Write, |c| Box::pin(lock::delete(c)),
+        &[SESSION_ID, SESSION_UNLOCK]),
+    route("GET /sessions", Read, |c| Box::pin(users::get(c)),
+        &[SESSION_USER, SESSION_ID]),
+    route("DELETE /sessions", Destroy, |c| Box::pin(users::delete_all(c)),
+        &[SESSION_USER, SESSION_ID, SESSION_LIMIT]),
+    route("DELETE /sessions/{handle}", Destroy, |c| Box::pin(users::delete_one(c)),
+        &[SESSION_USER]),
 ];
+
+/// Returns the problem of a request to no route of this function.
+pub(super) fn not_found() -> Problem {
+    Problem::RouteNotFound { known: ROUTES.iter().map(|route| route.key).collect() }
+}
 
 impl Route {
     /// Finds the route with this key.
-    pub(super) fn find(key: &str) -> Option<Self> {
-        ROUTES.iter().find(|(_, k)| *k == key).map(|(route, _)| *route)
+    pub(super) fn find(key: &str) -> Option<&'static Self> {
+        ROUTES.iter().find(|route| route.key == key)
     }
 
     /// Finds the route of a method and path that no gateway has matched.
-    pub(super) fn matching(method: &str, path: &str) -> Option<Self> {
+    pub(super) fn matching(method: &str, path: &str) -> Option<&'static Self> {
         let key = match path.strip_prefix("/sessions/") {
             Some(handle) if !handle.is_empty() && !handle.contains('/') => {
                 format!("{method} /sessions/{{handle}}")
@@ -69,63 +100,5 @@ impl Route {
             _ => format!("{method} {path}"),
         };
         Self::find(&key)
-    }
-
-    /// Returns the key of the route.
-    pub(super) fn key(self) -> &'static str {
-        ROUTES.iter().find(|(route, _)| *route == self).map_or("", |(_, key)| key)
-    }
-
-    /// Returns the keys of all routes.
-    pub(super) fn keys() -> impl Iterator<Item = &'static str> {
-        ROUTES.iter().map(|(_, key)| *key)
-    }
-
-    /// Returns the `Session-*` headers and the preconditions that the route accepts. Ignoring another one
-    /// would look like success.
-    pub(super) fn headers(self) -> &'static [&'static str] {
-        match self {
-            Self::Create => &[SESSION_TTL, SESSION_USER, SESSION_LABEL],
-            Self::Read | Self::Head => &[SESSION_ID, IF_MATCH, IF_NONE_MATCH],
-            Self::Destroy => &[SESSION_ID, IF_MATCH],
-            Self::Replace => &[
-                SESSION_ID,
-                IF_MATCH,
-                IF_NONE_MATCH,
-                SESSION_TTL,
-                SESSION_USER,
-                SESSION_LABEL,
-                SESSION_LOCK,
-                SESSION_UNLOCK,
-            ],
-            Self::Patch => &[
-                SESSION_ID,
-                IF_MATCH,
-                SESSION_TTL,
-                SESSION_USER,
-                SESSION_LABEL,
-                SESSION_LOCK,
-                SESSION_UNLOCK,
-            ],
-            Self::Touch => {
-                &[SESSION_ID, IF_MATCH, SESSION_TTL, SESSION_USER, SESSION_LABEL, SESSION_UNLOCK]
-            }
-            Self::Rotate => &[
-                SESSION_ID,
-                SESSION_NEW_ID,
-                IF_MATCH,
-                SESSION_TTL,
-                SESSION_USER,
-                SESSION_LABEL,
-                SESSION_GRACE,
-                SESSION_LOCK,
-                SESSION_UNLOCK,
-            ],
-            Self::Lock => &[SESSION_ID, SESSION_TTL, SESSION_LEASE, SESSION_WAIT, SESSION_LOCK],
-            Self::Unlock => &[SESSION_ID, SESSION_UNLOCK],
-            Self::List => &[SESSION_USER, SESSION_ID],
-            Self::RevokeAll => &[SESSION_USER, SESSION_ID, SESSION_LIMIT],
-            Self::Revoke => &[SESSION_USER],
-        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use session_api::store::Warmup;
+use session_api::api::Function;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    session_api::lambda::run(session_api::api::read, Warmup::GetItem).await
+    session_api::lambda::run(Function::Read).await
 }

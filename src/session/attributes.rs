@@ -114,7 +114,7 @@ impl MediaType {
 }
 
 impl Default for MediaType {
-    /// Returns the media type of unlabelled data (RFC 9110, 8.3).
+    /// Returns the media type of unlabeled data (RFC 9110, 8.3).
     fn default() -> Self {
         Self("application/octet-stream".to_owned())
     }

@@ -40,7 +40,7 @@ impl ETag {
 pub enum ETagCondition {
     /// Any version.
     Any,
-    /// One of these versions.
+    /// One of these versions; none matches an empty list.
     OneOf(Vec<ETag>),
 }
 

@@ -30,32 +30,40 @@ pub(super) enum WriteOutcome {
     Refused(Option<Item>),
 }
 
-/// A conditional write whose condition was not met.
-pub(super) struct Refusal {
-    /// The current item, if one exists.
-    pub(super) item: Option<Item>,
-    /// Whether an earlier attempt may have been applied: its outcome is unknown.
-    pub(super) is_in_doubt: bool,
+/// What became of a conditional write.
+pub(super) enum Sent {
+    /// It was applied. Holds the attributes that the call asked for.
+    Applied(Item),
+    /// Its condition was not met.
+    Refused {
+        /// The current item, if one exists.
+        item: Option<Item>,
+        /// Whether an earlier attempt may have been applied: its outcome is unknown.
+        is_in_doubt: bool,
+    },
 }
 
-impl Refusal {
+impl Sent {
     /// Returns the outcome of the write with this id. A retry never outlives its session: once that has
     /// ended or was rotated away, the write is refused like anybody's.
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`] if an earlier attempt may have been applied.
     fn outcome(self, write: &WriteId, live: Liveness) -> Result<WriteOutcome, StoreError> {
-        match self.item {
-            Some(item) if item::remembers(&item, write, live)? => {
-                Ok(WriteOutcome::AppliedBefore { item, is_in_doubt: self.is_in_doubt })
+        match self {
+            Self::Applied(attributes) => Ok(WriteOutcome::Applied(attributes)),
+            Self::Refused { item: Some(item), is_in_doubt }
+                if item::remembers(&item, write, live)? =>
+            {
+                Ok(WriteOutcome::AppliedBefore { item, is_in_doubt })
             }
-            _ if self.is_in_doubt => Err(StoreError::OutcomeUnknown),
-            item => Ok(WriteOutcome::Refused(item)),
+            Self::Refused { is_in_doubt: true, .. } => Err(StoreError::OutcomeUnknown),
+            Self::Refused { item, .. } => Ok(WriteOutcome::Refused(item)),
         }
     }
 }
 
-/// Sends a conditional write. Returns the attributes that the call asked for, or its [`Refusal`].
+/// Sends a conditional write and meters it. The SDK's builders of requests have no trait in common.
 macro_rules! send_write {
     ($store:expr, $request:expr, $error:ident $(, $setting:ident($value:expr))?) => {{
         let unknown = UnknownOutcomes::default();
@@ -71,14 +79,13 @@ macro_rules! send_write {
         match sent {
             Ok(output) => {
                 $store.meter.add_capacity(output.consumed_capacity())?;
-                Ok(Ok(output.attributes.unwrap_or_default()))
+                Sent::Applied(output.attributes.unwrap_or_default())
             }
             Err(error) => match error.as_service_error() {
-                Some($error::ConditionalCheckFailedException(refused)) => Ok(Err(Refusal {
-                    item: refused.item.clone(),
-                    is_in_doubt: unknown.exist(),
-                })),
-                _ => Err(error.into()),
+                Some($error::ConditionalCheckFailedException(refused)) => {
+                    Sent::Refused { item: refused.item.clone(), is_in_doubt: unknown.exist() }
+                }
+                _ => return Err(error.into()),
             },
         }
     }};
@@ -126,12 +133,8 @@ impl SessionStore {
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
             .set_expression_attribute_values(Some(condition.values));
-        let sent: Result<_, StoreError> =
-            send_write!(self, request, PutItemError, config_override(client::creation_settings()));
-        match sent? {
-            Ok(attributes) => Ok(WriteOutcome::Applied(attributes)),
-            Err(refusal) => refusal.outcome(write, live),
-        }
+        send_write!(self, request, PutItemError, config_override(client::creation_settings()))
+            .outcome(write, live)
     }
 
     /// Changes attributes of an item, once: an attempt that is retried, duplicated or late has no effect
@@ -155,20 +158,16 @@ impl SessionStore {
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
             .return_values(returned);
-        let sent: Result<_, StoreError> = send_write!(self, request, UpdateItemError);
-        match sent? {
-            Ok(attributes) => Ok(WriteOutcome::Applied(attributes)),
-            Err(refusal) => refusal.outcome(write, live),
-        }
+        send_write!(self, request, UpdateItemError).outcome(write, live)
     }
 
-    /// Deletes an item and returns it, or the refusal.
+    /// Deletes an item.
     pub(super) async fn delete_item(
         &self,
         handle: &Handle,
         condition: Expression,
         returned: ReturnValue,
-    ) -> Result<Result<Item, Refusal>, StoreError> {
+    ) -> Result<Sent, StoreError> {
         let request = self
             .client
             .delete_item()
@@ -178,6 +177,6 @@ impl SessionStore {
             .set_expression_attribute_names(Some(condition.names))
             .set_expression_attribute_values(Some(condition.values))
             .return_values(returned);
-        send_write!(self, request, DeleteItemError)
+        Ok(send_write!(self, request, DeleteItemError))
     }
 }

@@ -211,6 +211,10 @@ fn and_etag(expression: Expression, condition: &ETagCondition) -> Expression {
     let ETagCondition::OneOf(etags) = condition else {
         return expression;
     };
+    if etags.is_empty() {
+        // Every session has a version, so this is never met. DynamoDB refuses an empty list.
+        return expression.push_condition(&format!(" AND attribute_not_exists(#{ETAG})"));
+    }
     let keys: Vec<_> = (0..etags.len()).map(|n| format!(":etag{n}")).collect();
     let clause = format!(" AND #{ETAG} IN ({})", keys.join(", "));
     keys.iter().zip(etags).fold(expression.push_condition(&clause), |expression, (key, etag)| {

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::SessionStore;
-use super::call::Refusal;
+use super::call::Sent;
 use super::condition;
 use super::error::StoreError;
 use super::item::{self, SealedSession};
@@ -23,8 +23,8 @@ impl SessionStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let condition = condition::if_absent_or_matching(required, self.liveness(now));
-        let refusal = self.delete_item(id.handle(), condition, ReturnValue::None).await?;
-        let Err(Refusal { item: Some(item), is_in_doubt }) = refusal else {
+        let sent = self.delete_item(id.handle(), condition, ReturnValue::None).await?;
+        let Sent::Refused { item: Some(item), is_in_doubt } = sent else {
             return Ok(());
         };
         let created = item::lifetime(&item)?.created;

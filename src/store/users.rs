@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::SessionStore;
-use super::call::Refusal;
+use super::call::Sent;
 use super::condition;
 use super::error::StoreError;
 use super::expression::Expression;
@@ -191,12 +191,12 @@ impl SessionStore {
         let condition = condition::if_live_and_owned(user, live);
         match self.delete_item(handle, condition, ReturnValue::None).await? {
             // An earlier attempt may have ended the session. It is gone either way.
-            Ok(_) | Err(Refusal { item: None, is_in_doubt: true }) => Ok(()),
-            Err(Refusal { is_in_doubt: true, .. }) => Err(StoreError::OutcomeUnknown),
-            Err(Refusal { item: Some(item), .. }) if item::user(&item)?.as_ref() == Some(user) => {
+            Sent::Applied(_) | Sent::Refused { item: None, is_in_doubt: true } => Ok(()),
+            Sent::Refused { is_in_doubt: true, .. } => Err(StoreError::OutcomeUnknown),
+            Sent::Refused { item: Some(item), .. } if item::user(&item)?.as_ref() == Some(user) => {
                 Err(condition::reason_not_live(&item, live)?.unwrap_or(StoreError::NotFound))
             }
-            Err(_) => Err(StoreError::NotFound),
+            Sent::Refused { .. } => Err(StoreError::NotFound),
         }
     }
 
@@ -253,20 +253,20 @@ impl SessionStore {
         handle: Handle,
         condition: Expression,
     ) -> Result<Deletion, StoreError> {
-        let deletion = match self.delete_item(&handle, condition, ReturnValue::AllOld).await {
+        let sent = match self.delete_item(&handle, condition, ReturnValue::AllOld).await {
             Err(error @ StoreError::Throttled(_)) => return Ok(Deletion::Throttled(error)),
-            deletion => deletion?,
+            sent => sent?,
         };
-        Ok(match deletion {
+        Ok(match sent {
             // An id in its grace period is deleted too, but is not a session. Neither is a corrupt item.
-            Ok(item) => match item::is_current(&item, self.liveness(self.arrived)) {
+            Sent::Applied(item) => match item::is_current(&item, self.liveness(self.arrived)) {
                 Ok(true) => Deletion::Session,
                 _ => Deletion::NoSession,
             },
-            Err(Refusal { item: Some(_), .. }) => Deletion::Refused(handle),
+            Sent::Refused { item: Some(_), .. } => Deletion::Refused(handle),
             // An earlier attempt whose response was lost has deleted it.
-            Err(Refusal { item: None, is_in_doubt: true }) => Deletion::Session,
-            Err(Refusal { item: None, is_in_doubt: false }) => Deletion::NoSession,
+            Sent::Refused { item: None, is_in_doubt: true } => Deletion::Session,
+            Sent::Refused { item: None, is_in_doubt: false } => Deletion::NoSession,
         })
     }
 

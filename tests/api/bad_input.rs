@@ -4,11 +4,11 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::harness::{
-    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, LOCK, Log, PATCH, READ, REPLACE,
-    REVOKE_ALL, ROTATE, TOUCH, UNLOCK,
+    App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, Example, HEAD, LOCK, Log, PATCH, READ,
+    REPLACE, REVOKE_ALL, ROTATE, TOUCH, UNLOCK, every_request,
 };
 
-const WITH_ID: [&str; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
+const WITH_ID: [Example; 6] = [CREATE_WITH_ID, READ, HEAD, REPLACE, TOUCH, DESTROY];
 
 #[tokio::test]
 async fn missing_and_malformed_session_ids_are_rejected() {
@@ -82,7 +82,7 @@ async fn malformed_headers_are_rejected_by_name() {
     ] {
         for event in events {
             for value in values {
-                let response = app.send(event).header(header, value).await;
+                let response = app.send(*event).header(header, value).await;
                 assert_eq!(response.outcome(), "400 invalid-header", "{header}: {value:?}");
                 let body = String::from_utf8(response.body).unwrap().to_lowercase();
                 assert!(body.contains(header) || header.starts_with("x-"), "{header} in {body}");
@@ -169,7 +169,7 @@ async fn invalid_base64_bodies_are_rejected() {
 #[tokio::test]
 async fn content_encoding_is_rejected_on_every_route() {
     let app = App::new().await;
-    for event in ALL {
+    for event in every_request() {
         for encoding in ["gzip", "br", "identity", "gzip, br", ""] {
             let request = app.send(event).header("content-encoding", encoding);
             let refused = request.body(b"\x1f\x8b").await;

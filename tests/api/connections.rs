@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 
 use crate::harness::{
-    ALL, App, CREATE_WITH_ID, DESTROY, TARGET, Timeouts, engine, read_request, routes,
+    App, CREATE_WITH_ID, DESTROY, TARGET, Timeouts, engine, every_request, read_request, route,
 };
 
 /// How DynamoDB's side ends its connections.
@@ -190,9 +190,9 @@ async fn respond(connection: &mut BufReader<TcpStream>, status: &str, headers: &
 
 #[tokio::test]
 async fn connections_that_ended_while_a_function_slept_cost_no_call_and_no_failure() {
-    for event in ALL {
-        let payload: Value = serde_json::from_str(event).unwrap();
-        let route = routes().iter().find(|route| payload["routeKey"] == *route.route).unwrap();
+    for event in every_request() {
+        let payload = event.event();
+        let route = route(event.0);
         let table = engine::create_table().await;
         let app = App::connect(&table, engine::endpoint(), Timeouts::Long).with_real_clock();
         let dynamodb = Dynamodb::start().await;
@@ -222,10 +222,10 @@ async fn connections_that_ended_while_a_function_slept_cost_no_call_and_no_failu
                 function.signal("CONT").await;
             }
             let status = function.payload().await["statusCode"].as_u64().unwrap();
-            assert!((200..300).contains(&status), "{}: {status} after {end:?}", route.route);
+            assert!((200..300).contains(&status), "{event}: {status} after {end:?}");
             let calls = dynamodb.take_calls();
             let expected = expected.get_or_insert_with(|| calls.clone());
-            assert_eq!(calls, *expected, "{} after {end:?}", route.route);
+            assert_eq!(calls, *expected, "{event} after {end:?}");
         }
     }
 }

@@ -199,7 +199,7 @@ async fn rotations_do_not_mistake_another_session_for_their_own() {
 async fn keys_belong_to_one_route_and_one_body() {
     let app = App::new().await;
     let id = app.create_session().await;
-    let send = |event: &str| app.send(event).id(&id).header("idempotency-key", KEY);
+    let send = |example| app.send(example).id(&id).header("idempotency-key", KEY);
     let kind = "application/merge-patch+json";
     let writes = async || {
         let item = app.item(&id).await.unwrap();

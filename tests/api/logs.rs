@@ -5,8 +5,8 @@ use tracing::level_filters::LevelFilter;
 
 use crate::harness::Fault::{Echo, Garbage};
 use crate::harness::{
-    ALL, App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, FaultProxy, HEAD, Log, READ, REPLACE,
-    TOUCH, Timeouts, endpoint, handle,
+    App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, FaultProxy, HEAD, Log, READ, REPLACE, TOUCH,
+    Timeouts, endpoint, every_request, handle,
 };
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn failed_calls_are_logged_without_their_request() {
     // Init refuses such an endpoint. Here the client gets it all the same.
     for invalid in ["localhost:8000", "http://user-Zecret:user-Zecret@", "http://a b", "no-url"] {
         let app = App::connect("sessions", invalid, Timeouts::Long);
-        for event in ALL {
+        for event in every_request() {
             let response = app.send(event).header("session-user", "user-Zecret").await;
             assert!([400, 500, 503].contains(&response.status), "{invalid} {event}");
             requests += 1;
@@ -88,7 +88,7 @@ async fn failed_calls_are_logged_without_their_request() {
     }
     let proxy = FaultProxy::start(Timeouts::Long).await;
     for fault in [Garbage, Echo(200), Echo(400), Echo(403), Echo(500)] {
-        for event in ALL {
+        for event in every_request() {
             proxy.inject(&[fault; 10]);
             let response = proxy.app.send(event).header("session-user", "user-Zecret").await;
             assert!([400, 500, 503].contains(&response.status), "{fault:?} {event}");

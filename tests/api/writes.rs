@@ -3,18 +3,20 @@
 use serde_json::Value;
 
 use crate::harness::Fault::{self, Pass};
-use crate::harness::{App, CREATE, LOCK, PATCH, REPLACE, Request, Response, TOUCH, UNLOCK};
+use crate::harness::{
+    App, CREATE, Example, LOCK, PATCH, REPLACE, Request, Response, TOUCH, UNLOCK,
+};
 
 /// A write that updates a session.
 #[derive(Clone, Copy)]
 pub(crate) struct Update {
     pub(crate) name: &'static str,
-    pub(crate) event: &'static str,
+    pub(crate) event: Example,
     /// Header that has the token of the session's lock, or an empty string if nobody holds the lock.
     pub(crate) token: &'static str,
 }
 
-const fn update(name: &'static str, event: &'static str, token: &'static str) -> Update {
+const fn update(name: &'static str, event: Example, token: &'static str) -> Update {
     Update { name, event, token }
 }
 

@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use super::engine;
 use super::library::{Functions, handle};
 use super::request::Request;
-use super::routes::CREATE;
+use super::routes::{CREATE, Example};
 
 /// Time limits of the DynamoDB client.
 #[derive(Debug, Clone, Copy)]
@@ -164,9 +164,9 @@ impl App {
         OffsetDateTime::from_unix_timestamp(timestamp).unwrap().format(&Rfc3339).unwrap()
     }
 
-    /// Prepares a request from an event file. It is sent when it is awaited.
-    pub(crate) fn send(&self, event: &str) -> Request {
-        Request::new(self.clone(), event)
+    /// Prepares a request. It is sent when it is awaited.
+    pub(crate) fn send(&self, example: Example) -> Request {
+        Request::new(self.clone(), example)
     }
 
     /// Creates a session and returns its id.

@@ -1,12 +1,13 @@
 //! The library under test. No other file of these tests uses its items.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, Credentials, Region};
 use serde_json::Value;
-use session_api::api::{self, Api, Event, Invocation};
+use session_api::api::{Api, Event, Function, Invocation, ROUTES, Route};
 use session_api::config::{Config, http_client, sdk_config};
 use session_api::logging;
 use session_api::session::{Limits, SessionId, Timestamp};
@@ -60,14 +61,13 @@ impl Functions {
         let now = timestamp(now);
         let request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
         let invocation = Invocation { request_id, version: "7", time: time_limit };
-        let reply = match function {
-            "read" => api.respond(api::read, event, invocation, now).await,
-            "write" => api.respond(api::write, event, invocation, now).await,
-            "rotate" => api.respond(api::rotate, event, invocation, now).await,
-            "destroy" => api.respond(api::destroy, event, invocation, now).await,
+        let function = match function {
+            "read" => Function::Read,
+            "write" => Function::Write,
+            "destroy" => Function::Destroy,
             unknown => panic!("no function {unknown}"),
         };
-        serde_json::to_value(reply).unwrap()
+        serde_json::to_value(api.respond(function, event, invocation, now).await).unwrap()
     }
 }
 
@@ -103,4 +103,17 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     logging::subscriber(level, writer)
+}
+
+/// Key, function and headers of a route.
+pub(crate) type Row = (String, String, BTreeSet<String>);
+
+/// The table of routes.
+pub(crate) fn table_of_routes() -> Vec<Row> {
+    let lower = |name: &&str| name.to_lowercase();
+    let row = |route: &Route| {
+        let function = format!("{:?}", route.function).to_lowercase();
+        (route.key.to_owned(), function, route.headers.iter().map(lower).collect())
+    };
+    ROUTES.iter().map(row).collect()
 }

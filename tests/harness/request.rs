@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::app::App;
 use super::response::Response;
-use super::routes::{Route, routes};
+use super::routes::{Example, Route, route};
 
 /// A request that is sent when it is awaited.
 ///
-/// The event file decides which function it is sent to, whatever is changed afterwards.
+/// The example decides which function it is sent to, whatever is changed afterwards.
 pub(crate) struct Request {
     app: App,
     event: Value,
@@ -25,9 +25,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(app: App, event: &str) -> Self {
-        let event: Value = serde_json::from_str(event).unwrap();
-        let route = routes().iter().find(|route| event["routeKey"] == *route.route).unwrap();
+    pub(super) fn new(app: App, example: Example) -> Self {
+        let route = route(example.0);
+        let event = example.event();
         Self { app, event, route, function: &route.function, at: Duration::ZERO }
     }
 

@@ -1,64 +1,212 @@
-//! The table of routes, `tests/routes.json`, and an event file for each route.
+//! The routes as `docs/openapi.yaml` describes them, and a request to each.
 
+use std::fmt;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
+use serde_json::Value;
 
-/// A row of the table.
-#[derive(Debug, Deserialize)]
+use super::library::handle;
+
+/// A route of the document.
+#[derive(Debug)]
 pub(crate) struct Route {
     /// Method and path, as in `POST /session`.
-    pub(crate) route: String,
+    pub(crate) key: String,
     /// Lambda function that serves it.
     pub(crate) function: String,
-    /// Its event file in `events/`.
-    pub(crate) event: String,
-    /// Headers that it reads. Those in square brackets are optional.
-    pub(crate) headers: Vec<String>,
-    /// Status of the response to the event file, if the session exists.
-    pub(crate) success: u16,
-    /// All statuses that are not common to all routes.
+    /// Headers that it reads, in lower case, and whether it requires them.
+    pub(crate) headers: Vec<(String, bool)>,
+    /// Statuses of its responses.
     pub(crate) statuses: Vec<u16>,
+    /// An example of each required header, and of a required body.
+    examples: Vec<(String, Value)>,
+    body: Option<String>,
 }
 
-/// Rows of the table.
+impl Route {
+    #[allow(dead_code, reason = "the histories don't use it")]
+    pub(crate) fn method(&self) -> &str {
+        self.key.split(' ').next().unwrap()
+    }
+
+    #[allow(dead_code, reason = "the histories don't use it")]
+    pub(crate) fn path(&self) -> &str {
+        self.key.split(' ').nth(1).unwrap()
+    }
+}
+
+/// The document.
+pub(crate) fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT
+        .get_or_init(|| serde_yaml_ng::from_str(include_str!("../../docs/openapi.yaml")).unwrap())
+}
+
+/// Routes of the document.
 pub(crate) fn routes() -> &'static [Route] {
     static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
-    ROUTES.get_or_init(|| serde_json::from_str(include_str!("../routes.json")).unwrap())
+    ROUTES.get_or_init(|| {
+        let document = document();
+        let paths = document["paths"].as_object().unwrap();
+        let operations = paths.iter().flat_map(|(path, item)| {
+            let operations = item.as_object().unwrap().iter();
+            operations
+                .filter(|(name, _)| *name != "parameters")
+                .map(move |operation| (path, operation))
+        });
+        operations
+            .map(|(path, (method, operation))| {
+                read(document, format!("{} {path}", method.to_uppercase()), operation)
+            })
+            .collect()
+    })
 }
 
-pub(crate) const CREATE: &str = include_str!("../../events/create.json");
-pub(crate) const CREATE_WITH_ID: &str = include_str!("../../events/create-with-id.json");
-pub(crate) const READ: &str = include_str!("../../events/read.json");
-pub(crate) const HEAD: &str = include_str!("../../events/head.json");
-pub(crate) const REPLACE: &str = include_str!("../../events/replace.json");
-pub(crate) const TOUCH: &str = include_str!("../../events/touch.json");
-pub(crate) const PATCH: &str = include_str!("../../events/patch.json");
-pub(crate) const ROTATE: &str = include_str!("../../events/rotate.json");
-pub(crate) const LOCK: &str = include_str!("../../events/lock.json");
-pub(crate) const UNLOCK: &str = include_str!("../../events/unlock.json");
-pub(crate) const LIST: &str = include_str!("../../events/list.json");
-pub(crate) const REVOKE_ALL: &str = include_str!("../../events/revoke-all.json");
-pub(crate) const REVOKE: &str = include_str!("../../events/revoke.json");
-pub(crate) const DESTROY: &str = include_str!("../../events/destroy.json");
+/// A plain request to each route, and the second one of `PUT /session`.
+pub(crate) fn every_request() -> impl Iterator<Item = Example> {
+    routes().iter().map(|route| Example::plain(&route.key)).chain([CREATE_WITH_ID])
+}
 
-/// All event files.
-pub(crate) const ALL: [&str; 14] = [
-    CREATE,
-    CREATE_WITH_ID,
-    READ,
-    HEAD,
-    REPLACE,
-    PATCH,
-    TOUCH,
-    ROTATE,
-    LOCK,
-    UNLOCK,
-    LIST,
-    REVOKE_ALL,
-    REVOKE,
-    DESTROY,
-];
+/// The route with this key.
+pub(crate) fn route(key: &str) -> &'static Route {
+    routes().iter().find(|route| route.key == key).unwrap_or_else(|| panic!("no route {key}"))
+}
 
-/// Session id in the event files.
+fn read(document: &Value, key: String, operation: &Value) -> Route {
+    let resolve = |node: &'_ Value| -> Value {
+        let mut node = node.clone();
+        while let Some(reference) = node.get("$ref") {
+            let pointer = reference.as_str().unwrap().trim_start_matches('#');
+            node = document.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}")).clone();
+        }
+        node
+    };
+    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let parameters = parameters.iter().map(resolve).filter(|parameter| parameter["in"] == "header");
+    let mut headers = Vec::new();
+    let mut examples = Vec::new();
+    for parameter in parameters {
+        let name = parameter["name"].as_str().unwrap().to_lowercase();
+        let is_required = parameter["required"] == true;
+        if is_required {
+            examples.push((name.clone(), resolve(&parameter["schema"])["examples"][0].clone()));
+        }
+        headers.push((name, is_required));
+    }
+    let mut body = None;
+    if let Some(described) = operation.get("requestBody").map(resolve) {
+        let is_required = described["required"] == true;
+        headers.push(("content-type".into(), is_required));
+        if is_required {
+            let (media_type, content) =
+                described["content"].as_object().unwrap().iter().next().unwrap();
+            let example = content["examples"].as_object().unwrap().values().next().unwrap();
+            examples.push(("content-type".into(), media_type.as_str().into()));
+            body = Some(example["value"].to_string());
+        }
+    }
+    let statuses = operation["responses"].as_object().unwrap().keys();
+    Route {
+        key,
+        function: operation["x-function"].as_str().unwrap().into(),
+        headers,
+        statuses: statuses.map(|status| status.parse().unwrap()).collect(),
+        examples,
+        body,
+    }
+}
+
+/// A request: the key of its route, headers other than the required ones, and a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Example(
+    pub(crate) &'static str,
+    pub(crate) &'static [(&'static str, &'static str)],
+    pub(crate) &'static str,
+);
+
+pub(crate) const CREATE: Example = Example(
+    "POST /session",
+    &[
+        ("content-type", "application/json"),
+        ("session-label", "Firefox%20on%20Linux"),
+        ("session-ttl", "3600"),
+        ("session-user", "ada"),
+    ],
+    r#"{"cart":["apple"]}"#,
+);
+pub(crate) const CREATE_WITH_ID: Example = Example(
+    "PUT /session",
+    &[
+        ("content-type", "application/json"),
+        ("if-none-match", "*"),
+        ("session-ttl", "3600"),
+        ("session-user", "ada"),
+    ],
+    r#"{"cart":["apple"]}"#,
+);
+pub(crate) const REPLACE: Example = Example(
+    "PUT /session",
+    &[("content-type", "application/json")],
+    r#"{"cart":["apple","pear"]}"#,
+);
+pub(crate) const READ: Example = Example::plain("GET /session");
+pub(crate) const HEAD: Example = Example::plain("HEAD /session");
+pub(crate) const PATCH: Example = Example::plain("PATCH /session");
+pub(crate) const DESTROY: Example = Example::plain("DELETE /session");
+pub(crate) const TOUCH: Example = Example::plain("POST /session/touch");
+pub(crate) const ROTATE: Example = Example::plain("POST /session/rotate");
+pub(crate) const LOCK: Example = Example::plain("POST /session/lock");
+pub(crate) const UNLOCK: Example = Example::plain("DELETE /session/lock");
+pub(crate) const LIST: Example = Example("GET /sessions", &[("session-id", EXAMPLE_ID)], "");
+pub(crate) const REVOKE_ALL: Example = Example::plain("DELETE /sessions");
+pub(crate) const REVOKE: Example = Example::plain("DELETE /sessions/{handle}");
+
+/// Session id in the requests and in `events/`.
 pub(crate) const EXAMPLE_ID: &str = "events-example-id-0123456789abcdefghijklmnop";
+
+impl fmt::Display for Example {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Example {
+    /// A request with only what its route requires.
+    pub(crate) const fn plain(key: &'static str) -> Self {
+        Self(key, &[], "")
+    }
+
+    /// The event that API Gateway would send: `events/read.json`, adapted.
+    pub(crate) fn event(self) -> Value {
+        let Self(key, headers, body) = self;
+        let route = route(key);
+        let mut event: Value =
+            serde_json::from_str(include_str!("../../events/read.json")).unwrap();
+        let (method, path) = key.split_once(' ').unwrap();
+        let handle = handle(EXAMPLE_ID);
+        if path.contains("{handle}") {
+            event["pathParameters"] = serde_json::json!({ "handle": handle });
+        }
+        let path = path.replace("{handle}", &handle);
+        event["routeKey"] = key.into();
+        event["rawPath"] = path.as_str().into();
+        event["requestContext"]["routeKey"] = key.into();
+        event["requestContext"]["http"]["method"] = method.into();
+        event["requestContext"]["http"]["path"] = path.into();
+        let sent = event["headers"].as_object_mut().unwrap();
+        sent.remove("session-id");
+        for (name, value) in &route.examples {
+            let value = if name == "session-id" { EXAMPLE_ID.into() } else { value.clone() };
+            sent.insert(name.clone(), value);
+        }
+        for (name, value) in headers {
+            sent.insert((*name).into(), (*value).into());
+        }
+        let body = if body.is_empty() { route.body.as_deref() } else { Some(body) };
+        if let Some(body) = body {
+            sent.insert("content-length".into(), body.len().to_string().into());
+            event["body"] = body.into();
+        }
+        event
+    }
+}

@@ -10,8 +10,8 @@ use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{
-    App, CREATE, CREATE_WITH_ID, DESTROY, LOCK, PATCH, READ, REPLACE, ROTATE, Request, Response,
-    TARGET, TOUCH, Timeouts, UNLOCK, engine, read_request,
+    App, CREATE, CREATE_WITH_ID, DESTROY, Example, LOCK, PATCH, READ, REPLACE, ROTATE, Request,
+    Response, TARGET, TOUCH, Timeouts, UNLOCK, engine, read_request,
 };
 use crate::variable;
 
@@ -143,8 +143,8 @@ impl Script {
         self.log.push(format!("{choice}: {}", describe(&state)));
     }
 
-    fn request(&self, event: &str) -> Request {
-        self.app.send(event).id(&self.id)
+    fn request(&self, example: Example) -> Request {
+        self.app.send(example).id(&self.id)
     }
 
     fn unlock_sometimes(&mut self, request: Request, header: &str) -> Request {

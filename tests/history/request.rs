@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::board::Board;
 use crate::harness::{
-    App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
+    App, CREATE, CREATE_WITH_ID, DESTROY, Example, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
     REVOKE_ALL, ROTATE, Request, TOUCH, UNLOCK, handle, new_id,
 };
 use crate::operation::{Change, Id, Keep, Kind, LockHeader, Origin, Write};
@@ -105,13 +105,13 @@ impl Builder<'_> {
         }
     }
 
-    /// Prepares the request of an event file, for the operation's id.
-    fn send(&self, event: &str) -> Request {
-        self.app.send(event).id(&self.board.id(self.id))
+    /// Prepares a request for the operation's id.
+    fn send(&self, example: Example) -> Request {
+        self.app.send(example).id(&self.board.id(self.id))
     }
 
-    fn of_user(&self, event: &str, user: u8, sends_id: bool) -> Request {
-        let request = self.app.send(event).without("session-id");
+    fn of_user(&self, example: Example, user: u8, sends_id: bool) -> Request {
+        let request = self.app.send(example).without("session-id");
         let request = request.header("session-user", &self.board.user(user));
         if sends_id { request.id(&self.board.id(self.id)) } else { request }
     }
@@ -140,7 +140,7 @@ impl Builder<'_> {
     }
 }
 
-/// Sets or removes a header that the event file may have.
+/// Sets or removes a header that the example may have.
 fn optional(request: Request, name: &str, value: Option<String>) -> Request {
     match value {
         Some(value) => request.header(name, &value),

@@ -73,7 +73,7 @@ struct Directories {
     peers: PathBuf,
 }
 
-const FUNCTIONS: [&str; 4] = ["read", "write", "rotate", "destroy"];
+const FUNCTIONS: [&str; 3] = ["read", "write", "destroy"];
 /// Number of rounds that the warm requests are divided into.
 const ROUNDS: usize = 50;
 

@@ -13,10 +13,9 @@ use crate::program::{Program, Programs};
 use crate::session_data;
 
 /// Events of API Gateway.
-pub(crate) const CREATE: &str = include_str!("../../../events/create-with-id.json");
+pub(crate) const CREATE: &str = include_str!("../../../events/create.json");
 pub(crate) const READ: &str = include_str!("../../../events/read.json");
 pub(crate) const REPLACE: &str = include_str!("../../../events/replace.json");
-pub(crate) const TOUCH: &str = include_str!("../../../events/touch.json");
 pub(crate) const DESTROY: &str = include_str!("../../../events/destroy.json");
 /// The session id in these events.
 pub(crate) const ID: &str = "events-example-id-0123456789abcdefghijklmnop";

@@ -72,9 +72,9 @@ class Client {
       'session-id': id,
       'session-ttl': String(ttl),
       'if-none-match': '*',
+      'session-user': owner(user),
+      'session-label': labelled(label),
       'idempotency-key': key(),
-      ...owner(user),
-      ...labelled(label),
     }, { body: data, accept: [201, 'session-exists'] });
     return response.status === 201 ? written(id, data, response, { ttl, user }) : null;
   }
@@ -86,52 +86,50 @@ class Client {
    * @throws {Conflict} if another request changed the data since
    * @throws {Locked} if another request has the lock
    */
-  async replace(read, data, { ttl, user }) {
-    const response = await this.#call('PUT', '/session', {
+  replace(read, data, { ttl, user }) {
+    return this.#write('PUT', '/session', read, read.id, data, { ttl, user }, { 'idempotency-key': key() });
+  }
+
+  /** Does the same and moves the session to a new id. The old id stops working. */
+  rotate(read, newId, data, { ttl, user, label }) {
+    const headers = { 'session-new-id': newId, 'session-label': labelled(label) };
+    return this.#write('POST', '/session/rotate', read, newId, data, { ttl, user }, headers);
+  }
+
+  async #write(method, path, read, id, data, { ttl, user }, headers) {
+    const response = await this.#call(method, path, {
       'session-id': read.id,
       'session-ttl': String(ttl),
+      'session-user': owner(user),
+      'session-unlock': read.lock,
       'if-match': read.etag,
-      'idempotency-key': key(),
       prefer: 'return=representation',
-      ...owner(user),
-      ...unlocking(read),
-    }, { body: data, accept: [204, ...REFUSALS] });
-    throwRefusal(read, response);
-    return response.status === 204 ? written(read.id, data, response, { ttl, user: user ?? read.user }) : null;
+      ...headers,
+    }, { body: data, accept: [200, 204, 'session-not-found', 'session-locked', 'not-lock-holder', 'changed'] });
+    switch (response.problem) {
+      case 'session-not-found':
+        return null;
+      case 'session-locked':
+        throw new Locked('Another request holds the lock, so the session was not written');
+      case 'not-lock-holder':
+        throw new Locked('The lock has expired, so the session was not written');
+      case 'changed':
+        throw new Conflict(session(read.id, response, read.lock));
+      default:
+        return written(id, data, response, { ttl, user: user ?? read.user });
+    }
   }
 
   /**
-   * Moves a session that was read to a new id, with new data, and releases its lock if the client holds it. The old id
-   * stops working. Returns null if the session has ended.
-   *
-   * @throws {Conflict} if another request changed the data since
-   * @throws {Locked} if another request has the lock
-   */
-  async rotate(read, newId, data, { ttl, user, label }) {
-    const response = await this.#call('POST', '/session/rotate', {
-      'session-id': read.id,
-      'session-new-id': newId,
-      'session-ttl': String(ttl),
-      'if-match': read.etag,
-      prefer: 'return=representation',
-      ...owner(user),
-      ...labelled(label),
-      ...unlocking(read),
-    }, { body: data, accept: [200, ...REFUSALS] });
-    throwRefusal(read, response);
-    return response.status === 200 ? written(newId, data, response, { ttl, user: user ?? read.user }) : null;
-  }
-
-  /**
-   * Slides the expiry of a session, and releases its lock if the client holds it. Returns how long it lives now, which is
-   * less than asked for if the API limits lifetimes, or null if it has ended.
+   * Slides the expiry of a session, and releases its lock if the client holds it. Returns its lifetime, which the API may
+   * have cut, or null if it has ended.
    */
   async touch(read, ttl) {
     const response = await this.#call('POST', '/session/touch', {
       'session-id': read.id,
       'session-ttl': String(ttl),
+      'session-unlock': read.lock,
       'idempotency-key': key(),
-      ...unlocking(read),
     }, { accept: [204, 'session-not-found', 'session-locked', 'not-lock-holder'] });
     if (response.problem === 'session-not-found') {
       return null;
@@ -141,19 +139,20 @@ class Client {
 
   /** Releases the lock of a session. */
   async release(read) {
-    const headers = { 'session-id': read.id, ...unlocking(read) };
+    const headers = { 'session-id': read.id, 'session-unlock': read.lock };
     await this.#call('DELETE', '/session/lock', headers, { accept: [204, 'session-not-found', 'not-lock-holder'] });
   }
 
   /** Ends a session. */
   async destroy(id) {
-    // An id in its grace period has no session of its own: its successor has.
+    // An id in its grace period is not found: the session is its successor's.
     await this.#call('DELETE', '/session', { 'session-id': id }, { accept: [204, 'session-not-found'] });
   }
 
   /** Lists the sessions of a user, newest first. The one with this id is marked as the current one. */
   async sessions(user, id) {
-    const response = await this.#call('GET', '/sessions', { ...owner(user), ...identified(id) }, { accept: [200] });
+    const headers = { 'session-user': owner(user), 'session-id': id };
+    const response = await this.#call('GET', '/sessions', headers, { accept: [200] });
     const list = parse(response.body);
     if (!Array.isArray(list)) {
       throw unexpected(response);
@@ -163,12 +162,12 @@ class Client {
 
   /** Ends all sessions of a user except the one with this id. Returns how many there were. */
   destroyAll(user, exceptId) {
-    return this.#destroySessions({ ...owner(user), ...identified(exceptId) });
+    return this.#destroySessions({ 'session-user': owner(user), 'session-id': exceptId });
   }
 
   /** Ends the oldest sessions of a user above a number. Returns how many there were. */
   limit(user, limit) {
-    return this.#destroySessions({ ...owner(user), 'session-limit': String(limit) });
+    return this.#destroySessions({ 'session-user': owner(user), 'session-limit': String(limit) });
   }
 
   async #destroySessions(headers) {
@@ -186,19 +185,20 @@ class Client {
    */
   async destroyByHandle(user, handle) {
     const path = `/sessions/${encodeURIComponent(handle)}`;
-    const response = await this.#call('DELETE', path, owner(user), { accept: [204, 'session-not-found'] });
+    const headers = { 'session-user': owner(user) };
+    const response = await this.#call('DELETE', path, headers, { accept: [204, 'session-not-found'] });
     return response.status === 204 || response.isRetry;
   }
 
-  /** Calls the API until it responds. Returns a response whose status or code of a problem is accepted. */
+  /** Calls the API until it responds with a status or a problem that is accepted. Headers can be undefined. */
   async #call(method, path, headers, { body, accept, wait = 0 }) {
     const { retries, serializer, timeout } = this.#options;
     const target = this.#basePath + path;
-    const described = body === undefined ? headers : {
-      ...headers,
-      'content-type': serializer === JSON ? 'application/json' : 'application/octet-stream',
-      'content-length': String(Buffer.byteLength(body)),
-    };
+    const described = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
+    if (body !== undefined) {
+      described['content-type'] = serializer === JSON ? 'application/json' : 'application/octet-stream';
+      described['content-length'] = String(Buffer.byteLength(body));
+    }
     let attempt = 0;
     for (let isRetry = false; ; isRetry = true) {
       const isLast = attempt >= retries;
@@ -207,7 +207,7 @@ class Client {
         const signed = await this.#signer.sign(method, target, described, body);
         response = await this.#transport.send(method, target, signed, body, timeout + wait);
       } catch (error) {
-        // A dead connection that was kept says nothing about the API, so it is not an attempt.
+        // A kept connection that died says nothing about the API, so it doesn't count as an attempt.
         if (isRetry || !error.wasKept) {
           if (isLast) {
             throw error;
@@ -277,21 +277,13 @@ function written(id, data, response, { ttl, user }) {
   return { id, data, etag, ttl: lifetime(response) ?? ttl, user: user === '' ? undefined : user };
 }
 
-function identified(id) {
-  return id === undefined ? {} : { 'session-id': id };
-}
-
-// An empty value is sent as `""`: a gateway could drop an empty header, which keeps what there is.
+// An empty value is sent as `""`: a gateway could drop an empty header, and the API would keep what there is.
 function owner(user) {
-  return user === undefined ? {} : { 'session-user': encode(user) || '""' };
+  return user === undefined ? undefined : encode(user) || '""';
 }
 
 function labelled(label) {
-  return label === undefined ? {} : { 'session-label': shorten(label) || '""' };
-}
-
-function unlocking({ lock }) {
-  return lock === undefined ? {} : { 'session-unlock': lock };
+  return label === undefined ? undefined : shorten(label) || '""';
 }
 
 /** Percent-encodes a name as all clients of the API do (RFC 3986). */
@@ -323,23 +315,10 @@ function shorten(label) {
   return encoded;
 }
 
-/** Problems of a write that another request caused, and `changed`: that one's session in place of a problem. */
-const REFUSALS = ['session-not-found', 'session-locked', 'not-lock-holder', 'changed'];
-
-/** Throws if a write was refused because of what another request did. */
-function throwRefusal(read, response) {
-  switch (response.problem) {
-    case 'session-locked':
-      throw new Locked('Another request holds the lock, so the session was not written');
-    case 'not-lock-holder':
-      throw new Locked('The lock has expired, so the session was not written');
-    case 'changed':
-      throw new Conflict(session(read.id, response, read.lock));
-    default:
-  }
-}
-
-/** Returns the code of a problem, as in `session-not-found`. Only a problem document has one: session data never does. */
+/**
+ * Returns the code of a problem, as in `session-not-found`, or `changed` if the response has the session as another
+ * request left it. Session data can look like a problem, but doesn't have its media type.
+ */
 function problem({ status, headers, body }) {
   if (status >= 400 && headers['content-type'] === 'application/problem+json') {
     return parse(body).type?.match(/^urn:session-api:(.*)$/)?.[1];
@@ -347,7 +326,7 @@ function problem({ status, headers, body }) {
   return status === 412 && headers.etag !== undefined ? 'changed' : undefined;
 }
 
-/** Parses a JSON document. Returns an empty one if it is none: another server than the API responded. */
+/** Parses a JSON document. Returns an empty one if it isn't JSON: something other than the API responded. */
 function parse(body) {
   try {
     return JSON.parse(body) ?? {};

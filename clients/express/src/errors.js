@@ -1,10 +1,10 @@
 'use strict';
 
-/** The session API did not respond, or not as it should. What is in the session cannot be known. */
+/** The session API didn't respond, or not as it should, so nothing is known about the session. */
 class Unavailable extends Error {
   name = 'Unavailable';
   code = 'ERR_SESSION_API_UNAVAILABLE';
-  /** Status that Express responds with. */
+  /** Express responds with it. */
   status = 503;
 }
 

@@ -17,9 +17,9 @@ export interface Options {
   region?: string;
   /** Time until an unused session expires, if its cookie has no `maxAge`; or a function that decides. Default: 86400. */
   ttl?: number | ((session: SessionData) => number);
-  /** Time after which the use of an unchanged session slides its expiry. Default: a twentieth of its lifetime. */
+  /** Time after which using an unchanged session extends it. Default: a twentieth of its lifetime. */
   touchAfter?: number;
-  /** Whether the use of an unchanged session never slides its expiry. */
+  /** Whether unchanged sessions are never extended. */
   disableTouch?: boolean;
   /** Time to wait for the session's lock, 0 to 10. Default: no lock. */
   lock?: number | false;
@@ -37,7 +37,7 @@ export interface Options {
   retries?: number;
   /** How sessions become text, and back. Default: `JSON`. */
   serializer?: { parse(text: string): object; stringify(session: object): string };
-  /** Credentials that sign calls, or a function that is called again shortly before they expire. Default: what the AWS SDK finds. */
+  /** Credentials that sign calls, or a function, called again before they expire or when they are refused. Default: what the AWS SDK finds. */
   credentials?: Credentials | (() => Credentials | Promise<Credentials>);
 }
 
@@ -79,7 +79,7 @@ export class SessionApiStore extends Store {
   logoutEverywhere(user: User): Promise<number>;
 }
 
-/** The session API did not respond, or not as it should. Express responds with status 503. */
+/** The session API didn't respond, or not as it should. Express responds with status 503. */
 export class Unavailable extends Error {
   readonly code: string;
   readonly status: 503;

@@ -6,7 +6,7 @@ const NAMES = [
   'url', 'region', 'ttl', 'touchAfter', 'disableTouch', 'lock', 'lease', 'user', 'maxSessions', 'label', 'timeout',
   'retries', 'serializer', 'credentials',
 ];
-/** Longest lifetime, in seconds. It stands for any longer one: the API has a limit of its own. */
+/** Longest lifetime to ask for, in seconds. The API has a limit of its own, which is shorter. */
 const MAX_TTL = 2 ** 31 - 1;
 
 /** Returns the options with their defaults. Throws a `TypeError` that names the option and its valid values. */
@@ -51,7 +51,7 @@ function text(value) {
   return value == null ? undefined : String(value);
 }
 
-/** Returns a lifetime that the app has computed, in the whole seconds of the API. */
+/** Rounds a lifetime that the app has computed: the API counts in whole seconds. */
 function lifetime(seconds) {
   if (Number.isNaN(Number(seconds))) {
     throw new TypeError('The option "ttl" must return a number of seconds.');

@@ -24,7 +24,7 @@ class Signer {
     } else if (credentials !== undefined) {
       this.#fetch = () => credentials;
     } else if (process.env.AWS_ACCESS_KEY_ID || !['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)) {
-      // Loaded only here, because it is large. `make run` serves the API without an authorizer.
+      // Loaded only here because it's large. `make run` needs no signatures.
       this.#fetch = require('@aws-sdk/credential-provider-node').defaultProvider();
     }
   }

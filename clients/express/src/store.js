@@ -9,7 +9,7 @@ const { Conflict, Locked, Unavailable } = require('./errors.js');
 const { merge } = require('./merge.js');
 const { lifetime, ownerName, readOptions } = require('./options.js');
 
-/** Milliseconds for which a write keeps merging the changes of other requests with its own. */
+/** Milliseconds after which a write gives up merging with the changes of other requests. */
 const MAX_MERGING = 10_000;
 /** Number of sessions that a store remembers something about. */
 const MAX_REMEMBERED = 10_000;
@@ -17,24 +17,24 @@ const MAX_REMEMBERED = 10_000;
 /**
  * Store of express-session that keeps sessions in the session API.
  *
- * What the API knows about a session (`Client` says what) belongs to the session object of one request, so parallel
- * requests never mistake each other's state for their own.
+ * What the store knows about a session belongs to the session object of one request, so parallel requests don't mix up
+ * their states.
  */
 class SessionApiStore extends Store {
   #options;
   #client;
   /**
-   * What each session object is in the API, and `base`: the data that merges compare with, `hidden`: keys that a session
-   * object cannot have, `isInUse`: whether a request has it, `hasEnded`.
+   * For each session object, its session in the API (see `Client`) with `base`: the data to compare with in a merge,
+   * `hidden`: keys that a session object can't have, `isInUse`: whether a request has it, and `hasEnded`.
    */
   #stored = new WeakMap();
   /** The last write of each session object. */
   #turns = new WeakMap();
-  /** First writes under an id that are not through yet. */
+  /** First writes under an id that aren't done yet. */
   #beginnings = new Map();
-  /** What `regenerate` replaces with the session of a new id. */
+  /** For each new id of `regenerate`, the session that it replaces. */
   #moves = new Map();
-  /** Lifetimes of sessions that the API gave less than was asked for. */
+  /** Lifetimes that the API has cut. */
   #granted = new Map();
 
   constructor(options = {}) {
@@ -43,7 +43,7 @@ class SessionApiStore extends Store {
     this.#client = new Client(this.#options);
   }
 
-  /** Reads a session, and takes its lock if the options say so. Gives null if there is none. */
+  /** Reads a session, and takes its lock if that option is set. Returns null if there is none. */
   get(sid, callback) {
     if (callback === undefined) {
       return settle(this.#get(sid));
@@ -80,7 +80,7 @@ class SessionApiStore extends Store {
     return this.#client.lock(sid, this.#options.lock, this.#options.lease);
   }
 
-  /** Releases the lock of a session without waiting for it. If that fails, the lock expires by itself. */
+  /** Releases the lock of a session in the background. If that fails, the lock expires by itself. */
   #release(session) {
     const stored = this.#stored.get(session);
     if (stored?.lock !== undefined) {
@@ -94,7 +94,7 @@ class SessionApiStore extends Store {
     }
   }
 
-  /** Returns the data of a session that was read, and remembers what it was read as. */
+  /** Returns the data of a session that was read, and remembers the session. */
   #use(stored) {
     if (stored === null) {
       return null;
@@ -107,7 +107,7 @@ class SessionApiStore extends Store {
       data.cookie = {};
     }
     if (data.cookie.expires) {
-      // A touch slides the expiry without writing the data.
+      // A touch extends a session without writing its data.
       data.cookie.expires = new Date(Date.now() + stored.ttl * 1000).toISOString();
     }
     this.#stored.set(data, { ...stored, base: stored.data, hidden });
@@ -141,10 +141,10 @@ class SessionApiStore extends Store {
     if (hidden.length > 0) {
       stored.hidden = { ...stored.hidden, ...Object.fromEntries(hidden) };
     }
-    // Nothing ends the request of a WebSocket, of socket.io (which sets `_query`) or of `load()`, so none of them may
-    // hold the lock.
+    // The request of a WebSocket, of socket.io (which sets `_query`) or of `load()` has no end, so it must not hold the
+    // lock.
     stored.isInUse = request.headers !== undefined && !request.upgrade && request._query?.EIO === undefined;
-    // To read the session again, it must wait for its own writes, but not for its own lock.
+    // A reload has to wait for the writes of this request, but not for its lock.
     Object.defineProperty(session, 'reload', {
       configurable: true,
       writable: true,
@@ -163,18 +163,18 @@ class SessionApiStore extends Store {
     this.createSession(request, this.#use({ ...current, lock }));
   }
 
-  /** Writes a session if it has changed, slides its expiry if it is time, and releases its lock. */
+  /** Writes a session if it has changed, extends it if it's time, and releases its lock. */
   set(sid, session, callback) {
     return settle(this.#write(sid, session, (attributes) => this.#begin(sid, session, attributes)), callback);
   }
 
-  /** Does the same with a session that is as it was, but for its cookie. */
+  /** Does the same with a session in which at most the cookie has changed. */
   touch(sid, session, callback) {
     return settle(this.#write(sid, session, ({ ttl }) => this.#client.touch({ id: sid }, ttl)), callback);
   }
 
   /**
-   * Writes the session as it is now, once its earlier writes are through.
+   * Writes the session as it is now, once its earlier writes are done.
    *
    * @param begin writes a session that was not read
    */
@@ -184,7 +184,7 @@ class SessionApiStore extends Store {
         + ' Change the option "genid" of express-session.');
     }
     const { hidden } = this.#stored.get(session) ?? {};
-    // express-session sends the headers before this: the page after a redirect would not see the login yet.
+    // express-session has already sent the headers: without this, the page after a redirect may not see a login yet.
     const response = session.req?.res;
     response?.cork?.();
     try {
@@ -221,7 +221,7 @@ class SessionApiStore extends Store {
     } else if (stored?.id !== sid) {
       await begin(attributes);
     } else if (stored.hasEnded) {
-      // A write does not bring an ended session back.
+      // A write doesn't bring an ended session back.
     } else if ((user === undefined || user === stored.user) && this.#isSame(data, stored.base)) {
       await this.#keepAlive(stored, ttl);
     } else {
@@ -233,12 +233,12 @@ class SessionApiStore extends Store {
       }
     }
     if (stored?.hasEnded && session.req !== undefined) {
-      // Or express-session would send the dead id again, over one that the browser may have got since.
+      // Otherwise express-session would set the dead id again, over one that the browser may have got since.
       session.req.sessionID = undefined;
     }
   }
 
-  /** Creates a session. Replaces one that has the id already: the app has chosen it. */
+  /** Creates a session, or replaces one with the same id, because the app chose that id. */
   async #begin(sid, session, attributes) {
     await this.#remember(session, await this.#create(sid, attributes), attributes);
   }
@@ -250,7 +250,7 @@ class SessionApiStore extends Store {
       ?? this.#create(sid, attributes);
   }
 
-  /** Moves a session to the new id that `regenerate` gave it. Only what was put into it since is in the new one. */
+  /** Moves a session to the new id that `regenerate` gave it, with the data that was set since. */
   async #move(sid, session, attributes) {
     const old = await this.#moves.get(sid);
     // Without a `Session-User`, a rotation would keep the owner of the old session.
@@ -260,16 +260,14 @@ class SessionApiStore extends Store {
       await this.#takeLock(old, error);
       return rotate();
     });
-    // Even if the old session has ended in the meantime, the new one begins.
+    // The new session begins even if the old one has ended.
     const written = moved ?? await this.#create(sid, attributes);
-    // Not before: after a failure, the next write is to end the old session, too.
+    // Only now: after a failure, the next write must still end the old session.
     this.#moves.delete(sid);
     await this.#remember(session, written, attributes, old);
   }
 
-  /**
-   * Replaces data, merged with what other requests have written since it was read. Returns null if the session has ended.
-   */
+  /** Replaces data, merged with what other requests wrote in the meantime. Returns null if the session has ended. */
   async #replace(stored, attributes) {
     const { stringify } = this.#options.serializer;
     const deadline = Date.now() + MAX_MERGING;
@@ -293,8 +291,8 @@ class SessionApiStore extends Store {
   }
 
   /**
-   * Takes the lock of a session if another request's lock was the error of a write: an earlier write has released it.
-   * Returns the session as it is now.
+   * Takes the lock again after a write failed with another request's lock: an earlier write had released it. Returns the
+   * session as it is now.
    */
   async #takeLock(stored, error) {
     if (!(error instanceof Locked) || stored.lock !== undefined || this.#options.lock === null) {
@@ -305,7 +303,7 @@ class SessionApiStore extends Store {
     return current;
   }
 
-  /** Remembers what a session was written as, and limits the sessions of a user who has just logged in. */
+  /** Remembers a session that was written, and limits the sessions of a user who has just logged in. */
   async #remember(session, written, { data, ttl, user }, before) {
     const hidden = before?.id === written.id ? before.hidden : undefined;
     this.#stored.set(session, { ...written, base: data, hidden, isInUse: true });
@@ -315,7 +313,7 @@ class SessionApiStore extends Store {
     }
   }
 
-  /** Whether two states of a session differ in nothing but when the cookie expires. */
+  /** Whether two states of a session differ at most in the cookie's expiry. */
   #isSame(data, base) {
     if (data === base) {
       return true;
@@ -328,7 +326,7 @@ class SessionApiStore extends Store {
       && (theirs === undefined || isDeepStrictEqual(timeless(mine), timeless(theirs)));
   }
 
-  /** Slides the expiry of a session if enough time has passed, and releases its lock. */
+  /** Extends a session if enough time has passed, and releases its lock. */
   async #keepAlive(stored, ttl) {
     const { touchAfter, disableTouch } = this.#options;
     const most = Math.min(ttl, this.#granted.get(stored.id) ?? ttl);
@@ -346,7 +344,7 @@ class SessionApiStore extends Store {
     stored.lock = undefined;
   }
 
-  /** Remembers a lifetime that the API has cut, so that pages do not ask for more in vain. */
+  /** Remembers a lifetime that the API has cut, so that pages don't keep asking for more. */
   #noteLifetime(id, asked, granted) {
     this.#granted.delete(id);
     if (granted !== null && granted < asked) {
@@ -356,7 +354,7 @@ class SessionApiStore extends Store {
 
   /** Ends a session. */
   destroy(sid, callback) {
-    // A first write must not create the session afterwards. Other writes never bring one back.
+    // A first write must not create the session after this. Other writes never do.
     return settle(Promise.resolve(this.#beginnings.get(sid)).then(() => this.#destroy(sid)), callback);
   }
 
@@ -388,7 +386,7 @@ class SessionApiStore extends Store {
     setImmediate(callback);
   }
 
-  /** Runs a write of a session object after its earlier ones: each builds on what the one before it did. */
+  /** Runs a write of a session object after its earlier ones, on which it builds. */
   #inTurn(session, write) {
     const turn = Promise.resolve(this.#turns.get(session)).then(write);
     this.#turns.set(session, turn.catch(() => undefined));
@@ -430,7 +428,7 @@ class SessionApiStore extends Store {
   }
 }
 
-/** Whether the API accepts this id. Any other cookie counts as no session. */
+/** Whether the API accepts this id. A cookie with another one means no session. */
 function isId(sid) {
   return /^[A-Za-z0-9_,-]{22,128}$/.test(sid);
 }
@@ -443,7 +441,7 @@ function named(user) {
   return name;
 }
 
-/** Adds to a map, which forgets its oldest entries: requests that died before their end leave some. */
+/** Adds to a map and drops its oldest entry if it's too large: requests that died leave entries behind. */
 function add(map, key, value) {
   map.set(key, value);
   if (map.size > MAX_REMEMBERED) {
@@ -451,10 +449,10 @@ function add(map, key, value) {
   }
 }
 
-/** Gives the outcome of a promise to a callback, outside of the promise: an exception in the callback is its own. */
+/** Calls back with the outcome of a promise, but outside of it, so that an exception in the callback isn't caught. */
 function settle(promise, callback) {
   if (callback === undefined) {
-    // `req.session.destroy()` drops the promise. An unhandled rejection would end the process.
+    // `req.session.destroy()` ignores the promise, and an unhandled rejection would end the process.
     promise.catch((error) => process.emitWarning(error));
     return promise;
   }

@@ -1,6 +1,6 @@
 'use strict';
 
-// The app of the scenes in clients/conformance. Usage: conformance.js ADDRESS
+// The app of the scenes in tests/conformance. Usage: conformance.js ADDRESS
 const express = require('express');
 const session = require('express-session');
 const { SessionApiStore } = require('../src/index.js');

@@ -1,12 +1,12 @@
 'use strict';
 
-// Plays clients/contract.json, the wire protocol of all clients, without a server.
+// Plays tests/conformance/contract.json, the wire protocol of all clients, without a server.
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { Client } = require('../src/client.js');
 const { Conflict, Locked, Unavailable } = require('../src/errors.js');
 const { readOptions } = require('../src/options.js');
-const contract = require('../../contract.json');
+const contract = require('../../../tests/conformance/contract.json');
 
 /** What a call returns, in the words of the contract. */
 const session = (found) => (found === null ? { is: 'absent' } : { is: 'session', ...found });

@@ -80,10 +80,7 @@ test('parallel requests lose no key', withApp(async (app) => {
 test('a request that saves twice keeps what others wrote in between', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
-  await Promise.all([
-    browser.visit(['set', 'b', 1], ['sleep', 200], ['save'], ['set', 'c', 1]),
-    browser.visit(['set', 'd', 1]),
-  ]);
+  await browser.visitDuring(() => browser.visit(['set', 'd', 1]), ['set', 'b', 1], ['save'], ['set', 'c', 1]);
   assert.deepEqual((await browser.visit()).session, { a: 1, b: 1, c: 1, d: 1 });
 }));
 
@@ -98,8 +95,10 @@ test('parallel requests with the lock count right', withApp(async (app) => {
 test('a request that waited in vain for the lock fails and changes nothing', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'n', 0]);
-  const pages = await Promise.all([1, 2].map(() => browser.visit(['sleep', 300], ['increment', 'n'])));
-  assert.deepEqual(pages.map((page) => page.status).sort(), [200, 503]);
+  const page = await browser.visitDuring(async () => {
+    assert.equal((await browser.visit(['increment', 'n'])).status, 503);
+  }, ['increment', 'n']);
+  assert.equal(page.status, 200);
   assert.deepEqual((await browser.visit()).session, { n: 1 });
 }, { lock: 0 }));
 
@@ -115,12 +114,9 @@ test('a slow request does not undo a logout', withApp(async (app) => {
   for (const last of [['set', 'a', 2], ['set', 'a', 1], ['save']]) {
     const browser = app.browser();
     const { id } = await browser.visit(['set', 'a', 1]);
-    const slow = browser.visit(['sleep', 300], last);
-    await new Promise((resolve) => { setTimeout(resolve, 100); });
     const logout = app.browser();
     logout.use(id);
-    await logout.visit(['destroy']);
-    assert.equal((await slow).status, 200);
+    assert.equal((await browser.visitDuring(() => logout.visit(['destroy']), last)).status, 200);
     browser.use(id);
     assert.deepEqual((await browser.visit()).session, {}, last[0]);
   }
@@ -130,10 +126,7 @@ test('a slow request does not send the id of an ended session again', withApp(as
   const browser = app.browser();
   for (const last of [['set', 'a', 2], ['set', 'a', 1]]) {
     const { id } = await browser.visit(['set', 'a', 1]);
-    const slow = browser.visit(['sleep', 300], last, ['save']);
-    await new Promise((resolve) => { setTimeout(resolve, 100); });
-    await app.store.destroy(id);
-    const page = await slow;
+    const page = await browser.visitDuring(() => app.store.destroy(id), last, ['save']);
     assert.deepEqual([page.status, page.isNew], [200, false]);
   }
 }, { touchAfter: 0 }, { rolling: true, cookie: { maxAge: 60_000 } }));
@@ -141,10 +134,8 @@ test('a slow request does not send the id of an ended session again', withApp(as
 test('a slow request that gets a new id begins an empty session after a logout', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
-  const slow = browser.visit(['sleep', 300], ['regenerate'], ['set', 'user', 'ada']);
-  await new Promise((resolve) => { setTimeout(resolve, 100); });
-  await app.store.destroy(id);
-  assert.equal((await slow).status, 200);
+  const page = await browser.visitDuring(() => app.store.destroy(id), ['regenerate'], ['set', 'user', 'ada']);
+  assert.equal(page.status, 200);
   assert.deepEqual((await browser.visit()).session, { user: 'ada' });
 }));
 

@@ -14,7 +14,7 @@ use SessionApi\Session;
 use SessionApi\Transport;
 use SessionApi\Unavailable;
 
-/** Plays clients/contract.json. */
+/** Plays tests/conformance/contract.json. */
 final class ContractTest extends TestCase
 {
     /** Calls that this client lacks. It keeps the lock when it rotates. */
@@ -198,7 +198,7 @@ final class ContractTest extends TestCase
     /** @return array<string, array{array<string, mixed>}> */
     private static function cases(string $kind): array
     {
-        $contract = json_decode(file_get_contents(__DIR__ . '/../../contract.json'), true);
+        $contract = json_decode(file_get_contents(__DIR__ . '/../../../tests/conformance/contract.json'), true);
         $played = array_filter($contract[$kind], fn (array $case) => !\in_array($case['call'], self::LACKING, true));
 
         return array_map(fn (array $case) => [$case], array_column($played, null, 'name'));

@@ -30,7 +30,7 @@ def user_of(session):
 
 def change(session, step, *parameters):
     """Does the steps that all frameworks have."""
-    # The scenes of clients/conformance send three values for each step.
+    # The scenes of tests/conformance send three values for each step.
     match step, *parameters:
         case "set", key, value:
             session[key] = value

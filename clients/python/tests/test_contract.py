@@ -1,4 +1,4 @@
-"""Plays clients/contract.json, which says what all clients send and how they read responses."""
+"""Plays tests/conformance/contract.json, which says what all clients send and how they read responses."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from session_api.client import Client, _drive
 from session_api.errors import Conflict
 from session_api.options import Options
 
-CONTRACT = json.loads((Path(__file__).parents[2] / "contract.json").read_text())
+CONTRACT = json.loads((Path(__file__).parents[3] / "tests/conformance/contract.json").read_text())
 # Calls that this client doesn't have.
 MISSING = {"destroy-unchanged", "rotate-locked"}
 client = Client(Options.read(retries=1))

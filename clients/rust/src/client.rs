@@ -399,7 +399,8 @@ impl Client {
 
     /// Calls the API until it responds with a success, or with one of these problems.
     async fn send(&self, call: Call, accepted: &[&str]) -> Result<Response, Error> {
-        let (mut attempts, mut failures, mut has_reconnected) = (0, 0, false);
+        let (mut attempts, mut failures) = (0, 0);
+        let (mut has_reconnected, mut has_renewed) = (false, false);
         loop {
             let mut retry_after = None;
             let error = match self.attempt(&call).await {
@@ -409,6 +410,12 @@ impl Client {
                     if problem.map_or(response.status.is_success(), is_accepted) {
                         response.is_to_retry = attempts > 0;
                         return Ok(response);
+                    }
+                    if response.status == StatusCode::FORBIDDEN && !has_renewed {
+                        has_renewed = true;
+                        if self.signer.renew().await {
+                            continue;
+                        }
                     }
                     if !response.is_transient() {
                         return Err(response.unexpected(&call));

@@ -83,6 +83,12 @@ impl Signer {
         Ok(())
     }
 
+    /// Forgets credentials that the API refused. Returns whether there can be others.
+    pub(crate) async fn renew(&self) -> bool {
+        self.state.lock().await.found = None;
+        self.is_needed
+    }
+
     /// Returns the credentials, which other requests wait for if they are being renewed.
     async fn credentials(&self) -> Result<Credentials, Error> {
         let mut state = self.state.lock().await;

@@ -7,6 +7,7 @@ mod browser;
 #[path = "support/proxy.rs"]
 mod proxy;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -56,6 +57,29 @@ impl Visit {
         let mut browser = Browser::new(&self.app);
         browser.cookie.clone_from(&self.browser.cookie);
         browser
+    }
+}
+
+/// Waits until this many pages are in their step `hold`.
+async fn held(pages: u32) {
+    let hold = app::HOLD.with(Arc::clone);
+    let inside = tokio::time::timeout(seconds(60), hold.inside.acquire_many(pages)).await;
+    inside.expect("a page has no step `hold`").unwrap().forget();
+}
+
+/// Acts while this many pages are in their step `hold`, and lets them go on.
+async fn during<T>(pages: u32, act: impl Future<Output = T>) -> T {
+    held(pages).await;
+    let acted = act.await;
+    app::HOLD.with(|hold| hold.go.add_permits(pages as usize));
+    acted
+}
+
+/// Visits a page until it is in its step `hold`, and then disconnects.
+async fn leave(browser: &mut Browser, steps: serde_json::Value) {
+    tokio::select! {
+        page = browser.visit(steps) => panic!("{page:?}"),
+        () = held(1) => {}
     }
 }
 
@@ -111,14 +135,17 @@ mod calls {
     #[tokio::test]
     async fn an_unchanged_session_is_touched_when_it_is_time() {
         let always = |layer: Layer| {
-            let expiry = tower_sessions::Expiry::OnInactivity(time::Duration::seconds(40));
+            let expiry = tower_sessions::Expiry::OnInactivity(time::Duration::hours(1));
             layer.with_always_save(true).with_expiry(expiry)
         };
         let mut visit = Visit::with(|options| options, always).await;
+        let touched = ["GET /session", "POST /session/touch"];
         visit.calls(json!([["set", "a", 1]])).await;
+        // As if it had not been used for two minutes, and then for three.
+        assert_eq!(visit.calls(json!([["expire", 3_480]])).await, touched);
         assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
-        tokio::time::sleep(seconds(3)).await;
-        assert_eq!(visit.calls(json!([])).await, ["GET /session", "POST /session/touch"]);
+        assert_eq!(visit.calls(json!([["expire", 3_420]])).await, touched);
+        assert_eq!(visit.calls(json!([])).await, touched);
         assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
     }
 
@@ -171,8 +198,8 @@ mod guarantees {
         visit.calls(json!([["set", "a", 1], ["set", "gone", 1]])).await;
         let mut tab = visit.other_tab();
         let (slow, fast) = tokio::join!(
-            visit.browser.visit(json!([["unset", "gone"], ["sleep", 300], ["set", "b", 1]])),
-            tab.visit(json!([["set", "a", 2], ["set", "c", 1]])),
+            visit.browser.visit(json!([["unset", "gone"], ["hold"], ["set", "b", 1]])),
+            during(1, tab.visit(json!([["set", "a", 2], ["set", "c", 1]]))),
         );
         assert_eq!((slow.status, fast.status), (200, 200));
         assert_eq!(tab.visit(json!([])).await.session, json!({ "a": 2, "b": 1, "c": 1 }));
@@ -209,13 +236,10 @@ mod guarantees {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
-        let steps =
-            json!([["set", "b", 1], ["sleep", 300], ["save"], ["sleep", 300], ["unset", "b"]]);
+        let steps = json!([["set", "b", 1], ["hold"], ["save"], ["hold"], ["unset", "b"]]);
         tokio::join!(visit.browser.visit(steps), async {
-            tokio::time::sleep(Duration::from_millis(150)).await;
-            tab.visit(json!([["set", "c", 1]])).await;
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            tab.visit(json!([["set", "n", 1]])).await;
+            during(1, tab.visit(json!([["set", "c", 1]]))).await;
+            during(1, tab.visit(json!([["set", "n", 1]]))).await;
         });
         assert_eq!(tab.visit(json!([])).await.session, json!({ "a": 1, "c": 1, "n": 1 }));
     }
@@ -227,11 +251,9 @@ mod guarantees {
             visit.calls(json!([["set", "a", 1]])).await;
             let mut tab = visit.other_tab();
             let mut later = visit.other_tab();
-            let steps = json!([["set", "b", 1], ["sleep", 400], last]);
-            let (slow, logout) = tokio::join!(visit.browser.visit(steps), async {
-                tokio::time::sleep(Duration::from_millis(150)).await;
-                tab.visit(json!([["destroy"]])).await
-            });
+            let steps = json!([["set", "b", 1], ["hold"], last]);
+            let logout = during(1, tab.visit(json!([["destroy"]])));
+            let (slow, logout) = tokio::join!(visit.browser.visit(steps), logout);
             assert_eq!((slow.status, logout.status), (200, 200));
             assert_eq!(later.visit(json!([])).await.session, json!({}));
             assert_eq!(visit.browser.visit(json!([])).await.session, json!({}));
@@ -248,11 +270,9 @@ mod guarantees {
             let mut visit = Visit::with(|o| o.with_touch_after(seconds(0)), always).await;
             visit.calls(json!([["set", "a", 1]])).await;
             let mut tab = visit.other_tab();
-            let steps = json!([["set", "a", 1], ["sleep", 400], last]);
-            let (slow, login) = tokio::join!(visit.browser.visit(steps), async {
-                tokio::time::sleep(Duration::from_millis(150)).await;
-                tab.visit(json!([["regenerate"], ["set", "n", 1]])).await
-            });
+            let steps = json!([["set", "a", 1], ["hold"], last]);
+            let login = during(1, tab.visit(json!([["regenerate"], ["set", "n", 1]])));
+            let (slow, login) = tokio::join!(visit.browser.visit(steps), login);
             assert_eq!((slow.status, login.status), (200, 200), "{last}: {}", slow.error);
             assert_eq!(slow.set_cookie, None, "{last}");
             assert_eq!(tab.visit(json!([])).await.session, json!({ "a": 1, "n": 1 }), "{last}");
@@ -273,9 +293,10 @@ mod guarantees {
     async fn a_double_login_leaves_the_browser_with_a_session() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
-        let steps = json!([["load"], ["sleep", 300], ["regenerate"], ["set", "n", 1]]);
+        let steps = json!([["load"], ["hold"], ["regenerate"], ["set", "n", 1]]);
         let mut tab = visit.other_tab();
-        let pages = tokio::join!(visit.browser.visit(steps.clone()), tab.visit(steps));
+        let both = during(2, async {});
+        let pages = tokio::join!(visit.browser.visit(steps.clone()), tab.visit(steps), both);
         assert_eq!((pages.0.status, pages.1.status), (200, 200));
         let cookies: Vec<String> =
             [pages.0.set_cookie, pages.1.set_cookie].into_iter().flatten().collect();
@@ -294,11 +315,8 @@ mod guarantees {
         let mut tab = visit.other_tab();
         let mut old = visit.other_tab();
         tokio::join!(
-            visit.browser.visit(json!([["regenerate"], ["sleep", 300], ["set", "n", 1]])),
-            async {
-                tokio::time::sleep(Duration::from_millis(150)).await;
-                tab.visit(json!([["set", "b", 1]])).await;
-            }
+            visit.browser.visit(json!([["regenerate"], ["hold"], ["set", "n", 1]])),
+            during(1, tab.visit(json!([["set", "b", 1]]))),
         );
         assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "a": 1, "b": 1, "n": 1 }));
         assert_eq!(old.visit(json!([])).await.session, json!({}));
@@ -326,6 +344,25 @@ mod guarantees {
         visit.calls(json!([["destroy"], ["regenerate"], ["set", "c", 1]])).await;
         assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "c": 1 }));
         assert_eq!(old.visit(json!([])).await.session, json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_logout_counts_even_if_the_page_fails_afterwards() {
+        for steps in
+            [json!([["destroy"], ["fail"]]), json!([["destroy"], ["set", "b", 1], ["fail"]])]
+        {
+            let mut visit = Visit::new().await;
+            visit.calls(json!([["set", "a", 1]])).await;
+            let mut old = visit.other_tab();
+            assert_eq!(visit.browser.visit(steps).await.status, 503);
+            let page = old.visit(json!([])).await;
+            assert_eq!(page.session, json!({}));
+            assert_eq!(
+                page.set_cookie.as_deref(),
+                Some(""),
+                "a cookie without a session is deleted"
+            );
+        }
     }
 
     #[tokio::test]
@@ -368,19 +405,23 @@ mod guarantees {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
-        let gone = visit.browser.visit(json!([["destroy"], ["sleep", 60_000]]));
-        assert!(tokio::time::timeout(Duration::from_millis(200), gone).await.is_err());
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(tab.visit(json!([])).await.session, json!({}));
+        leave(&mut visit.browser, json!([["destroy"], ["hold"]])).await;
+        // In a task of its own.
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if tab.visit(json!([])).await.session == json!({}) {
+                return;
+            }
+        }
+        panic!("the session is still there");
     }
 
     #[tokio::test]
     async fn a_request_whose_client_has_gone_releases_the_lock() {
-        let mut visit = Visit::with(locking(10), |layer| layer).await;
+        let mut visit = Visit::with(locking(5), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let mut tab = visit.other_tab();
-        let gone = visit.browser.visit(json!([["increment", "n"], ["sleep", 60_000]]));
-        assert!(tokio::time::timeout(Duration::from_millis(300), gone).await.is_err());
+        leave(&mut visit.browser, json!([["increment", "n"], ["hold"]])).await;
         assert_eq!(tab.visit(json!([["increment", "n"]])).await.session, json!({ "n": 2 }));
     }
 
@@ -399,18 +440,16 @@ mod guarantees {
         let mut visit = Visit::with(locking(5), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let (mut gone, mut later) = (visit.other_tab(), visit.other_tab());
-        let (holder, (), last) = tokio::join!(
-            visit.browser.visit(json!([["increment", "n"], ["sleep", 1_500]])),
-            async {
-                tokio::time::sleep(Duration::from_millis(400)).await;
+        let (holder, ()) = tokio::join!(
+            visit.browser.visit(json!([["increment", "n"], ["hold"]])),
+            during(1, async {
                 let visit = gone.visit(json!([["increment", "n"]]));
-                assert!(tokio::time::timeout(Duration::from_millis(200), visit).await.is_err());
-            },
-            async {
-                tokio::time::sleep(Duration::from_millis(2_500)).await;
-                later.visit(json!([["increment", "n"]])).await
-            },
+                assert!(tokio::time::timeout(Duration::from_millis(500), visit).await.is_err());
+            }),
         );
+        // The one that has gone gets the lock.
+        tokio::time::sleep(seconds(1)).await;
+        let last = later.visit(json!([["increment", "n"]])).await;
         assert_eq!((holder.status, last.status), (200, 200), "{}", last.error);
         assert_eq!(last.session, json!({ "n": 3 }));
     }
@@ -448,13 +487,10 @@ mod guarantees {
         let mut visit = Visit::with(leases(1), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let mut tab = visit.other_tab();
-        let holder = visit.browser.visit(json!([["load"], ["sleep", 60_000]]));
-        let waiting = async {
-            tokio::time::sleep(Duration::from_millis(400)).await;
-            tab.visit(json!([["increment", "n"]])).await
-        };
+        let holder = visit.browser.visit(json!([["load"], ["hold"]]));
+        let waiting = during(1, tab.visit(json!([["increment", "n"]])));
         tokio::select! {
-            _ = holder => unreachable!("it sleeps"),
+            _ = holder => unreachable!("it holds"),
             page = waiting => assert_eq!(page.session, json!({ "n": 2 })),
         }
     }
@@ -468,13 +504,10 @@ mod guarantees {
             visit.browser.visit(json!([
                 ["increment", "n"],
                 ["load"],
-                ["sleep", 500],
+                ["hold"],
                 ["increment", "n"]
             ])),
-            async {
-                tokio::time::sleep(Duration::from_millis(250)).await;
-                tab.visit(json!([["increment", "n"]])).await
-            },
+            during(1, tab.visit(json!([["increment", "n"]]))),
         );
         assert_eq!((holder.status, refused.status), (200, 503));
         assert!(refused.error.contains("Another request held the session's lock for 0 s"));
@@ -523,7 +556,7 @@ mod guarantees {
     #[tokio::test]
     async fn dead_connections_are_no_outage() {
         for (is_silent, retries) in [(false, 0), (true, 1)] {
-            let options = |options: Options| options.with_retries(retries).with_timeout(seconds(2));
+            let options = |options: Options| options.with_retries(retries).with_timeout(seconds(3));
             let mut visit = Visit::with(options, |layer| layer).await;
             visit.calls(json!([["set", "a", 1]])).await;
             let mut tabs = tokio::task::JoinSet::new();
@@ -661,8 +694,9 @@ mod users {
         let mut visit = Visit::with(owned, |layer| layer).await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
-        let steps = |user| json!([["load"], ["sleep", 300], ["regenerate"], ["set", "text", user]]);
-        tokio::join!(visit.browser.visit(steps("ada")), tab.visit(steps("bob")));
+        let steps = |user| json!([["load"], ["hold"], ["regenerate"], ["set", "text", user]]);
+        let both = during(2, async {});
+        tokio::join!(visit.browser.visit(steps("ada")), tab.visit(steps("bob")), both);
         for (browser, user) in [(&mut visit.browser, "ada"), (&mut tab, "bob")] {
             let session = browser.visit(json!([])).await.session;
             assert_eq!(session, json!({ "a": 1, "text": user }));
@@ -734,7 +768,7 @@ mod without_the_layer {
     #[tokio::test]
     async fn a_program_can_create_read_and_delete() {
         let store = Visit::new().await.store;
-        let expiry_date = time::OffsetDateTime::now_utc() + time::Duration::minutes(1);
+        let expiry_date = time::OffsetDateTime::now_utc() + time::Duration::hours(1);
         let data = [("a".to_owned(), json!(1))].into();
         let mut record = Record { id: Id::default(), data, expiry_date };
         store.create(&mut record).await.unwrap();
@@ -743,7 +777,7 @@ mod without_the_layer {
         assert_ne!(record.id, first, "the id of a live session is not given again");
         let loaded = store.load(&first).await.unwrap().unwrap();
         assert_eq!(loaded.data, record.data);
-        assert!((loaded.expiry_date - expiry_date).abs() < time::Duration::seconds(2));
+        assert!((loaded.expiry_date - expiry_date).abs() < time::Duration::minutes(1));
         store.delete(&first).await.unwrap();
         assert!(store.load(&first).await.unwrap().is_none());
     }

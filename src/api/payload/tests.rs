@@ -62,7 +62,7 @@ proptest! {
         let mut event = event();
         event[field] = value;
         let event = read(&event);
-        prop_assert_eq!(event.route, Some(Route::Replace));
+        prop_assert_eq!(event.route.map(|route| route.key), Some("PUT /session"));
         prop_assert_eq!(event.gateway_request_id.as_deref(), Some("U3KzvgYYliAEPzQ="));
     }
 

@@ -53,16 +53,15 @@ impl Request {
         Ok(())
     }
 
-    /// Reads `If-Match`. Without it, any version matches. Strong comparison: a weak tag keeps its `W/`
-    /// prefix and never matches.
+    /// Reads `If-Match`. Without it, any version matches. Strong comparison: a weak tag never matches.
     pub(in crate::api) fn if_match(&self) -> Result<ETagCondition, Problem> {
-        let condition = self.etag_condition(IF_MATCH, |is_weak| if is_weak { "W/" } else { "" })?;
+        let condition = self.etag_condition(IF_MATCH, |is_weak| !is_weak)?;
         Ok(condition.unwrap_or(ETagCondition::Any))
     }
 
-    /// Reads `If-None-Match`. Weak comparison: a weak tag loses its `W/` prefix.
+    /// Reads `If-None-Match`. Weak comparison: a weak tag matches too.
     pub(in crate::api) fn if_none_match(&self) -> Result<Option<ETagCondition>, Problem> {
-        self.etag_condition(IF_NONE_MATCH, |_| "")
+        self.etag_condition(IF_NONE_MATCH, |_| true)
     }
 
     /// Whether a PUT creates a session: with `If-None-Match: *`, and without `If-Match`.
@@ -85,16 +84,18 @@ impl Request {
     fn etag_condition(
         &self,
         name: &'static str,
-        prefix: impl Fn(bool) -> &'static str,
+        can_match: impl Fn(bool) -> bool,
     ) -> Result<Option<ETagCondition>, Problem> {
         let parse = |text: &str| {
             if text.trim() == "*" {
                 return Some(ETagCondition::Any);
             }
             let tags = entity_tags(text)?;
-            let etag = |(is_weak, tag)| ETag::parse(&format!("{}{tag}", prefix(is_weak)));
-            let etags: Vec<_> = tags.into_iter().map(etag).collect::<Option<_>>()?;
-            (1..=MAX_ETAGS).contains(&etags.len()).then_some(ETagCondition::OneOf(etags))
+            let is_allowed = (1..=MAX_ETAGS).contains(&tags.len());
+            let tags = tags.into_iter().map(|(is_weak, tag)| Some((is_weak, ETag::parse(tag)?)));
+            let tags: Vec<_> = tags.collect::<Option<_>>()?;
+            let matching = tags.into_iter().filter(|(is_weak, _)| can_match(*is_weak));
+            is_allowed.then(|| ETagCondition::OneOf(matching.map(|(_, tag)| tag).collect()))
         };
         self.parse(name, parse, || {
             format!("'*' or at most {MAX_ETAGS} entity tags in double quotes, as the API sent them")

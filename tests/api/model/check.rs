@@ -9,7 +9,7 @@ use super::operation::{
 };
 use super::state::{Session, State};
 use crate::harness::{
-    App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
+    App, CREATE, CREATE_WITH_ID, DESTROY, Example, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
     REVOKE_ALL, ROTATE, Request, Response, TOUCH, UNLOCK, handle, new_id,
 };
 
@@ -180,9 +180,9 @@ impl Checker {
         assert_eq!(optional(response, "Session-Label"), session.label);
     }
 
-    /// Prepares a request about a session, without the optional headers of the event file.
-    fn send(&self, event: &str, id: &str) -> Request {
-        let request = self.app.send(event).id(id).at(self.state.time);
+    /// Prepares a request about a session, without the optional headers of the example.
+    fn send(&self, example: Example, id: &str) -> Request {
+        let request = self.app.send(example).id(id).at(self.state.time);
         ["session-ttl", "session-user", "session-unlock"]
             .into_iter()
             .fold(request, Request::without)
@@ -204,7 +204,7 @@ impl Checker {
     /// Prepares a write to a session. Three of four have a key.
     fn prepare(
         &self,
-        event: &str,
+        example: Example,
         on: usize,
         requirements: Requirements,
         attributes: Attributes,
@@ -213,7 +213,7 @@ impl Checker {
         let id = self.state.id(on);
         let Requirements { if_match, token, releases } = requirements;
         let (if_match, token) = (self.state.if_match(&id, if_match), self.state.token(&id, token));
-        let mut request = with_attributes(self.send(event, &id), attributes);
+        let mut request = with_attributes(self.send(example, &id), attributes);
         if let Some(etag) = &if_match {
             request = request.header("if-match", etag);
         }
@@ -265,13 +265,13 @@ impl Checker {
 
     async fn send_write(
         &mut self,
-        event: &str,
+        example: Example,
         on: usize,
         requirements: Requirements,
         attributes: Attributes,
         kind: Kind,
     ) {
-        let write = self.prepare(event, on, requirements, attributes, kind);
+        let write = self.prepare(example, on, requirements, attributes, kind);
         self.write(write).await;
     }
 

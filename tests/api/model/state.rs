@@ -39,7 +39,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session with the data of the event files.
+    /// A session with the data of the examples.
     pub(super) fn new(time: u64) -> Self {
         Self {
             data: json!({ "cart": ["apple"] }),

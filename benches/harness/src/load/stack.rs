@@ -20,10 +20,8 @@ use crate::dynamodb::DynamoDb;
 use crate::program::Programs;
 use crate::subject::{CREATE, READ, REPLACE, event, set_body};
 
-const LOCK: &str = include_str!("../../../../events/lock.json");
 const LIST: &str = include_str!("../../../../events/list.json");
-const REVOKE_ALL: &str = include_str!("../../../../events/revoke-all.json");
-/// The user in these events.
+/// The user in that event.
 pub(crate) const USER: &str = "ada";
 /// Maximum number of concurrent calls that prepare or check a scenario.
 const CONCURRENCY: usize = 4;
@@ -84,7 +82,8 @@ impl Request {
 
     /// `POST /session/lock`, which waits for the lock.
     pub(crate) fn lock(id: &str, wait_seconds: u64) -> Result<Self> {
-        Self::new("write", LOCK, |event| {
+        Self::new("write", READ, |event| {
+            event["routeKey"] = "POST /session/lock".into();
             event["headers"]["session-id"] = id.into();
             event["headers"]["session-wait"] = wait_seconds.to_string().into();
         })
@@ -97,7 +96,10 @@ impl Request {
 
     /// `DELETE /sessions` of [`USER`].
     pub(crate) fn revoke_all() -> Result<Self> {
-        Self::new("destroy", REVOKE_ALL, |_| ())
+        Self::new("destroy", LIST, |event| {
+            event["routeKey"] = "DELETE /sessions".into();
+            drop(event["headers"].as_object_mut().map(|all| all.remove("session-id")));
+        })
     }
 }
 

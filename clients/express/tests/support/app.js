@@ -1,6 +1,7 @@
 'use strict';
 
 const { sign } = require('cookie-signature');
+const { EventEmitter, once } = require('node:events');
 const express = require('express');
 const session = require('express-session');
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -9,12 +10,19 @@ const { Proxy } = require('./proxy.js');
 
 const SECRET = 'of the tests';
 
+/** Says that a page is `inside` its step `hold`, which it leaves at `go`. */
+const held = new EventEmitter();
+
 /** What a page can do. A request has a list of steps, each a name and its arguments. */
 const STEPS = {
   set: (request, key, value) => { request.session[key] = value; },
   unset: (request, key) => { delete request.session[key]; },
   increment: (request, key) => { request.session[key] = (request.session[key] ?? 0) + 1; },
   sleep: (request, milliseconds) => sleep(milliseconds),
+  hold: () => {
+    held.emit('inside');
+    return once(held, 'go');
+  },
   maxAge: (request, milliseconds) => { request.session.cookie.maxAge = milliseconds; },
   save: (request) => promised(request, 'save'),
   saveAside: (request) => { request.session.save(); },
@@ -92,6 +100,16 @@ class Browser {
     const { status } = response;
     const page = await response.json();
     return { status, isNew: response.headers.has('set-cookie'), ...page, calls: this.app.proxy.takeCalls() };
+  }
+
+  /** Visits a page that has read its session before `act` begins, and does these steps after it. */
+  async visitDuring(act, ...steps) {
+    const inside = once(held, 'inside');
+    const page = this.visit(['hold'], ...steps);
+    await Promise.race([inside, page]);
+    await act();
+    held.emit('go');
+    return page;
   }
 
   /** Returns the response of a page that does these steps, once its headers are there, as to a redirect. */

@@ -9,6 +9,8 @@ class Proxy {
   /** Calls whose responses are lost. */
   #lost = [];
   #server;
+  /** Headers of the last call. */
+  headers;
   /** Milliseconds that calls which change something take longer on their way to the API. */
   delay = 0;
 
@@ -23,6 +25,7 @@ class Proxy {
     this.#server = http.createServer((request, response) => {
       const call = `${request.method} ${request.url}`;
       this.#calls.push(call);
+      this.headers = request.headers;
       const isLost = this.#lost.includes(call);
       if (isLost) {
         this.#lost.splice(this.#lost.indexOf(call), 1);

@@ -1,8 +1,11 @@
-//! Plays `clients/contract.json`: the calls that all clients make, and what the responses mean.
+//! Plays `tests/conformance/contract.json`: the calls that all clients make, and what the responses mean.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use aws_credential_types::Credentials;
+use aws_credential_types::credential_fn::provide_credentials_fn;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,7 +20,7 @@ use super::*;
 const LACKS: [&str; 3] = ["exists", "destroy-unchanged", "rotate-locked"];
 
 fn cases(kind: &str) -> Vec<Value> {
-    let contract: Value = serde_json::from_str(include_str!("../../../contract.json")).unwrap();
+    let contract: Value = serde_json::from_str(include_str!("../../../../tests/conformance/contract.json")).unwrap();
     let cases = contract[kind].as_array().unwrap().clone();
     cases.into_iter().filter(|case| !LACKS.contains(&text(&case["call"]))).collect()
 }
@@ -85,6 +88,34 @@ async fn responses_mean_what_the_contract_says() {
             assert_eq!(outcome, *expected, "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_are_asked_for_again_once() {
+    let api = Api::start().await;
+    let number = Arc::new(AtomicUsize::new(0));
+    let provider = provide_credentials_fn(move || {
+        let id = format!("KEY{}", number.fetch_add(1, Ordering::Relaxed));
+        async move { Ok(Credentials::new(id, "secret", None, None, "test")) }
+    });
+    let options = Options::new(&api.url).unwrap().with_retries(0).with_credentials(provider);
+    let client = Client::new(options).unwrap();
+    let read = json!({ "call": "read", "with": { "id": Id::default().to_string() } });
+    let refused = json!({ "status": 403 });
+    let absent = json!({
+        "status": 404,
+        "headers": { "content-type": "application/problem+json" },
+        "body": r#"{"type":"urn:session-api:session-not-found"}"#,
+    });
+    let (outcome, sent) = api.play(&client, &read, &[refused.clone(), absent]).await;
+    assert_eq!(outcome.unwrap(), json!({ "is": "absent" }));
+    for (number, sent) in sent.iter().enumerate() {
+        let authorization = sent.headers["authorization"].to_str().unwrap();
+        assert!(authorization.contains(&format!("KEY{number}/")), "{authorization}");
+    }
+    let (outcome, sent) = api.play(&client, &read, &[refused.clone(), refused]).await;
+    assert!(outcome.unwrap_err().to_string().contains("status 403"));
+    assert_eq!(sent.len(), 2);
 }
 
 /// Makes the call of a case, and returns the outcome in the words of the contract.

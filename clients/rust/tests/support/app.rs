@@ -1,5 +1,6 @@
 //! An axum app whose pages do what a request asks for: a list of steps, each a name and its parameters.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -7,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use tower_sessions::session::Error;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use tower_sessions_session_api::SessionApiStore;
@@ -16,6 +18,20 @@ const KEYS: [&str; 14] = [
     "a", "b", "c", "cart", "gone", "lang", "large", "n", "name", "nested", "start", "text", "type",
     "user",
 ];
+
+thread_local! {
+    /// Where pages wait in their step `hold`. Each test has a thread of its own.
+    pub(crate) static HOLD: Arc<Hold> = Arc::new(Hold {
+        inside: Semaphore::new(0),
+        go: Semaphore::new(0),
+    });
+}
+
+/// How many pages have begun to wait, and how many may go on.
+pub(crate) struct Hold {
+    pub(crate) inside: Semaphore,
+    pub(crate) go: Semaphore,
+}
 
 /// Returns the app, with a change of the layer of tower-sessions.
 pub(crate) fn app(
@@ -43,6 +59,11 @@ async fn page(
                 session.insert(key, n + 1).await?;
             }
             "sleep" => tokio::time::sleep(Duration::from_millis(first.as_u64().unwrap())).await,
+            "hold" => {
+                let hold = HOLD.with(Arc::clone);
+                hold.inside.add_permits(1);
+                hold.go.acquire().await.unwrap().forget();
+            }
             "regenerate" => session.cycle_id().await?,
             "destroy" => session.flush().await?,
             "clear" => session.clear().await,

@@ -30,7 +30,8 @@ struct State {
     /// Calls that get a response with status 500, as in `PUT /session`.
     refused: Vec<String>,
     is_down: bool,
-    /// When the API is no longer too busy, which it says in its responses.
+    /// How long the API is too busy from the next call on, which it says in its responses.
+    busy: Option<Duration>,
     busy_until: Option<Instant>,
     /// Number of connections so far.
     connections: usize,
@@ -44,7 +45,7 @@ impl Proxy {
     /// Starts a proxy in front of the API at `SESSION_API_URL`.
     pub(crate) async fn start() -> Self {
         let api = std::env::var("SESSION_API_URL")
-            .expect("SESSION_API_URL is not set: run clients/test rust, or clients/with-api clients/rust/test");
+            .expect("SESSION_API_URL is not set: run tests/clients rust, or tests/with-api clients/rust/test");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let proxy = Self { url, state: Arc::default() };
@@ -97,6 +98,9 @@ impl Proxy {
             state.headers.extend(request.headers().clone());
             let lost = state.lost.iter().position(|lost| call.starts_with(lost.as_str()));
             let is_lost = lost.map(|index| state.lost.remove(index)).is_some();
+            if let Some(time) = state.busy.take() {
+                state.busy_until = Some(Instant::now() + time);
+            }
             let is_busy = state.busy_until.is_some_and(|until| Instant::now() < until);
             (is_lost, is_busy, state.refused.contains(&call))
         };
@@ -137,9 +141,9 @@ impl Proxy {
         self.state().refused = calls.iter().map(|call| (*call).into()).collect();
     }
 
-    /// Says for some time that the API is too busy.
+    /// Says for some time, from the next call on, that the API is too busy.
     pub(crate) fn be_busy(&self, time: Duration) {
-        self.state().busy_until = Some(Instant::now() + time);
+        self.state().busy = Some(time);
     }
 
     /// Forgets the connections that there are. A request on one of them gets a reset, or silence.

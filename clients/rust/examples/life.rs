@@ -1,8 +1,8 @@
 //! The life of a session through the store, for the test of the deployed API. Prints what it did.
 
-#[path = "support/app.rs"]
+#[path = "../tests/support/app.rs"]
 mod app;
-#[path = "support/browser.rs"]
+#[path = "../tests/support/browser.rs"]
 mod browser;
 
 use std::time::Duration;

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CLIENTS = HERE.parent
-sys.path.insert(0, str(CLIENTS / "conformance"))
+ROOT = HERE.parent.parent
+CLIENTS = ROOT / "clients"
+sys.path.insert(0, str(ROOT / "tests/conformance"))
 from stage import App, session_id  # noqa: E402
 from stores import STORES  # noqa: E402
 
-__all__ = ["CLIENTS", "HANDLERS", "HERE", "Handler", "Stage", "choose", "session_id"]
+__all__ = ["HANDLERS", "HERE", "ROOT", "Handler", "Stage", "choose", "session_id"]
 
 PHP = ["php", "-d", "display_errors=0", "-S", "ADDRESS", HERE / "apps/page.php"]
 EXPRESS = ["node", HERE / "apps/express.js"]

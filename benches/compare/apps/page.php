@@ -16,7 +16,7 @@ if (str_starts_with($handler, 'aws-sdk')) {
     $locking = $handler === 'aws-sdk-locking';
     SessionHandler::fromClient($client, ['table_name' => 'php', 'locking' => $locking])->register();
 } elseif (str_starts_with($handler, 'session-api')) {
-    require __DIR__ . '/../../php/autoload.php';
+    require __DIR__ . '/../../../clients/php/autoload.php';
     $lock = $handler === 'session-api-locking' ? ['lock' => 10] : [];
     SessionApi\Handler::register($lock + json_decode($_SERVER['HTTP_X_OPTIONS'], true));
 } elseif (str_starts_with($handler, 'redis')) {

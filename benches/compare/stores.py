@@ -216,4 +216,4 @@ class DiskStore:
 STORES = {"Redis": RedisStore, "DynamoDB": DynamoDbStore, "session API": ApiStore, "disk": DiskStore}
 
 if shutil.which("redis-server") is None:
-    sys.exit("error: redis-server is not installed: run clients/compare/install")
+    sys.exit("error: redis-server is not installed: run benches/compare/install")

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import re
 import socket
 import struct
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -53,7 +55,9 @@ class Proxy(ThreadingHTTPServer):
                 self.dead |= self.open
             else:
                 for connection in self.open:
-                    connection.shutdown(socket.SHUT_RDWR)
+                    # The client may have reset it just now.
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address):
         """Connections that a client closes are no errors."""
@@ -160,14 +164,21 @@ class Page:
         return f"status {self.status}: {self.error}"
 
 
+def free_port():
+    """Returns a free port that the system gives to nobody else before the app listens on it."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 32_768)))
+            return probe.getsockname()[1]
+
+
 class App:
     """An app, whose pages do the steps in the body of a request, and show the session after them."""
 
     def __init__(self, command, names=None, environment=None):
         """Starts the app. `names` has what it calls the steps that are not called the same everywhere."""
         self._names = names or {}
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         address = f"127.0.0.1:{self._port}"
         command = [address if part == "ADDRESS" else str(part) for part in command]
         self._temporary = tempfile.TemporaryDirectory()

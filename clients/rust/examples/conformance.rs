@@ -1,6 +1,6 @@
-//! The app of the scenes in `clients/conformance`. Usage: `conformance ADDRESS`
+//! The app of the scenes in `tests/conformance`. Usage: `conformance ADDRESS`
 
-#[path = "support/app.rs"]
+#[path = "../tests/support/app.rs"]
 mod app;
 
 use std::collections::HashMap;
