@@ -26,7 +26,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo compare pages load test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
-	lint-template format deploy destroy-stack tools rust
+	lint-template template format deploy destroy-stack tools rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +75,10 @@ demo: rust tools ## show what the session API does for a shop, in your browser (
 	tests/with-api clients/demo/run
 
 # The functions are built for this machine, in another folder than that of `make deploy`.
-test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
+test-template: .tools/sam/installed ## write what template.yaml repeats for each function
+	@$(SAM)/python -B deploy/render.py
+
+deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
 	sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
@@ -139,6 +142,7 @@ format: rust .tools/lint/installed ## format the Rust and Python code
 # Both linters check the template as it is written and as SAM translates it. Only the translated template has the
 # resources that SAM adds, and all dependencies between resources.
 lint-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed
+	@$(SAM)/python -B deploy/render.py --check
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	@mkdir -p .aws-sam
 	$(EMULATOR)/python -B tests/deploy/translate.py template.yaml > .aws-sam/translated.json

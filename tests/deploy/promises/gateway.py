@@ -147,7 +147,7 @@ def time_limits(design):
         yield f"an attempt of {attempt} ms is below 1 s, or does not fit into a transaction of {transaction} ms"
     needed = operation + RECOVERY + transaction
     if not needed < FUNCTION_TIMEOUTS["write"]:
-        yield f"a rotation has {FUNCTION_TIMEOUTS['rotate']} ms, and may need {needed}"
+        yield f"a rotation has {FUNCTION_TIMEOUTS['write']} ms, and may need {needed}"
     for function in FUNCTIONS:
         limit = design.resource(f"{title(function)}Function").get("Timeout", 3) * 1000
         if not operation < limit < GATEWAY_TIMEOUT:
