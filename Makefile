@@ -74,9 +74,9 @@ demo: rust tools ## show what the session API does for a shop, in your browser (
 	clients/demo/run --install
 	tests/with-api clients/demo/run
 
-# The functions are built for this machine, in another folder than that of `make deploy`.
+# The functions are built for this machine and without optimization, in another folder than that of `make deploy`.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
-	sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
+	SAM_BUILD_MODE=debug sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
 # One target folder for everything, so that shared dependencies are compiled once.
