@@ -5,7 +5,7 @@ DYNAMODB_PORT ?= 8000
 # Name of the stack that `make deploy` deploys. Region and account come from AWS_REGION and AWS_PROFILE.
 STACK ?= session-api
 # Processor of the deployed functions: arm64 or x86_64. By default that of the last deployment.
-ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture)
+ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture --stack-name $(STACK))
 
 # Folder for the results of `make bench`, `make pages` and `make load`. The documents show those in benches/results.
 RESULTS ?= target/bench/results
@@ -26,7 +26,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo compare pages load test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
-	lint-template format deploy destroy-stack tools rust
+	lint-template template format deploy check-stack destroy-stack tools rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,9 +74,9 @@ demo: rust tools ## show what the session API does for a shop, in your browser (
 	clients/demo/run --install
 	tests/with-api clients/demo/run
 
-# The functions are built for this machine, in another folder than that of `make deploy`.
+# The functions are built for this machine and without optimization, in another folder than that of `make deploy`.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
-	sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
+	SAM_BUILD_MODE=debug sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
 # One target folder for everything, so that shared dependencies are compiled once.
@@ -139,21 +139,29 @@ format: rust .tools/lint/installed ## format the Rust and Python code
 # Both linters check the template as it is written and as SAM translates it. Only the translated template has the
 # resources that SAM adds, and all dependencies between resources.
 lint-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed
+	@$(SAM)/python -B deploy/render.py --check
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	@mkdir -p .aws-sam
 	$(EMULATOR)/python -B tests/deploy/translate.py template.yaml > .aws-sam/translated.json
 	cfn-lint --template template.yaml .aws-sam/translated.json
 	$(CHECKOV)/checkov --file template.yaml .aws-sam/translated.json
 
+template: .tools/sam/installed ## write what template.yaml repeats for each function
+	@$(SAM)/python -B deploy/render.py
+
+# The answers are kept in samconfig.$(STACK).toml, which git ignores.
 deploy: rust tools .tools/sam/installed ## build, and deploy to your AWS account (STACK=…, ARCHITECTURE=…)
 	@$(MAKE) --no-print-directory rust-target-$(ARCHITECTURE:arm64=aarch64)-unknown-linux-gnu
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
-	@$(SAM)/python -B deploy/stack.py restrict --built-for $(ARCHITECTURE)
-	sam deploy --guided --stack-name $(STACK)
-	@$(SAM)/python -B deploy/stack.py call
+	@$(SAM)/python -B deploy/stack.py restrict --stack-name $(STACK) --built-for $(ARCHITECTURE)
+	sam deploy --guided --no-fail-on-empty-changeset --stack-name $(STACK) --config-file $$($(SAM)/python -B deploy/stack.py configure --stack-name $(STACK))
+	@$(MAKE) --no-print-directory check-stack
+
+check-stack: .tools/sam/installed ## create, read and destroy a session over the deployed API (STACK=…)
+	@$(SAM)/python -B deploy/stack.py call --stack-name $(STACK)
 
 destroy-stack: .tools/sam/installed ## delete the stack, but keep the sessions (STACK=…)
-	@$(SAM)/python -B deploy/stack.py destroy $(if $(filter command environment,$(firstword $(origin STACK))),--stack-name $(STACK))
+	@$(SAM)/python -B deploy/stack.py destroy --stack-name $(STACK)
 
 # Fails unless Rust is new enough.
 rust:

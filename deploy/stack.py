@@ -1,11 +1,12 @@
 """What `make deploy` and `make destroy-stack` do in addition to `sam`.
 
-- `architecture` prints the processor to build for: that of the last guided deployment, or the template's default.
+- `configure` prepares the file that keeps the answers to `sam deploy --guided` for one stack, and prints its name.
+- `architecture` prints the processor to build for: that of the stack's last deployment, or the template's default.
 - `restrict` limits the built template to the processor that the functions were built for.
-- `call` prints how to call the API that was just deployed.
+- `call` creates, reads and destroys a session over the deployed API, and prints how to call it.
 - `destroy` deletes the stack, and prints what is kept and how to delete that.
 
-The last two work on the stack of the last guided deployment, or that of --stack-name, AWS_REGION and AWS_PROFILE.
+AWS_REGION and AWS_PROFILE say where the stack is; without AWS_REGION it's the region of its last deployment.
 """
 
 import argparse
@@ -14,19 +15,24 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+import botocore.httpsession
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = ROOT / "samconfig.toml"
+#: What every stack starts from. It's tracked, so nobody's answers belong there.
+DEFAULTS = ROOT / "samconfig.toml"
 
 CALL = """
-The API is at {ApiUrl}
+A session was created, read and destroyed: the API works. It is at {ApiUrl}
 
-Try it, with the credentials of a caller in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and, if they are
+Try it with the credentials of a caller in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and, if they are
 temporary, in AWS_SESSION_TOKEN):
 
   curl -i -X POST {ApiUrl}/session \\
@@ -37,6 +43,14 @@ temporary, in AWS_SESSION_TOKEN):
 An app may call it with the policy {UseSessionsPolicyArn}
 The dashboard is at {DashboardUrl}
 """
+
+WRONG = """The stack {stack} is deployed, but the API does not work: {problem}
+
+If a parameter is wrong, run `make deploy STACK={stack}` again and answer with another value: DefaultTtl
+must not exceed MaxTtl, and RevokedBefore must be in the past."""
+
+FORBIDDEN = """The stack {stack} is deployed, but nobody knows yet whether it works: your credentials may not call the API.
+Attach the policy {policy} to them, then run `make check-stack STACK={stack}`."""
 
 ATTACHED = """
 These have its policies, which must be detached first. They lose access to the API:
@@ -63,24 +77,47 @@ That ends its point-in-time recovery. If recovery is on, DynamoDB keeps one last
 """
 
 
-def saved(name):
-    """A setting that the last guided deployment saved."""
-    found = re.findall(rf'^{name} = "(.*)"$', CONFIG.read_text(), re.MULTILINE)
+def config_of(stack):
+    """The file with the answers for a stack, here. Git ignores it."""
+    return Path(f"samconfig.{stack}.toml")
+
+
+def answers(config):
+    return config.read_text() if config.exists() else ""
+
+
+def configure(stack, config):
+    if not config.exists():
+        config.write_text(DEFAULTS.read_text().replace('stack_name = "session-api"', f'stack_name = "{stack}"'))
+    print(config.name)
+
+
+def renamed(stack, config):
+    """The name that the stack was deployed under, which may be another answer than the one proposed."""
+    name = saved(config, "stack_name") or stack
+    if name != stack:
+        config.rename(config_of(name))
+    return name
+
+
+def saved(config, name):
+    """A setting that the stack's last guided deployment saved."""
+    found = re.findall(rf'^{name} = "(.*)"$', answers(config), re.MULTILINE)
     return found[-1] if found else None
 
 
-def region():
-    """The region in the environment, or else that of the last guided deployment."""
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or saved("region")
+def region(config):
+    """The region in the environment, or else that of the stack's last guided deployment."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or saved(config, "region")
 
 
-def architecture():
-    """The processor of the last guided deployment, or else the template's default."""
-    found = re.findall(r'\bArchitecture=[\\"]*(arm64|x86_64)\b', CONFIG.read_text())
+def architecture(config):
+    """The processor of the stack's last guided deployment, or else the template's default."""
+    found = re.findall(r'\bArchitecture=[\\"]*(arm64|x86_64)\b', answers(config))
     return found[-1] if found else "arm64"
 
 
-def restrict(template, built):
+def restrict(template, built, config):
     """Makes CloudFormation refuse any other processor before it creates anything: functions that were built for this
     one cannot run there."""
     document = yaml_parse(template.read_text())
@@ -92,28 +129,78 @@ def restrict(template, built):
     }
     template.write_text(yaml_dump(document))
     # `sam deploy --guided` proposes the saved answer rather than the default.
-    config = CONFIG.read_text()
-    answered = re.sub(r'(\bArchitecture=[\\"]*)(?:arm64|x86_64)\b', rf"\g<1>{built}", config)
-    if answered != config:
-        CONFIG.write_text(answered)
+    before = answers(config)
+    answered = re.sub(r'(\bArchitecture=[\\"]*)(?:arm64|x86_64)\b', rf"\g<1>{built}", before)
+    if answered != before:
+        config.write_text(answered)
 
 
 class Stack:
     """A stack as CloudFormation describes it, whether its creation succeeded or not."""
 
-    def __init__(self, name):
+    def __init__(self, name, region):
         self.name = name
-        self.cloudformation = boto3.client("cloudformation", region_name=region())
+        self.cloudformation = boto3.client("cloudformation", region_name=region)
         self.region = self.cloudformation.meta.region_name
         self.description = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
 
-    def call(self):
-        """Prints how to call the API."""
+    def call(self, url=None):
+        """Creates, reads and destroys a session, and prints how to call the API."""
         status = self.description["StackStatus"]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in self.description.get("Outputs", [])}
         if not outputs or status.startswith(("DELETE_", "ROLLBACK_")):
             sys.exit(f"The stack {self.name} is not deployed: its status is {status}.")
+        self.live(url or outputs["ApiUrl"], outputs)
         print(CALL.format(**outputs))
+
+    def live(self, url, outputs):
+        """Creates, reads and destroys a session, or exits with what went wrong and what to do about it."""
+        started, data = int(time.time() * 1000), b'{"cart":["apple"]}'
+        headers = {"content-type": "application/json", "session-ttl": "60"}
+        created = self.request("POST", url, headers, data)
+        self.expect(created, 201, "create", "Write", outputs, started)
+        session = {"session-id": created.headers["session-id"]}
+        read = self.request("GET", url, session)
+        self.expect(read, 200, "read", "Read", outputs, started)
+        if read.content != data:
+            sys.exit(WRONG.format(stack=self.name, problem=f"it read {read.content!r} and not {data!r}"))
+        destroyed = self.request("DELETE", url, session)
+        self.expect(destroyed, 204, "destroy", "Destroy", outputs, started)
+
+    def request(self, method, url, headers, data=None):
+        """Sends a request with the credentials of the deployment. A new host name may take a while to resolve."""
+        credentials = boto3.Session().get_credentials().get_frozen_credentials()
+        request = AWSRequest(method, f"{url}/session", headers, data)
+        SigV4Auth(credentials, "execute-api", self.region).add_auth(request)
+        for wait in (1, 2, 4, 8, 15, None):
+            try:
+                return botocore.httpsession.URLLib3Session().send(request.prepare())
+            except HTTPClientError as error:
+                if wait is None:
+                    sys.exit(WRONG.format(stack=self.name, problem=f"{url} cannot be reached: {error}"))
+                time.sleep(wait)
+
+    def expect(self, response, status, what, function, outputs, since):
+        """Exits unless the response has the status, with the end of the function's log."""
+        if response.status_code == status:
+            return
+        problem = (
+            f"it responded {response.status_code} where a request to {what} a session gets {status}: {response.text}"
+        )
+        if response.status_code == 403:
+            sys.exit(FORBIDDEN.format(stack=self.name, policy=outputs["UseSessionsPolicyArn"]))
+        group = outputs[f"{function}LogGroup"]
+        # Log lines take a few seconds to arrive.
+        for _ in range(10):
+            events = boto3.client("logs", region_name=self.region).filter_log_events(
+                logGroupName=group, startTime=since
+            )
+            lines = [event["message"].strip() for event in events["events"] if '"level":"ERROR"' in event["message"]]
+            if lines:
+                break
+            time.sleep(1)
+        found = "\n".join(dict.fromkeys(lines[-5:])) or "  nothing yet"
+        sys.exit(WRONG.format(stack=self.name, problem=f"{problem}\n\nErrors in {group}:\n\n{found}"))
 
     def destroy(self, prompts, detach):
         """Deletes the stack, and prints what is kept."""
@@ -219,8 +306,8 @@ def asks(question):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["architecture", "restrict", "call", "destroy"])
-    parser.add_argument("--stack-name", default=saved("stack_name"))
+    parser.add_argument("what", choices=["configure", "architecture", "restrict", "call", "destroy"])
+    parser.add_argument("--stack-name", required=True)
     parser.add_argument(
         "--template",
         type=Path,
@@ -228,25 +315,35 @@ def main():
         help="restrict: the built template",
     )
     parser.add_argument("--built-for", help="restrict: the processor that the functions were built for")
+    parser.add_argument("--url", help="call: the URL of the API, if it has another one than the stack's output")
     parser.add_argument("--no-prompts", action="store_true", help="destroy: do not ask")
     parser.add_argument("--detach", action="store_true", help="destroy: detach the policies from whoever has them")
     arguments = parser.parse_args()
+    config = config_of(arguments.stack_name)
+    if arguments.what == "configure":
+        configure(arguments.stack_name, config)
+        return
     if arguments.what == "architecture":
-        print(architecture())
+        print(architecture(config))
         return
     if arguments.what == "restrict":
-        restrict(arguments.template, arguments.built_for)
+        restrict(arguments.template, arguments.built_for, config)
         return
+    name, where = arguments.stack_name, region(config)
+    if arguments.what == "call":
+        # Where `sam deploy` has just gone: its saved answers win over the environment.
+        where = saved(config, "region") or where
+        name = renamed(name, config)
     try:
-        stack = Stack(arguments.stack_name)
+        stack = Stack(name, where)
         if arguments.what == "call":
-            stack.call()
+            stack.call(arguments.url)
         else:
             stack.destroy(prompts=not arguments.no_prompts, detach=arguments.detach)
     except NoRegionError:
         sys.exit("There is no region. Set AWS_REGION to the region of the stack.")
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"The stack {arguments.stack_name}: {error}")
+        sys.exit(f"The stack {name}: {error}")
 
 
 if __name__ == "__main__":

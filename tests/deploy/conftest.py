@@ -51,7 +51,7 @@ def app(stack):
 
 @pytest.fixture
 def session(stack, app):
-    """The id of a live session of the user in the events."""
+    """The id of a live session of the user in the routes' requests."""
     response = stack.request(app, ROUTE["POST /session"])
     assert response.status == 201, f"could not create a session: {response}"
     return response.headers["session-id"]

@@ -1,4 +1,4 @@
-"""What the deployment promises, as tables. A new action or policy is a row here; routes are in tests/routes.json.
+"""What the deployment promises, as tables. A new action or policy is a row here; routes are in docs/openapi.yaml.
 
 Nothing here is read from the template: the template is compared with it.
 """
@@ -6,23 +6,22 @@ Nothing here is read from the template: the template is compared with it.
 import json
 from dataclasses import dataclass, field
 
-import template as tpl
+import yaml
 
-#: The headers of an event that a client sends for the API, in contrast to those of HTTP and of the signature.
-API_HEADERS = ("session-", "content-type", "if-", "prefer")
+import template as tpl
 
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the API, with a request to it that the owner of a session would send."""
+    """A route of the API, with a request that the owner of a session would send."""
 
     key: str
     function: str
-    #: The status of the response to that request on a live session.
+    #: The status that the request gets on a live session.
     status: int
     headers: dict[str, str]
     body: bytes | None
-    #: Whether the request names the session by its id.
+    #: Whether the request needs the id of the session.
     names_session: bool
 
     @property
@@ -33,17 +32,49 @@ class Route:
         return self.key.split(" ")[1].replace("{handle}", handle)
 
 
-def route(row):
-    """A row of the table, with the request of its event."""
-    event = json.loads((tpl.ROOT / "events" / row["event"]).read_text())
-    headers = {name: value for name, value in event["headers"].items() if name.startswith(API_HEADERS)}
-    headers.pop("session-id", None)
-    body = event.get("body")
-    names_session = "Session-Id" in row["headers"]
-    return Route(row["route"], row["function"], row["success"], headers, body and body.encode(), names_session)
+OPENAPI = yaml.safe_load((tpl.ROOT / "docs" / "openapi.yaml").read_text())
 
 
-ROUTES = [route(row) for row in json.loads((tpl.ROOT / "tests" / "routes.json").read_text())]
+def resolved(node):
+    """A part of the document, or the component that it refers to."""
+    while "$ref" in node:
+        kind, name = node["$ref"].removeprefix("#/components/").split("/")
+        node = OPENAPI["components"][kind][name]
+    return node
+
+
+def example(parameter):
+    return str(resolved(parameter["schema"])["examples"][0])
+
+
+def route(method, path, operation):
+    """A route with the headers that it requires, the owner of a new session, and the first example of a body."""
+    parameters = [resolved(one) for one in operation.get("parameters", [])]
+    required = [one for one in parameters if one["in"] == "header" and one.get("required")]
+    owner = [one for one in parameters if one["name"] == "Session-User" and operation["operationId"] == "createSession"]
+    headers = {one["name"].lower(): example(one) for one in required + owner}
+    body = None
+    if "requestBody" in operation:
+        media_type, content = next(iter(resolved(operation["requestBody"])["content"].items()))
+        headers["content-type"] = media_type
+        body = json.dumps(next(iter(content["examples"].values()))["value"]).encode()
+    return Route(
+        f"{method.upper()} {path}",
+        operation["x-function"],
+        # Without a preference or If-None-Match, the last one.
+        max(int(status) for status in operation["responses"] if status.startswith("2")),
+        headers,
+        body,
+        headers.pop("session-id", None) is not None,
+    )
+
+
+ROUTES = [
+    route(method, path, operation)
+    for path, item in OPENAPI["paths"].items()
+    for method, operation in item.items()
+    if method in tpl.METHODS
+]
 ROUTE = {route.key: route for route in ROUTES}
 
 
@@ -69,12 +100,7 @@ ROLES = {
         Need("PutItem", "POST /session"),
         Need("UpdateItem", "PUT /session"),
         Need("GetItem", "PATCH /session"),
-    ],
-    "rotate": [
-        Need("GetItem", "POST /session/rotate"),
-        Need("PutItem", "POST /session/rotate"),
         Need("DeleteItem", "POST /session/rotate"),
-        Need("UpdateItem", "POST /session/rotate", headers={"session-grace": "10"}),
     ],
     "destroy": [
         Need("DeleteItem", "DELETE /session"),
@@ -112,4 +138,4 @@ POLICIES = {
 
 #: The longest of each, in milliseconds. Each must be below the next.
 GATEWAY_TIMEOUT = 30_000
-FUNCTION_TIMEOUTS = {"read": 5_000, "write": 15_000, "rotate": 15_000, "destroy": 5_000}
+FUNCTION_TIMEOUTS = {"read": 5_000, "write": 15_000, "destroy": 5_000}

@@ -367,7 +367,7 @@ class Stack:
                 return Response(error.code, lower(error.headers), error.read())
 
     def request(self, credentials, route: Route, session=None, headers=None) -> Response:
-        """Sends the request of the route's event, for this session."""
+        """Sends the route's request for this session."""
         handle = handle_of(session) if session else "-"
         all_headers = dict(route.headers) | (headers or {})
         if session and route.names_session:

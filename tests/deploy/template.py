@@ -160,6 +160,9 @@ def decide(translated, values):
                 return NOTHING
             if name == "Ref" and argument in values:
                 return values[argument]
+            if name == "Fn::FindInMap" and "Ref" not in text(argument):
+                first, second, third = argument
+                return translated["Mappings"][first][second][third]
             if name == "Fn::If":
                 return value(argument[1] if holds(argument[0]) else argument[2])
             if name == "Fn::Equals":

@@ -1,6 +1,7 @@
 """What `make deploy` and `make destroy-stack` do in addition to `sam`. Destroying the stack is the last test."""
 
 import copy
+import json
 import os
 import re
 import subprocess
@@ -9,20 +10,24 @@ import pytest
 import yaml
 
 import template as tpl
+from contract import FUNCTIONS
 from emulator import REGION, STACK, machine
 
 
 @pytest.fixture
-def run(stack):
+def run(stack, tmp_path):
     """Runs deploy/stack.py as make does, against the emulated account."""
     # The SAM CLI's environment has the libraries that the script needs.
     python = tpl.ROOT / ".tools" / "sam" / "bin" / "python"
 
-    def run(*arguments, name=STACK, typed=""):
+    def run(*arguments, name=STACK, typed="", credentials=None):
+        environment = stack.emulator.environment()
+        if credentials:
+            environment |= stack.environment(credentials)
         return subprocess.run(
             [python, "-B", tpl.ROOT / "deploy" / "stack.py", *arguments, "--stack-name", name],
-            env=stack.emulator.environment(),
-            cwd=stack.emulator.folder,
+            env=environment,
+            cwd=tmp_path,
             input=typed,
             capture_output=True,
             text=True,
@@ -31,9 +36,11 @@ def run(stack):
     return run
 
 
-def test_deployment_ends_with_a_signed_call_to_try(stack, app, run):
-    done = run("call")
+def test_deployment_ends_with_a_call_of_each_function_and_one_to_try(stack, app, run):
+    before = {function: stack.runs(function) for function in FUNCTIONS}
+    done = run("call", "--url", stack.url)
     assert done.returncode == 0, done.stderr
+    assert {function: stack.runs(function) - before[function] for function in FUNCTIONS} == dict.fromkeys(FUNCTIONS, 1)
     assert stack.outputs["ApiUrl"] in done.stdout
     command = re.search(r"^  (curl .*?)\n\n", done.stdout, re.DOTALL | re.MULTILINE)[1]
     # The API's host name does not resolve here, so the call goes to the emulator.
@@ -51,6 +58,62 @@ def test_deployment_ends_with_a_signed_call_to_try(stack, app, run):
         text=True,
     )
     assert done.stdout.startswith("HTTP/1.1 201"), f"{command}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"DEFAULT_TTL": "600", "MAX_TTL": "60"}, {"REVOKED_BEFORE": "2099-01-01T00:00:00Z"}],
+    ids=lambda bad: next(iter(bad)),
+)
+def test_deployment_with_a_bad_parameter_fails_and_says_which(stack, run, bad):
+    """CloudFormation can neither compare two parameters nor tell the time, so it deploys this."""
+    functions = stack.emulator.client("lambda")
+    name = stack.resources["WriteFunction"]
+    good = functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+    environment = functions.get_function_configuration(FunctionName=name)["Environment"]
+    worse = {"Variables": environment["Variables"] | bad}
+    functions.update_function_configuration(FunctionName=name, Environment=worse)
+    version = functions.publish_version(FunctionName=name)["Version"]
+    functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    try:
+        done = run("call", "--url", stack.url)
+    finally:
+        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=good)
+        functions.update_function_configuration(FunctionName=name, Environment=environment)
+    assert done.returncode == 1, done.stdout
+    assert f"The stack {STACK} is deployed, but the API does not work: it responded 50" in done.stderr, done.stderr
+    assert next(iter(bad)) in done.stderr, done.stderr
+    assert run("call", "--url", stack.url).returncode == 0
+
+
+def test_deployment_by_somebody_who_may_not_call_the_api_says_so(stack, run):
+    deployer = stack.user("deployer")
+    may = {"Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    stack.emulator.client("iam").put_user_policy(UserName="deployer", PolicyName="deploy", PolicyDocument=document)
+    done = run("call", "--url", stack.url, credentials=deployer)
+    assert done.returncode == 1, done.stdout
+    assert f"Attach the policy {stack.outputs['UseSessionsPolicyArn']}" in done.stderr, done.stderr
+
+
+def test_answers_stay_with_their_stack_and_out_of_tracked_files(run, tmp_path):
+    tracked = (tpl.ROOT / "samconfig.toml").read_text()
+    for name in ("one", "two"):
+        assert run("configure", name=name).stdout == f"samconfig.{name}.toml\n"
+        assert f'stack_name = "{name}"' in (tmp_path / f"samconfig.{name}.toml").read_text()
+    one = tmp_path / "samconfig.one.toml"
+    # As `sam deploy --guided` does.
+    one.write_text(one.read_text() + 'parameter_overrides = "Architecture=\\"x86_64\\" MaxTtl=\\"60\\""\n')
+    run("configure", name="one")
+    assert [run("architecture", name=name).stdout for name in ("one", "two")] == ["x86_64\n", "arm64\n"]
+    assert "MaxTtl" in one.read_text() and "MaxTtl" not in (tmp_path / "samconfig.two.toml").read_text()
+    # Another name as an answer.
+    one.write_text(one.read_text().replace('"one"', '"three"'))
+    assert run("call", name="one").stderr.startswith("The stack three: ")
+    assert sorted(path.name for path in tmp_path.glob("*.toml")) == ["samconfig.three.toml", "samconfig.two.toml"]
+    assert (tpl.ROOT / "samconfig.toml").read_text() == tracked
+    ignored = subprocess.run(["git", "check-ignore", "samconfig.one.toml"], cwd=tpl.ROOT, capture_output=True)
+    assert ignored.returncode == 0, "git would track the answers"
 
 
 def test_missing_stack_is_reported(run):

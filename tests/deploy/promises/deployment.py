@@ -24,38 +24,16 @@ def a_log_group_that_depends_on_its_function(raw):
     raw["Resources"]["ReadLogs"]["DependsOn"] = "ReadFunction"
 
 
-def rollback_alarms(function, version):
-    """The alarms that roll back a version of a function: on its error responses, and on its crashes."""
-    name = f"{title(function)}Function"
+def watches_only(alarm, version):
+    """Whether an alarm goes off by errors of this version, and keeps no state of another."""
     number = {"Fn::GetAtt": [version, "Version"]}
-    common = {"Statistic": "Sum", "Period": 60, "Threshold": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold"}
-    return {
-        f"{title(function)}FailuresAlarm": common
-        | {
-            "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-failures-${{{version}.Version}}"},
-            "Namespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
-            "MetricName": f"{title(function)}Failures",
-            "Dimensions": [{"Name": "Version", "Value": number}],
-            "EvaluationPeriods": 5,
-            "DatapointsToAlarm": 2,
-        },
-        f"{title(function)}CrashesAlarm": common
-        | {
-            "AlarmName": {"Fn::Sub": f"${{AWS::StackName}}-{function}-crashes-${{{version}.Version}}"},
-            "Namespace": "AWS/Lambda",
-            "MetricName": "Errors",
-            "Dimensions": [
-                {"Name": "FunctionName", "Value": {"Ref": name}},
-                {"Name": "Resource", "Value": {"Fn::Sub": f"${{{name}}}:live"}},
-                {"Name": "ExecutedVersion", "Value": number},
-            ],
-            "EvaluationPeriods": 1,
-        },
-    }
-
-
-#: Properties of an alarm that do not decide when it goes off; another promise covers some of them.
-NOT_COMPARED = {"AlarmDescription", "AlarmActions", "OKActions", "TreatMissingData"}
+    return (
+        number in [one["Value"] for one in alarm.get("Dimensions", [])]
+        and f"${{{version}.Version}}" in tpl.text(alarm.get("AlarmName", ""))
+        and alarm.get("Statistic") == "Sum"
+        and (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+        and alarm["Period"] * alarm["EvaluationPeriods"] <= 300
+    )
 
 
 @promise("traffic shifts gradually to a new version, and back if that version fails requests")
@@ -67,37 +45,30 @@ def gradual_deployment(design):
     }
     for function in FUNCTIONS:
         properties = groups.get(f"{title(function)}FunctionDeploymentGroup", {}).get("Properties", {})
-        version = versions[f"{title(function)}Function"]
-        alarms = rollback_alarms(function, version)
-        watched = [alarm["Name"] for alarm in properties.get("AlarmConfiguration", {}).get("Alarms", [])]
-        if watched != [{"Ref": name} for name in alarms]:
-            yield f"{function} is rolled back by {watched} and not by {list(alarms)}"
         if properties.get("AutoRollbackConfiguration", {}).get("Enabled") is not True:
             yield f"{function} is not rolled back automatically"
         if "AllAtOnce" in tpl.text(properties.get("DeploymentConfigName", "AllAtOnce")):
             yield f"{function} is replaced all at once"
-        # Errors of another version must not roll back this one, which may be the fix; and an alarm whose name does
-        # not change with the version would keep the state of the previous one.
-        for name, expected in alarms.items():
-            there = {key: value for key, value in design.resource(name).items() if key not in NOT_COMPARED}
-            if there != expected:
-                yield f"{name} does not watch the new version as it should: {there}"
-        counted = {
-            "LogGroupName": {"Ref": f"{title(function)}Logs"},
-            # A dimension must be a field of the pattern.
-            "FilterPattern": '{ ($.status >= 500) && ($.version = "*") }',
-            "MetricTransformations": [
-                {
-                    "MetricNamespace": {"Fn::Sub": "SessionApi/${AWS::StackName}"},
-                    "MetricName": f"{title(function)}Failures",
-                    "MetricValue": "1",
-                    "Unit": "Count",
-                    "Dimensions": [{"Key": "Version", "Value": "$.version"}],
-                }
-            ],
-        }
-        if design.resource(f"{title(function)}Failures") != counted:
-            yield f"the error responses in the log of {function} are not counted"
+        names = [alarm["Name"].get("Ref") for alarm in properties.get("AlarmConfiguration", {}).get("Alarms", [])]
+        alarms = {name: design.resource(name) for name in names}
+        for name, alarm in alarms.items():
+            if not watches_only(alarm, versions[f"{title(function)}Function"]):
+                yield f"{name} does not watch the new version of {function}, and only that"
+        # Lambda counts crashes, and the function's log has the error responses.
+        counted = [(tpl.text(alarm["Namespace"]), alarm["MetricName"]) for alarm in alarms.values()]
+        failures = design.resource(f"{title(function)}Failures")
+        (metric,) = failures["MetricTransformations"]
+        if sorted(counted) != sorted(
+            [('"AWS/Lambda"', "Errors"), (tpl.text(metric["MetricNamespace"]), metric["MetricName"])]
+        ):
+            yield f"{function} is rolled back by {counted}"
+        # A dimension must be a field of the pattern.
+        if (failures["LogGroupName"], failures["FilterPattern"], metric["Dimensions"]) != (
+            {"Ref": f"{title(function)}Logs"},
+            '{ ($.status >= 500) && ($.version = "*") }',
+            [{"Key": "Version", "Value": "$.version"}],
+        ):
+            yield f"the error responses of each version of {function} are not counted"
     # The emulator has no CodeDeploy, so no other test notices if it may not move an alias.
     there = {
         tpl.text(where)
@@ -163,6 +134,8 @@ MAX_LENGTHS = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21, "RevokedBef
 
 @promise("a change to a function or to anything it refers to makes a new version")
 def new_versions(design):
+    if design.raw["Transform"] != "AWS::Serverless-2016-10-31":
+        yield "a transform before SAM's fills in parameters, so a new ReservedConcurrency asks for a version that Lambda refuses"
     translated = design.translated["Resources"]
     for function in FUNCTIONS:
         name = f"{title(function)}Function"
@@ -198,6 +171,11 @@ def longest_value(parameter, name):
         return MAX_LENGTHS["Role" if name.endswith("Role") else name]
     values = parameter.get("AllowedValues") or [parameter["MinValue"], parameter["MaxValue"]]
     return max(len(str(value)) for value in values)
+
+
+@new_versions.mutation
+def parameters_filled_in_before_sam(raw):
+    raw["Transform"] = ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
 
 
 @new_versions.mutation

@@ -69,12 +69,18 @@ def as_list(value):
 
 
 def statements(processed):
-    """Every statement of every policy for a principal: (resource's name, statement)."""
+    """Every statement of every policy: (name of the role, or of a policy that no role here has; statement)."""
+    policies = tpl.of_type(processed, "AWS::IAM::ManagedPolicy") | tpl.of_type(processed, "AWS::IAM::Policy")
+    attached = set()
     for name, role in tpl.of_type(processed, "AWS::IAM::Role").items():
-        for policy in role["Properties"].get("Policies", []):
+        own = list(role["Properties"].get("Policies", []))
+        for arn in role["Properties"].get("ManagedPolicyArns", []):
+            if isinstance(arn, dict) and arn.get("Ref") in policies:
+                attached.add(arn["Ref"])
+                own.append(policies[arn["Ref"]]["Properties"])
+        for policy in own:
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
-    for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-        for name, policy in tpl.of_type(processed, kind).items():
-            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-                yield name, statement
+    for name in policies.keys() - attached:
+        for statement in policies[name]["Properties"]["PolicyDocument"]["Statement"]:
+            yield name, statement

@@ -1,9 +1,7 @@
 """What can be seen: logs, alarms, dashboard."""
 
-import re
-
 import template as tpl
-from contract import FUNCTIONS
+from contract import FUNCTIONS, ROLES
 
 from .design import as_list, promise, statements, title
 
@@ -69,67 +67,19 @@ def logs_kept_forever(raw):
     raw["Resources"]["ReadLogs"]["Properties"].pop("RetentionInDays")
 
 
-def watched(design):
-    """What the alarms watch: (metric, of which resource, of which operation or version of it, statistic)."""
-    for alarm in design.resources("AWS::CloudWatch::Alarm").values():
-        properties = alarm["Properties"]
-        stats = [one["MetricStat"] for one in properties.get("Metrics", []) if "MetricStat" in one]
-        for metric, stat in [(one["Metric"], one["Stat"]) for one in stats] or [(properties, None)]:
-            of, *parts = (dimension["Value"] for dimension in metric["Dimensions"])
-            if "Ref" in of and all(isinstance(part, str) for part in parts):
-                yield (
-                    metric["MetricName"],
-                    of["Ref"],
-                    *parts,
-                    stat or properties.get("Statistic") or properties.get("ExtendedStatistic"),
-                )
-
-
-ALARMS = [
-    *(
-        (metric, f"{title(function)}Function", stat)
-        for function in FUNCTIONS
-        for metric, stat in [("Errors", "Sum"), ("Throttles", "Sum"), ("Duration", "p99")]
-    ),
-    ("5xx", "Api", "Sum"),
-    ("Latency", "Api", "p99"),
-    # The table's metric does not include its indexes.
-    *(
-        (f"{kind}ThrottleEvents", "Sessions", *index, "Sum")
-        for kind in ("Read", "Write")
-        for index in ([], ["user-index"])
-    ),
-    # DynamoDB counts these by operation only.
-    *(
-        ("SystemErrors", "Sessions", operation, "Sum")
-        for operation in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
-    ),
-]
-
-
-@promise("alarms watch functions, API and table, and notify the topic if there is one")
+@promise("every alarm is silent without requests, notifies the topic if there is one, and is on the dashboard")
 def alarms(design):
-    there = set(watched(design))
-    for alarm in ALARMS:
-        if alarm not in there:
-            yield f"no alarm on {alarm}"
-    for name, alarm in design.resources("AWS::CloudWatch::Alarm").items():
-        if alarm["Properties"].get("TreatMissingData") != "notBreaching":
-            yield f"{name} goes off while there are no requests"
     for given, told in [({}, []), ({"AlarmTopicArn": TOPIC_ARN}, [TOPIC_ARN])]:
-        processed = design.with_parameters(**given)
-        for name, alarm in tpl.of_type(processed, "AWS::CloudWatch::Alarm").items():
+        for name, alarm in tpl.of_type(design.with_parameters(**given), "AWS::CloudWatch::Alarm").items():
+            if alarm["Properties"].get("TreatMissingData") != "notBreaching":
+                yield f"{name} goes off while there are no requests"
             for event in ("AlarmActions", "OKActions"):
                 if alarm["Properties"].get(event) != told:
                     yield f"{name}: {event} is {alarm['Properties'].get(event)} and not {told}"
-
-
-@alarms.mutation
-def no_alarm_on_throttling(raw):
-    raw["Resources"].pop("ReadThrottlesAlarm")
-    dashboard = raw["Resources"]["Dashboard"]["Properties"]
-    body = dashboard["DashboardBody"]["Fn::Sub"]
-    dashboard["DashboardBody"]["Fn::Sub"] = re.sub(r' *"\$\{ReadThrottlesAlarm\.Arn\}",\n', "", body)
+    widgets = tpl.dashboard(design.resource("Dashboard"))["widgets"]
+    shown = {arn for widget in widgets for arn in widget["properties"].get("alarms", [])}
+    if missing := {f"<{name}.Arn>" for name in design.resources("AWS::CloudWatch::Alarm")} ^ shown:
+        yield f"not both there and on the dashboard: {sorted(missing)}"
 
 
 @alarms.mutation
@@ -138,61 +88,53 @@ def an_alarm_without_notification(raw):
 
 
 @alarms.mutation
-def an_unwatched_index(raw):
-    raw["Resources"]["TableThrottlesAlarm"]["Properties"]["Metrics"].pop()
-
-
-@alarms.mutation
-def an_unwatched_operation(raw):
-    raw["Resources"]["TableErrorsAlarm"]["Properties"]["Metrics"].pop()
-
-
-@alarms.mutation
 def an_alarm_on_missing_data(raw):
     raw["Resources"]["ReadErrorsAlarm"]["Properties"]["TreatMissingData"] = "breaching"
 
 
-@promise("the dashboard shows traffic, latency, errors, capacity, expiry and every alarm")
-def dashboard(design):
-    body = tpl.dashboard(design.resource("Dashboard"))
-    shown = {(line[1], line[3]) for widget in body["widgets"] for line in widget["properties"].get("metrics", [])}
-    wanted = [
-        *(("Count", "Api"), ("Latency", "Api"), ("5xx", "Api"), ("4xx", "Api")),
-        *(
-            (metric, f"{title(function)}Function")
-            for function in FUNCTIONS
-            for metric in ("Invocations", "Duration", "Errors", "Throttles")
-        ),
-        *(("ConsumedReadCapacityUnits", "Sessions"), ("ConsumedWriteCapacityUnits", "Sessions")),
-        ("TimeToLiveDeletedItemCount", "Sessions"),
-    ]
-    for metric, of in wanted:
-        if (metric, f"<{of}>") not in shown:
-            yield f"{metric} of {of} is not shown"
-    alarms = {arn for widget in body["widgets"] for arn in widget["properties"].get("alarms", [])}
-    if alarms != {f"<{name}.Arn>" for name in design.resources("AWS::CloudWatch::Alarm")}:
-        yield f"the alarms shown are {sorted(alarms)}"
-
-
-@dashboard.mutation
-def a_dashboard_without_expiry(raw):
+@alarms.mutation
+def an_alarm_that_is_not_shown(raw):
     body = raw["Resources"]["Dashboard"]["Properties"]["DashboardBody"]
-    body["Fn::Sub"] = body["Fn::Sub"].replace("TimeToLiveDeletedItemCount", "ReturnedItemCount")
+    body["Fn::Sub"] = body["Fn::Sub"].replace('"${ReadThrottlesAlarm.Arn}", ', "")
 
 
-@promise("the URL of the dashboard is in the console of the partition")
-def console(design):
-    for partition, host in [
-        ("aws", "console.aws.amazon.com"),
-        ("aws-cn", "console.amazonaws.cn"),
-        ("aws-us-gov", "console.amazonaws-us-gov.com"),
+@promise("alarms on the table cover its index, and every operation that a role allows")
+def table_alarms(design):
+    def watched(alarm):
+        return {
+            (one["MetricStat"]["Metric"]["MetricName"], *(dimension["Value"] for dimension in dimensions[1:]))
+            for one in design.resource(alarm)["Metrics"]
+            if "MetricStat" in one and (dimensions := one["MetricStat"]["Metric"]["Dimensions"])
+        }
+
+    # The table's metric leaves out its index.
+    throttles = {(f"{kind}ThrottleEvents", *of) for kind in ("Read", "Write") for of in ((), ("user-index",))}
+    # DynamoDB counts these by operation. A rotation is a transaction, whose actions are those of its items.
+    operations = {need.action for needs in ROLES.values() for need in needs} | {"TransactWriteItems"}
+    for alarm, wanted in [
+        ("TableThrottlesAlarm", throttles),
+        ("TableErrorsAlarm", {("SystemErrors", operation) for operation in operations}),
     ]:
-        outputs = design.with_parameters(**{"AWS::Partition": partition})["Outputs"]
-        text, given = outputs["DashboardUrl"]["Value"]["Fn::Sub"]
-        if not text.startswith("https://${Console}/cloudwatch/") or given["Console"] != host:
-            yield f"in {partition}: {text} with {given}"
+        there = watched(alarm)
+        if there != wanted:
+            yield f"{alarm} watches {sorted(there)} and not {sorted(wanted)}"
+        ids = {one["Id"] for one in design.resource(alarm)["Metrics"] if "MetricStat" in one}
+        (total,) = (one["Expression"] for one in design.resource(alarm)["Metrics"] if "Expression" in one)
+        if set(total.split(" + ")) != ids:
+            yield f"{alarm} adds up {total} and not {sorted(ids)}"
 
 
-@console.mutation
-def one_console_for_every_partition(raw):
-    raw["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"][1]["Console"] = "console.aws.amazon.com"
+@table_alarms.mutation
+def an_unwatched_index(raw):
+    raw["Resources"]["TableThrottlesAlarm"]["Properties"]["Metrics"].pop()
+
+
+@table_alarms.mutation
+def an_unwatched_operation(raw):
+    raw["Resources"]["TableErrorsAlarm"]["Properties"]["Metrics"].pop()
+
+
+@table_alarms.mutation
+def an_operation_that_is_not_added_up(raw):
+    total = raw["Resources"]["TableErrorsAlarm"]["Properties"]["Metrics"][0]
+    total["Expression"] = total["Expression"].removesuffix(" + transactWriteItems")

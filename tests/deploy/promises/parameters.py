@@ -1,9 +1,9 @@
-"""What the parameters and the outputs promise."""
+"""What the parameters promise."""
 
 import re
 
 import template as tpl
-from contract import FUNCTIONS, POLICIES
+from contract import FUNCTIONS
 
 from .design import promise, statements, title
 
@@ -40,43 +40,12 @@ def tracing_by_default(raw):
 
 @by_parameter.mutation
 def a_function_that_may_not_send_traces(raw):
-    policies = raw["Resources"]["RotateRole"]["Properties"]["Policies"]
-    policies[:] = [one for one in policies if one.get("Fn::If", [""])[0] != "Traces"]
+    raw["Resources"]["WriteRole"]["Properties"]["ManagedPolicyArns"].pop()
 
 
 @by_parameter.mutation
 def no_reserved_concurrency(raw):
     raw["Globals"]["Function"].pop("ReservedConcurrentExecutions")
-
-
-@promise("the functions get their configuration from the parameters")
-def configuration(design):
-    parameters = {name: one.get("Default") for name, one in design.raw["Parameters"].items()}
-    expected = {
-        "TABLE_NAME": {"Ref": "Sessions"},
-        "DEFAULT_TTL": parameters["DefaultTtl"],
-        "MAX_TTL": parameters["MaxTtl"],
-        "MAX_LIFETIME": parameters["MaxLifetime"],
-        "REVOKED_BEFORE": parameters["RevokedBefore"],
-        "RUST_LOG": parameters["LogLevel"],
-        "LOG_SAMPLE": parameters["LogSample"],
-    }
-    for function in FUNCTIONS:
-        there = design.resource(f"{title(function)}Function").get("Environment", {}).get("Variables")
-        if there != expected:
-            yield f"{function} has {there}"
-
-
-@configuration.mutation
-def swapped_variables(raw):
-    variables = raw["Globals"]["Function"]["Environment"]["Variables"]
-    variables["DEFAULT_TTL"], variables["MAX_TTL"] = variables["MAX_TTL"], variables["DEFAULT_TTL"]
-
-
-@configuration.mutation
-def revocation_of_another_parameter(raw):
-    variables = raw["Globals"]["Function"]["Environment"]["Variables"]
-    variables["REVOKED_BEFORE"], variables["RUST_LOG"] = variables["RUST_LOG"], variables["REVOKED_BEFORE"]
 
 
 #: Values of RevokedBefore, and whether the template accepts them. Whatever it accepts, the functions accept too, but for
@@ -162,19 +131,3 @@ def an_unused_parameter(raw):
 @parameters.mutation
 def a_log_level_without_effect(raw):
     raw["Parameters"]["LogLevel"]["AllowedValues"].append("debug")
-
-
-@promise("the outputs contain what a script needs to call the API and to find its resources")
-def outputs(design):
-    wanted = {"ApiUrl", "ApiId", "Region", "TableName", "TableArn", "DashboardUrl", "AccessLogGroup"}
-    wanted |= {f"{policy}Arn" for policy in POLICIES} | {f"{title(function)}LogGroup" for function in FUNCTIONS}
-    for name in wanted - design.raw["Outputs"].keys():
-        yield f"{name} is missing"
-    for name, output in design.raw["Outputs"].items():
-        if not output.get("Description"):
-            yield f"{name} has no description"
-
-
-@outputs.mutation
-def no_url(raw):
-    raw["Outputs"].pop("ApiUrl")
