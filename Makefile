@@ -25,8 +25,8 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo compare pages load test test-api test-openapi test-history test-clients test-deploy bench costs lint lint-rust lint-dependencies lint-scripts \
-	lint-template template format deploy check-stack destroy-stack tools rust
+.PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-history test-clients test-deploy bench costs check check-rust \
+	check-dependencies check-scripts check-template template format deploy check-stack destroy-stack tools rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +35,19 @@ run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PO
 	@cargo build --locked --example local --bins
 	@target/debug/examples/local --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
-test: test-api test-openapi test-clients test-deploy ## run all tests
+test: test-api test-template ## test the API, and what the template promises
+
+test-all: announce test-openapi test-clients test-deploy ## also test the clients, the OpenAPI document and the deployed stack
+
+announce:
+	@echo "This takes 25 minutes. It installs what is missing: npm and Python packages into this folder, and as root, with apt,"
+	@echo "PHP, Laravel, nginx, HAProxy, Redis, Node, Java, Go and Chromium."
 
 test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… for another database engine)
 	cargo test --locked -- --include-ignored
+
+test-template: .tools/emulator/installed ## test what the template promises
+	$(EMULATOR)/python -B -m pytest -p no:cacheprovider -q tests/deploy/test_promises.py tests/deploy/test_costs.py
 
 SECONDS ?= 300
 OPERATIONS ?= 10000
@@ -100,10 +109,10 @@ load: rust tools ## load-test the functions against the limits of AWS, in about 
 costs: .tools/emulator/installed ## update the costs in the documents after a change of prices or alarms
 	$(EMULATOR)/python -B tests/deploy/costs.py
 
-lint: lint-rust lint-dependencies lint-scripts lint-template ## check formatting, lints, dependencies and the template
+check: check-rust check-dependencies check-scripts check-template ## check formatting, lints, dependencies and the template
 
 # The documents that repeat the Rust version must agree with Cargo.toml.
-lint-rust: rust
+check-rust: rust
 	@! grep -nE '(Rust|rust-version =) "?[0-9]+\.[0-9]' *.md docs/*.md benches/*.md benches/Cargo.toml clients/rust/Cargo.toml | grep -vF '$(RUST)' || \
 		{ echo "error: Cargo.toml requires Rust $(RUST)" >&2; exit 1; }
 	cargo fmt --check
@@ -115,7 +124,7 @@ lint-rust: rust
 	cargo clippy --locked --lib --tests --examples --manifest-path clients/rust/Cargo.toml --target-dir target -- -D warnings
 
 # The versions of Cargo.lock count, and the crates of every platform in deny.toml. cargo-shear finds unused ones.
-lint-dependencies: rust .tools/lint/installed
+check-dependencies: rust .tools/lint/installed
 	cargo deny --locked check licenses bans sources
 	cargo deny --locked --config deny.toml --manifest-path clients/rust/Cargo.toml check licenses bans sources
 	@tests/lint/advisories
@@ -123,7 +132,7 @@ lint-dependencies: rust .tools/lint/installed
 	cd clients/rust && cargo shear --locked
 	python3 -B tests/lint/imports.py src
 
-lint-scripts: .tools/lint/installed
+check-scripts: .tools/lint/installed
 	ruff check --no-cache
 	ruff format --no-cache --check
 	shellcheck $$(grep -rlE --exclude-dir=node_modules --exclude-dir=.venv '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers clients deploy examples tests)
@@ -138,7 +147,7 @@ format: rust .tools/lint/installed ## format the Rust and Python code
 
 # Both linters check the template as it is written and as SAM translates it. Only the translated template has the
 # resources that SAM adds, and all dependencies between resources.
-lint-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed
+check-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed
 	@$(SAM)/python -B deploy/render.py --check
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	@mkdir -p .aws-sam
