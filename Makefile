@@ -43,6 +43,8 @@ announce:
 	@echo "This takes 25 minutes. It installs what is missing: npm and Python packages into this folder, and as root, with apt,"
 	@echo "PHP, Laravel, nginx, HAProxy, Redis, Node, Java, Go and Chromium."
 
+# Most of a test is waiting: for a timeout, or for DynamoDB's index to settle.
+test-api: export RUST_TEST_THREADS ?= 4
 test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… for another database engine)
 	cargo test --locked -- --include-ignored
 
