@@ -93,6 +93,8 @@ class Browser:
 
 class App:
     cookie = "session"
+    # Status of a request that an outage fails.
+    outage = 500
 
     def __init__(self, ttl=3600, **options):
         self.seen = Seen()
@@ -146,6 +148,8 @@ class FlaskApp(App):
 
 
 class StarletteApp(App):
+    outage = 503
+
     def __init__(self, **options):
         super().__init__(**options)
         self.asgi = session_api.starlette.SessionMiddleware(

@@ -36,8 +36,9 @@ async def socket(websocket):
 ROUTES = [Route("/", show), Route("/change", change), WebSocketRoute("/socket", socket)]
 
 
-def browser(routes=ROUTES, **options):
-    return TestClient(Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, **options)]))
+def browser(routes=ROUTES, handlers=None, **options):
+    middleware = [Middleware(SessionMiddleware, **options)]
+    return TestClient(Starlette(routes=routes, middleware=middleware, exception_handlers=handlers))
 
 
 def shown(browser):
@@ -71,12 +72,30 @@ def test_middleware_in_a_mounted_app_keeps_the_new_id():
     assert shown(tab) == "{'a': 1, 'user': 1}"
 
 
+@pytest.mark.parametrize("cookie", ["", "x" * 32])
+def test_outage_is_status_503(cookie, caplog):
+    """The session can't be read, or a new one can't be written."""
+    response = browser(url="http://localhost:1", retries=0).get(
+        "/change?key=a&value=1", headers={"cookie": f"session={cookie}"}
+    )
+    assert (response.status_code, response.text) == (503, "Service Unavailable")
+    assert response.headers["retry-after"] == "1" and response.headers["content-type"].startswith("text/plain")
+    assert "cannot be reached" in caplog.text
+
+
+@pytest.mark.parametrize("cookie", ["", "x" * 32])
+def test_handler_of_unavailable_answers_for_an_outage(cookie):
+    handlers = {Unavailable: lambda request, error: PlainTextResponse("later", 500)}
+    tab = browser(handlers=handlers, url="http://localhost:1", retries=0)
+    response = tab.get("/change?key=a&value=1", headers={"cookie": f"session={cookie}"})
+    assert (response.status_code, response.text) == (500, "later")
+
+
 def test_excluded_paths_have_no_session_and_make_no_call():
     tab = browser([Mount("/static", PlainTextResponse("body")), *ROUTES], url="http://localhost:1", exclude=["/static"])
     tab.cookies["session"] = "x" * 32
     assert tab.get("/static/site.css").text == "body"
-    with pytest.raises(Unavailable):
-        tab.get("/")
+    assert tab.get("/").status_code == 503
 
 
 def test_lock_is_released_if_the_data_cannot_be_read():

@@ -1,18 +1,22 @@
 """Sessions of Starlette and FastAPI: `app.add_middleware(SessionMiddleware)`, and `request.session`."""
 
 import json
+import logging
 import math
 import secrets
 from dataclasses import dataclass
 
 import anyio
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
 
 from . import calls
 from .active import ActiveSession
 from .calls import Attributes
 from .client import Client
+from .errors import Unavailable
 from .options import Options
 
 try:
@@ -77,14 +81,30 @@ class SessionMiddleware:
     async def __call__(self, scope, receive, send):
         if scope["type"] not in ("http", "websocket") or scope["path"].startswith(self._exclude):
             await self.app(scope, receive, send)
-            return
+        elif scope["type"] == "websocket":
+            await self._serve(scope, receive, send)
+        else:
+            # The app's own handlers are for errors inside of it.
+            handlers = {Unavailable: _respond}
+            for kind, handler in getattr(scope.get("app"), "exception_handlers", {}).items():
+                if isinstance(kind, type) and issubclass(kind, Unavailable):
+                    handlers[kind] = handler
+            await ExceptionMiddleware(self._serve, handlers)(scope, receive, send)
+
+    async def _serve(self, scope, receive, send):
         connection = HTTPConnection(scope)
         active = ActiveSession(self.client.options, _dumps, _loads)
         state = scope["session_api"] = State(self.client, active)
+        outage = None
 
         async def send_with_cookie(message):
+            nonlocal outage
             if message["type"] == "http.response.start":
-                cookie = await self.client.arun(self._finish(connection, session, state))
+                try:
+                    cookie = await self.client.arun(self._finish(connection, session, state))
+                except Unavailable as error:
+                    outage = error
+                    raise
                 message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
                 if getattr(session, "accessed", True):
@@ -100,6 +120,11 @@ class SessionMiddleware:
             data = await self.client.arun(active.load(connection.cookies.get(self._cookie), scope["type"] == "http"))
             session = scope["session"] = Session(data or {})
             await self.app(scope, receive, send_with_cookie)
+        except Exception:
+            if outage is None:
+                raise
+            # The app thinks that its response has started, and may have raised an error about that instead.
+            raise outage from outage.__cause__
         finally:
             # The app failed before a response, its values can't be serialized, or there is no response.
             with anyio.CancelScope(shield=True):
@@ -155,6 +180,12 @@ async def logout_other_devices(connection, user: str) -> int:
 async def logout_everywhere(connection, user: str) -> int:
     """Ends all sessions of a user. Returns how many there were."""
     return await connection.scope["session_api"].client.asend(calls.destroy_all(user))
+
+
+async def _respond(request, error):
+    """Answers a request that an outage fails, unless the app has a handler for that."""
+    logging.getLogger("session_api").error("A request failed", exc_info=error)
+    return PlainTextResponse("Service Unavailable", 503, {"Retry-After": "1"})
 
 
 def _dumps(data: dict) -> bytes:
