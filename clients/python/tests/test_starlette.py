@@ -72,6 +72,22 @@ def test_middleware_in_a_mounted_app_keeps_the_new_id():
     assert shown(tab) == "{'a': 1, 'user': 1}"
 
 
+def test_middleware_in_a_mounted_app_does_not_wait_for_its_own_lock():
+    inner = Starlette(routes=ROUTES, middleware=[Middleware(SessionMiddleware, lock=0)])
+    tab = browser([Mount("/app", inner), Route("/", show)], lock=0)
+    for value in (1, 2):
+        assert tab.get(f"/app/change?key=a&value={value}").status_code == 200
+    assert shown(tab) == "{'a': 2}"
+
+
+def test_middleware_in_a_mounted_app_may_have_another_cookie():
+    inner = Starlette(routes=ROUTES, middleware=[Middleware(SessionMiddleware, session_cookie="inner", lock=0)])
+    tab = browser([Mount("/app", inner), *ROUTES], lock=0)
+    tab.get("/change?key=a&value=1")
+    tab.get("/app/change?key=a&value=2")
+    assert (shown(tab), tab.get("/app/").json()["session"]) == ("{'a': 1}", "{'a': 2}")
+
+
 @pytest.mark.parametrize("cookie", ["", "x" * 32])
 def test_outage_is_status_503(cookie, caplog):
     """The session can't be read, or a new one can't be written."""

@@ -79,7 +79,10 @@ class SessionMiddleware:
         self._flags = "; ".join(flags)
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] not in ("http", "websocket") or scope["path"].startswith(self._exclude):
+        outer = scope.get("session_api")
+        # In a mounted app, the session of the outer middleware is that of this one if they share the cookie.
+        is_served = outer is not None and outer.cookie == self._cookie
+        if is_served or scope["type"] not in ("http", "websocket") or scope["path"].startswith(self._exclude):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._serve(scope, receive, send)
@@ -94,7 +97,7 @@ class SessionMiddleware:
     async def _serve(self, scope, receive, send):
         connection = HTTPConnection(scope)
         active = ActiveSession(self.client.options, _dumps, _loads)
-        state = scope["session_api"] = State(self.client, active)
+        state = scope["session_api"] = State(self.client, active, self._cookie)
         outage = None
 
         async def send_with_cookie(message):
@@ -151,6 +154,8 @@ class State:
 
     client: Client
     active: ActiveSession
+    # Name of its cookie.
+    cookie: str
     # Whether the session gets another id with the response.
     moves: bool = False
 
