@@ -1,11 +1,15 @@
 """What only Django has: asynchronous methods, the setting SESSION_SAVE_EVERY_REQUEST, and its own tests of backends."""
 
 import asyncio
+import threading
+import time
 
 import pytest
 from apps import DjangoApp
 from django.contrib.sessions.backends.base import UpdateError
+from django.core.handlers.asgi import ASGIHandler
 from django.test import SimpleTestCase, override_settings
+from django.urls import path
 from session_api.django import SessionStore, devices
 from sessions_tests.tests import SessionTestsMixin
 
@@ -115,3 +119,36 @@ def test_lifetime_of_less_than_a_second_is_not_the_end(app):
     session.set_expiry(0.5)
     session.save()
     assert SessionStore(session.session_key)["a"] == 1
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_lock_is_released_if_the_client_disconnects(kind):
+    app = DjangoApp(lock=0, lease=60)
+    browser = app.browser()
+    browser.visit(["set", "a", 1])
+    is_locked = threading.Event()
+
+    async def async_view(request):
+        await request.session.aget("a")
+        is_locked.set()
+        await asyncio.Event().wait()
+
+    def sync_view(request):
+        assert request.session["a"] == 1
+        is_locked.set()
+        time.sleep(0.5)
+
+    messages = [lambda: {"type": "http.request"}, lambda: is_locked.wait() and {"type": "http.disconnect"}]
+
+    async def receive():
+        return await asyncio.to_thread(messages.pop(0))
+
+    async def send(message):
+        raise AssertionError(message)
+
+    headers = [(b"cookie", f"sessionid={browser.cookie}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+    with override_settings(ROOT_URLCONF=(path("", async_view if kind == "async" else sync_view),)):
+        asyncio.run(ASGIHandler()(scope, receive, send))
+    assert browser.visit(["set", "a", 2]).status == 200
+    app.stop()

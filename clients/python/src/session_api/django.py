@@ -1,9 +1,11 @@
 """Sessions of Django: `SESSION_ENGINE = "session_api.django"`, and options in the setting `SESSION_API`."""
 
+import asyncio
 import functools
 import json
 import math
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions import middleware
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
@@ -164,6 +166,14 @@ class SessionStore(SessionBase):
 
 class SessionMiddleware(middleware.SessionMiddleware):
     """In place of Django's middleware: labels sessions with the browser's `User-Agent`, and releases locks."""
+
+    async def __acall__(self, request):
+        try:
+            return await super().__acall__(request)
+        except asyncio.CancelledError:
+            # The client has disconnected. A synchronous view still runs, in the thread that this waits for.
+            await sync_to_async(lambda: hasattr(request, "session") and request.session.release())()
+            raise
 
     def process_request(self, request):
         super().process_request(request)
