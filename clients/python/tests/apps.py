@@ -23,6 +23,34 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+HOLDS = {}
+
+
+class Hold:
+    """Where requests stop at the step `hold`, and say so, until the test lets them go on."""
+
+    def __init__(self):
+        self.step = ["hold", str(id(self))]
+        self.reached = threading.Semaphore(0)
+        self.is_over = threading.Event()
+        HOLDS[self.step[1]] = self
+
+    @classmethod
+    def wait(cls, name):
+        assert cls.reach(name).wait(60)
+
+    @classmethod
+    async def await_(cls, name):
+        # A thread that waits would take the place of one that looks up the API's address.
+        is_over = cls.reach(name)
+        while not is_over.is_set():
+            await asyncio.sleep(0.01)
+
+    @staticmethod
+    def reach(name):
+        HOLDS[name].reached.release()
+        return HOLDS[name].is_over
+
 
 def user_of(session):
     return session.get("user")
@@ -127,6 +155,8 @@ class FlaskApp(App):
             match step:
                 case "sleep":
                     time.sleep(parameters[0] / 1000)
+                case "hold":
+                    Hold.wait(*parameters)
                 case "regenerate":
                     sessions.regenerate(session)
                 case "devices":
@@ -167,6 +197,8 @@ class StarletteApp(App):
             match step:
                 case "sleep":
                     await asyncio.sleep(parameters[0] / 1000)
+                case "hold":
+                    await Hold.await_(*parameters)
                 case "regenerate":
                     api.regenerate(request)
                 case "devices":
@@ -226,6 +258,8 @@ def django_page(request):
         match step:
             case "sleep":
                 time.sleep(parameters[0] / 1000)
+            case "hold":
+                Hold.wait(*parameters)
             case "devices":
                 results.append(api.devices(request))
             case "logout_device":
