@@ -1,9 +1,12 @@
 """The calls of the API that a request makes."""
 
-import time
-from datetime import timedelta
+import secrets
 
 import pytest
+from session_api import calls
+from session_api.calls import Attributes
+from session_api.client import Client
+from session_api.options import Options
 
 
 def test_empty_new_session_makes_no_call(start):
@@ -39,16 +42,11 @@ def test_expiry_slides_once_touch_after_has_passed(start):
     assert browser.visit().calls == ["GET /session", "POST /session/touch"]
 
 
-def test_expiry_slides_after_a_twentieth_of_the_lifetime(start):
-    if start.framework != "flask":
-        pytest.skip("the lifetime of the app is Flask's here, and the rule is that of all")
-    app = start()
-    app.wsgi.permanent_session_lifetime = timedelta(seconds=40)
-    browser = app.browser()
-    browser.visit(["set", "a", 1])
-    assert browser.visit().calls == ["GET /session"]
-    time.sleep(2.1)
-    assert browser.visit().calls == ["GET /session", "POST /session/touch"]
+@pytest.mark.parametrize(("used", "calls_made"), [(30, 1), (180, 2)])
+def test_expiry_slides_after_a_twentieth_of_the_lifetime(start, save_every_request, used, calls_made):
+    browser = start(ttl=3600).browser(cookie=secrets.token_urlsafe(24))
+    Client(Options.read()).send(calls.create(browser.cookie, b'{"a":1}', Attributes(3600 - used)))
+    assert browser.visit().calls == ["GET /session", "POST /session/touch"][:calls_made]
 
 
 def test_locked_session_takes_two_calls(start):

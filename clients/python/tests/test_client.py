@@ -1,6 +1,7 @@
 """How calls are sent: connections, time limits, retries and signatures."""
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
@@ -51,9 +52,10 @@ def test_dead_connections_are_replaced(send, retries):
     with serve(gateway) as url:
         client = Client(Options.read(url=url, retries=retries))
         send(client, count=6)
+        kept = gateway.connections
         gateway.forget()
         assert send(client) == [None]
-        assert gateway.connections == 7
+        assert gateway.connections == kept + 1
 
 
 def test_timeout_is_for_the_attempt_as_a_whole(send):
@@ -67,7 +69,8 @@ def test_timeout_is_for_the_attempt_as_a_whole(send):
         started = time.monotonic()
         with pytest.raises(Unavailable, match="did not respond in time"):
             send(Client(Options.read(url=url, retries=0, timeout=0.5)))
-        assert 0.4 < time.monotonic() - started < 1
+        # The whole response takes 20 s.
+        assert 0.4 < time.monotonic() - started < 10
 
 
 def test_silent_connection_is_replaced_after_one_timeout(send):
@@ -76,13 +79,13 @@ def test_silent_connection_is_replaced_after_one_timeout(send):
     def handle(connection):
         while read_request(connection):
             if connection in silent:
-                time.sleep(3)
+                connection.recv(1)  # The client closes it.
                 return
             silent.append(connection)
             connection.sendall(response(404, NOT_FOUND))
 
     with serve(handle) as url:
-        client = Client(Options.read(url=url, timeout=0.5, retries=1))
+        client = Client(Options.read(url=url, timeout=2, retries=1))
         send(client, count=3)
         assert send(client) == [None]
 
@@ -93,7 +96,8 @@ def test_retry_waits_for_as_long_as_the_api_says(send, status):
         started = time.monotonic()
         assert send(Client(Options.read(url=url))) == [None]
         assert len(requests) == 2
-        assert 1 <= time.monotonic() - started < 1.5
+        # Without the header, it is 0.2 s at most.
+        assert time.monotonic() - started >= 1
 
 
 def test_dead_connections_over_tls_are_replaced(send, monkeypatch, tmp_path):
@@ -123,9 +127,11 @@ def test_dead_connections_over_tls_are_replaced(send, monkeypatch, tmp_path):
 def test_event_loops_leave_nothing_behind():
     client = Client(Options.read())
     asyncio.run(client.asend(READ))
+    gc.collect()
     files = len(os.listdir("/proc/self/fd"))
     for _ in range(50):
         asyncio.run(client.asend(READ))
+    gc.collect()
     assert len(os.listdir("/proc/self/fd")) < files + 10
 
 
@@ -182,13 +188,12 @@ def authorization(request):
 
 
 def test_credentials_are_asked_for_again(send, monkeypatch):
-    monkeypatch.setattr(session_api.client, "_CREDENTIALS_AGE", 0.2)
     keys = iter("abcdefghij")
     with answers(response(404, NOT_FOUND)) as (url, requests):
         client = Client(Options.read(url=url, credentials=lambda: Credentials(next(keys), "secret")))
         send(client)
         send(client)
-        time.sleep(0.3)
+        monkeypatch.setattr(session_api.client, "_CREDENTIALS_AGE", 0)
         send(client)
     keys = [authorization(request).split("Credential=")[1][0] for request in requests]
     assert keys == ["a", "a", "b"]
