@@ -16,7 +16,7 @@ from uuid import UUID
 
 from .errors import Conflict, Locked
 
-# Length of a label in its encoded form.
+# Longest label, percent-encoded.
 MAX_LABEL = 256
 
 
@@ -50,7 +50,7 @@ class Response:
     # Names are in lower case.
     headers: dict[str, str]
     body: bytes
-    # Whether an earlier attempt of the call failed. It may have been carried out.
+    # Whether an earlier attempt failed, which the API may have carried out.
     is_to_retry: bool = False
 
     @property
@@ -85,12 +85,12 @@ class Call:
     method: str
     path: str
     headers: dict[str, str]
-    # Statuses and codes of problems that are no failures.
+    # Statuses and problem codes that aren't failures.
     accept: tuple[int | str, ...]
     # Returns the outcome of an accepted response. Raises `KeyError`, `TypeError` or `ValueError` if it isn't the API's.
     outcome: Callable[[Response], Any] = field(default=lambda response: None)
     body: bytes | None = None
-    # Seconds that the API may take longer.
+    # Extra seconds that the API may take.
     wait: int = 0
 
 
@@ -116,7 +116,7 @@ def exists(id: str) -> Call:
 
     def outcome(response):
         if response.status == 404 and response.problem is None:
-            raise ValueError("another server than the API")
+            raise ValueError("this is not the API")
         return response.status == 200
 
     return Call("HEAD", "/session", {"session-id": id}, (200, 404), outcome)

@@ -24,18 +24,18 @@ from .options import Options
 _RETRIED = (429, 500, 502, 503, 504)
 _LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.ProtocolError)
 _UNREACHABLE = (*_LOST, httpcore.ConnectError, httpcore.ProxyError, httpcore.TimeoutException, OSError)
-# Seconds that an unused connection stays open. API Gateway closes it later.
+# Seconds that an unused connection stays open: less than API Gateway allows.
 _KEEPALIVE = 60
-# The longest Retry-After that is waited for, in seconds.
+# Longest Retry-After to wait for, in seconds.
 _MAX_RETRY_AFTER = 10
-# Seconds after which the option `credentials` is called again, unless what it returned refreshes itself.
+# Seconds until the option `credentials` is called again, unless its credentials refresh themselves.
 _CREDENTIALS_AGE = 300
 
 
 @dataclass(frozen=True)
 class _Attempt:
     call: Call
-    # Whether the connections that were kept may be dead.
+    # Whether kept connections may be dead.
     is_to_reconnect: bool
 
 
@@ -189,7 +189,7 @@ class _Signer:
                 self._fetched = time.monotonic()
             self._frozen = self._credentials and self._credentials.get_frozen_credentials()
         except Exception as error:
-            # Of botocore, of the file system, or of the option's function.
+            # botocore, the file system or the option's function may raise anything.
             raise _NoCredentials(
                 f"There are no AWS credentials to sign calls of the session API with: {error}"
             ) from error
@@ -210,7 +210,7 @@ class _Signer:
 
 
 class _Backend(httpcore.SyncBackend):
-    """Takes the end of the attempt, of the monotonic clock, for a timeout: httpcore's are for each read and write."""
+    """Reads a timeout as the time at which the attempt has to end, since httpcore's are for each read and write."""
 
     def connect_tcp(self, host, port, timeout=None, **options):
         return _Stream(super().connect_tcp(host, port, _left(timeout), **options))
@@ -278,22 +278,19 @@ def _retry_after(response: Response) -> float | None:
 
 
 def _drive(steps, act):
-    """Has `act` do each step that a generator yields, and returns what the generator returns."""
+    """Does the same as `_adrive` with a function: its coroutine never waits."""
+
+    async def aact(step):
+        return act(step)
+
     try:
-        step = next(steps)
-        while True:
-            try:
-                done = act(step)
-            except Exception as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
+        _adrive(steps, aact).send(None)
     except StopIteration as end:
         return end.value
 
 
 async def _adrive(steps, act):
-    """Does the same as `_drive` with a coroutine."""
+    """Has `act` do each step that a generator yields, and returns what the generator returns."""
     try:
         step = next(steps)
         while True:
