@@ -425,6 +425,11 @@ def filled(document):
     return re.sub(r"<!-- costs: (?P<name>[\w ]+) -->.*?<!-- /costs -->", fill, document, flags=re.DOTALL)
 
 
+def is_close(measured, documented):
+    """Whether a line of a log is as long as documented, give or take a tenth."""
+    return 0.9 * documented <= measured <= 1.1 * documented
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(

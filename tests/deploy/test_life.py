@@ -2,8 +2,9 @@
 
 import json
 
+import costs
 from contract import ROUTES
-from emulator import handle_of
+from emulator import STACK, handle_of
 
 
 def test_exactly_the_routes_of_the_contract_are_deployed(stack):
@@ -126,3 +127,15 @@ def test_log_contains_no_session_id(stack, app, session):
         "the functions' log lines are not in their log groups"
     )
     assert not [message for message in messages if session in message], "a log line has a session's id"
+
+
+def test_log_line_of_a_function_is_as_long_as_documented(stack, app, session):
+    stack.call(app, "GET", "/session", {"session-id": session})
+    pages = (
+        stack.emulator.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=f"/aws/lambda/{STACK}/read")
+    )
+    messages = [event["message"].strip() for page in pages for event in page["events"]]
+    lines = [message for message in messages if message.startswith("{") and json.loads(message).get("status") == 200]
+    assert costs.is_close(len(lines[-1]), costs.LINES["function"]), f"{len(lines[-1])} bytes: {lines[-1]}"
