@@ -290,6 +290,16 @@ class GuaranteesTest extends TestCase
         }
     }
 
+    public function testPagesThatStoreNothingSetNoCookie(): void
+    {
+        $browser = $this->browser();
+        self::assertNull($browser->visit()->cookie);
+        self::assertNull($browser->visit(['set', 'a', 1], ['unset', 'a'])->cookie);
+        $page = $browser->visit(['close'], ['start'], ['set', 'a', 1]);
+        self::assertSame($page->id, $page->cookie);
+        self::assertSame(['a' => 1], $browser->visit()->session);
+    }
+
     public function testValueThatCannotBeSerializedHoldsNoLock(): void
     {
         $browser = $this->browser(['lock' => 0]);
