@@ -82,8 +82,8 @@ pages: rust tools .tools/emulator/installed ## count what page views cost, in te
 
 demo: rust tools ## show what the session API does for a shop, in your browser (PORT=8081)
 	cargo build --locked --example local --bins
-	clients/demo/run --install
-	tests/with-api clients/demo/run
+	examples/demo/run --install
+	tests/with-api examples/demo/run
 
 # The functions are built for this machine and without optimization, in another folder than that of `make deploy`.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there

@@ -7,7 +7,7 @@ declare(strict_types=1);
 use SessionApi\Handler;
 use SessionApi\SessionApi;
 
-require __DIR__ . '/../../php/autoload.php';
+require __DIR__ . '/../../../clients/php/autoload.php';
 
 if ($_SERVER['REQUEST_URI'] === '/health') {
     exit('ok');

@@ -4,10 +4,10 @@ declare(strict_types=1);
 
 // What Composer would generate: Debian's Laravel, the two clients, and the shop.
 require_once 'Illuminate/autoload.php';
-require_once __DIR__ . '/../../php/autoload.php';
+require_once __DIR__ . '/../../../clients/php/autoload.php';
 spl_autoload_register(static function (string $class): void {
     $folders = [
-        'SessionApi\\Laravel\\' => __DIR__ . '/../../laravel/src/',
+        'SessionApi\\Laravel\\' => __DIR__ . '/../../../clients/laravel/src/',
         'Illuminate\\Foundation\\' => 'Illuminate/Foundation/',
         'Shop\\' => __DIR__ . '/app/',
     ];
