@@ -20,7 +20,8 @@ use super::*;
 const LACKS: [&str; 3] = ["exists", "destroy-unchanged", "rotate-locked"];
 
 fn cases(kind: &str) -> Vec<Value> {
-    let contract: Value = serde_json::from_str(include_str!("../../../../tests/conformance/contract.json")).unwrap();
+    let contract: Value =
+        serde_json::from_str(include_str!("../../../../tests/conformance/contract.json")).unwrap();
     let cases = contract[kind].as_array().unwrap().clone();
     cases.into_iter().filter(|case| !LACKS.contains(&text(&case["call"]))).collect()
 }
