@@ -13,9 +13,13 @@ final class ShopServiceProvider extends ServiceProvider
     {
         $this->app->make('auth')->provider('everybody', fn () => new Users());
         $router->get('/health', fn () => 'ok');
-        $router->middleware('web')->group(function (Router $router): void {
+        $router->post('{store}/{device}/die', Shop::class . '@die');
+        $router->middleware('web')->prefix('{store}/{device}')->group(function (Router $router): void {
             $router->get('/', Shop::class . '@show');
-            $router->post('/', Shop::class . '@act');
+            $router->post('add/{item}', Shop::class . '@add');
+            $router->post('login/{user}', Shop::class . '@login');
+            $router->post('logout', Shop::class . '@logout');
+            $router->post('end', Shop::class . '@end');
         });
     }
 }

@@ -9,7 +9,8 @@ return [
     'store' => null,
     'lottery' => [2, 100],
     'cookie' => 'shop',
-    'path' => '/',
+    // That of the device: see index.php.
+    'path' => implode('/', array_slice(explode('/', $_SERVER['REQUEST_URI']), 0, 3)),
     'domain' => null,
     'secure' => null,
     'http_only' => true,

@@ -1,0 +1,71 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Shop;
+
+use Illuminate\Http\JsonResponse;
+use Illuminate\Http\Request;
+use Illuminate\Support\Facades\Auth;
+use SessionApi\Laravel\SessionApi;
+
+/** What the shop knows of a visitor, and what the visitor does. Each answer names the server that gave it. */
+final class Shop
+{
+    public function show(Request $request): JsonResponse
+    {
+        $basket = [];
+        foreach ($request->session()->all() as $key => $count) {
+            if (str_starts_with($key, 'basket-')) {
+                $basket[substr($key, \strlen('basket-'))] = $count;
+            }
+        }
+
+        return $this->answer(['basket' => (object) $basket, 'user' => Auth::id()]);
+    }
+
+    public function add(Request $request, string $store, string $device, string $item): JsonResponse
+    {
+        // The session has been read. A page that calls a payment provider takes this long, too.
+        usleep(1000 * (int) $request->query('ms'));
+        // A key for each item, so that parallel requests that add different items merge.
+        $request->session()->increment("basket-$item");
+
+        return $this->answer();
+    }
+
+    public function login(string $store, string $device, string $user): JsonResponse
+    {
+        Auth::login((new Users())->retrieveById($user));
+
+        return $this->answer();
+    }
+
+    public function logout(Request $request): JsonResponse
+    {
+        Auth::logout();
+        $request->session()->invalidate();
+
+        return $this->answer();
+    }
+
+    /** Ends the user's other devices, if the store can list them. */
+    public function end(): JsonResponse
+    {
+        $lists = config('session.driver') === 'session-api';
+
+        return $this->answer(['ended' => $lists ? SessionApi::logoutOtherDevices() : null]);
+    }
+
+    /** The server dies, with all processes that serve it. */
+    public function die(): never
+    {
+        posix_kill(-posix_getpgrp(), SIGKILL);
+        exit;
+    }
+
+    private function answer(array $content = []): JsonResponse
+    {
+        return new JsonResponse(['server' => getenv('SHOP_SERVER')] + $content);
+    }
+}
