@@ -26,7 +26,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-history test-clients test-deploy bench costs check check-rust \
-	check-dependencies check-scripts check-template template format deploy check-stack destroy-stack tools rust
+	check-dependencies check-scripts check-template generate format deploy check-stack destroy-stack tools rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -157,7 +157,7 @@ check-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/in
 	cfn-lint --template template.yaml .aws-sam/translated.json
 	$(CHECKOV)/checkov --file template.yaml .aws-sam/translated.json
 
-template: .tools/sam/installed ## write what template.yaml repeats for each function
+generate: .tools/sam/installed ## write what template.yaml and Cargo.toml repeat of docs/openapi.yaml
 	@$(SAM)/python -B deploy/render.py
 
 # The answers are kept in samconfig.$(STACK).toml, which git ignores.

@@ -1,6 +1,6 @@
-"""Writes what template.yaml repeats for each function, from what it says for Read: `make template`.
+"""Writes what template.yaml and Cargo.toml repeat of docs/openapi.yaml, and template.yaml of itself: `make generate`.
 
-With --check it writes nothing, and fails if the template isn't as it would be written.
+With --check it writes nothing, and fails if a file isn't as it would be written.
 """
 
 import json
@@ -8,36 +8,76 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
 from samcli.yamlhelper import yaml_parse
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
-BLOCK = re.compile(r"(?<=  # << for each function\n)(.*?)(  # >> [^\n]*\n)(.*?)(?=  # <<\n)", re.DOTALL)
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = ("read", "write", "destroy")
+ROUTES = [
+    (method.upper(), path, operation["x-function"], operation["operationId"])
+    for path, item in yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())["paths"].items()
+    for method, operation in item.items()
+]
+#: Whether a managed policy for callers allows a route of this path and function.
+POLICIES = {
+    "UseSessions": lambda path, function: path.split("/")[1] == "session",
+    "ReadSessions": lambda path, function: path.split("/")[1] == "session" and function == "read",
+    "UserSessions": lambda path, function: path.split("/")[1] == "sessions",
+}
+API = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/$default"
+
+
+def events(function):
+    for method, path, served_by, operation in ROUTES:
+        if served_by == function:
+            name = operation[0].upper() + operation[1:]
+            yield f'{name}: {{ Type: HttpApi, Properties: {{ ApiId: !Ref Api, Method: {method}, Path: "{path}" }} }}'
+
+
+def resources(policy):
+    for method, path, function, _ in ROUTES:
+        if POLICIES[policy](path, function):
+            yield f'- !Sub "{API}/{method}{re.sub("{.*?}", "*", path)}"'
+
+
+def router():
+    for path in dict.fromkeys(path for _, path, *_ in ROUTES):
+        rows = [
+            f'{{ method = "{method}", function = "{function}" }}' for method, own, function, _ in ROUTES if own == path
+        ]
+        yield f'"{path}" = [{", ".join(rows)}]'
+
+
+def copies(text):
+    """A line for each resource of Write and Destroy, from what the template says for Read."""
+    read = re.search(r"^  ReadLogs:\n.*?(?=^  # << copies)", text, re.DOTALL | re.MULTILINE)[0]
+    for function in ("Write", "Destroy"):
+        own = re.sub(r"\bRead(?=\b|[A-Z])", function, read)
+        own = re.sub(r"\bread\b", function.lower(), own)
+        yield from (f"{name}: {json.dumps(resource)}" for name, resource in yaml_parse(own).items())
 
 
 def rendered(text):
-    """The template, with a line for each resource of Write and Destroy."""
+    """The text, with new lines between `# << name` and `# >>`."""
+    blocks = {f"events of {function}": events(function) for function in FUNCTIONS}
+    blocks |= {f"routes of {policy}": resources(policy) for policy in POLICIES}
+    blocks |= {"routes": router(), "copies": copies(text) if "# << copies" in text else None}
 
-    def others(block):
-        read, marker, _ = block.groups()
-        lines = []
-        for function in ("Write", "Destroy"):
-            own = re.sub(r"\bRead(?=\b|[A-Z])", function, read)
-            own = re.sub(r"\bread\b", function.lower(), own)
-            lines += [f"  {name}: {json.dumps(resource)}\n" for name, resource in yaml_parse(own).items()]
-        return read + marker + "".join(lines)
+    def block(found):
+        begin, indent, name, end = found.groups()
+        return begin + "".join(f"{indent}{line}\n" for line in blocks[name]) + end
 
-    text, found = BLOCK.subn(others, text)
-    assert found == 1, f"{TEMPLATE.name} has {found} blocks to write"
-    return text
+    return re.sub(r"(?ms)^(( *)# << ([\w ]+)\n).*?(^ *# >>$)", block, text)
 
 
 def main():
-    text = TEMPLATE.read_text()
-    if rendered(text) == text:
-        return
-    if "--check" in sys.argv:
-        sys.exit("template.yaml does not repeat for every function what it says for Read. Run: make template")
-    TEMPLATE.write_text(rendered(text))
+    for name in ("template.yaml", "Cargo.toml"):
+        text = (ROOT / name).read_text()
+        if rendered(text) == text:
+            continue
+        if "--check" in sys.argv:
+            sys.exit(f"{name} repeats something else than docs/openapi.yaml, or itself, says. Run: make generate")
+        (ROOT / name).write_text(rendered(text))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-//! The table of routes agrees with its description in `docs/openapi.yaml`, and the files that repeat it with
-//! both.
+//! The table of routes agrees with its description in `docs/openapi.yaml`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -161,33 +160,5 @@ async fn events_for_people_succeed_one_after_the_other() {
         let event: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         assert_eq!(event, example.event(), "{name}");
         assert!(app.send(example).await.status < 300, "{name}");
-    }
-}
-
-/// `UPDATE=1 cargo test --test api generated` writes the lines that other files repeat of the table.
-#[test]
-fn generated_lines_are_those_of_the_table() {
-    let mut paths: Vec<&str> = routes().iter().map(|route| route.path()).collect();
-    paths.dedup();
-    let router = paths.into_iter().map(|path| {
-        let methods = routes().iter().filter(|route| route.path() == path).map(|route| {
-            format!("{{ method = {:?}, function = {:?} }}", route.method(), route.function)
-        });
-        format!("{path:?} = [{}]\n", methods.collect::<Vec<_>>().join(", "))
-    });
-    check_generated("Cargo.toml", "", &router.collect::<String>());
-}
-
-/// Compares what a file has between the comments `routes` and `/routes`, or writes it.
-fn check_generated(file: &str, indent: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = (format!("{indent}# routes\n"), format!("{indent}# /routes\n"));
-    let (before, rest) = text.split_once(&begin).unwrap();
-    let (current, after) = rest.split_once(&end).unwrap();
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, [before, &begin, generated, &end, after].concat()).unwrap();
-    } else {
-        assert_eq!(current, generated, "{file}: run UPDATE=1 cargo test --test api generated");
     }
 }

@@ -111,29 +111,12 @@ ROLES = {
 
 FUNCTIONS = list(ROLES)
 
+OF_ONE_SESSION = [route for route in ROUTES if not route.key.split(" ")[1].startswith("/sessions")]
 #: For each managed policy that callers attach, the routes that it allows, and no others.
 POLICIES = {
-    "UseSessionsPolicy": [
-        "POST /session",
-        "GET /session",
-        "HEAD /session",
-        "PUT /session",
-        "DELETE /session",
-        "POST /session/touch",
-        "PATCH /session",
-        "POST /session/rotate",
-        "POST /session/lock",
-        "DELETE /session/lock",
-    ],
-    "ReadSessionsPolicy": [
-        "GET /session",
-        "HEAD /session",
-    ],
-    "UserSessionsPolicy": [
-        "GET /sessions",
-        "DELETE /sessions",
-        "DELETE /sessions/{handle}",
-    ],
+    "UseSessionsPolicy": [route.key for route in OF_ONE_SESSION],
+    "ReadSessionsPolicy": [route.key for route in OF_ONE_SESSION if route.function == "read"],
+    "UserSessionsPolicy": [route.key for route in ROUTES if route not in OF_ONE_SESSION],
 }
 
 #: The longest of each, in milliseconds. Each must be below the next.

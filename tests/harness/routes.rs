@@ -23,18 +23,6 @@ pub(crate) struct Route {
     body: Option<String>,
 }
 
-impl Route {
-    #[allow(dead_code, reason = "the histories don't use it")]
-    pub(crate) fn method(&self) -> &str {
-        self.key.split(' ').next().unwrap()
-    }
-
-    #[allow(dead_code, reason = "the histories don't use it")]
-    pub(crate) fn path(&self) -> &str {
-        self.key.split(' ').nth(1).unwrap()
-    }
-}
-
 /// The document.
 pub(crate) fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();

@@ -29,7 +29,7 @@ def authorizer(design):
 
 @authorizer.mutation
 def a_route_without_authorizer(raw):
-    event = raw["Resources"]["ReadFunction"]["Properties"]["Events"]["Read"]
+    event = raw["Resources"]["ReadFunction"]["Properties"]["Events"]["ReadSession"]
     event["Properties"]["Auth"] = {"Authorizer": "NONE"}
 
 
@@ -57,7 +57,7 @@ def routes(design):
 def a_route_of_another_function(raw):
     functions = raw["Resources"]
     events = functions["DestroyFunction"]["Properties"]["Events"]
-    functions["ReadFunction"]["Properties"]["Events"]["Destroy"] = events.pop("Destroy")
+    functions["ReadFunction"]["Properties"]["Events"]["DestroySession"] = events.pop("DestroySession")
 
 
 @routes.mutation
@@ -172,5 +172,5 @@ def a_function_longer_than_the_gateway(raw):
 
 @time_limits.mutation
 def a_gateway_shorter_than_the_function(raw):
-    event = raw["Resources"]["WriteFunction"]["Properties"]["Events"]["Replace"]
+    event = raw["Resources"]["WriteFunction"]["Properties"]["Events"]["ReplaceSession"]
     event["Properties"]["TimeoutInMillis"] = 10_000
