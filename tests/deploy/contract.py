@@ -44,7 +44,7 @@ def resolved(node):
 
 
 def example(parameter):
-    return str(resolved(parameter["schema"])["examples"][0])
+    return str(parameter.get("example") or resolved(parameter["schema"])["examples"][0])
 
 
 def route(method, path, operation):

@@ -77,7 +77,10 @@ fn read(document: &Value, key: String, operation: &Value) -> Route {
         let name = parameter["name"].as_str().unwrap().to_lowercase();
         let is_required = parameter["required"] == true;
         if is_required {
-            examples.push((name.clone(), resolve(&parameter["schema"])["examples"][0].clone()));
+            let example = parameter.get("example").cloned();
+            let example =
+                example.unwrap_or_else(|| resolve(&parameter["schema"])["examples"][0].clone());
+            examples.push((name.clone(), example));
         }
         headers.push((name, is_required));
     }
