@@ -37,7 +37,7 @@ class CallsTest extends TestCase
     {
         $browser = $this->browser(['ttl' => 1000]);
         $browser->visit(['set', 'a', 1]);
-        $browser->options = ['ttl' => 1060, 'touch_after' => 70];
+        $browser->options = ['ttl' => 1060, 'touch_after' => 160];
         self::assertSame(['GET /session'], $browser->visit()->calls);
         $browser->options = ['ttl' => 1060, 'touch_after' => 60];
         self::assertSame(['GET /session', 'POST /session/touch'], $browser->visit()->calls);
@@ -175,9 +175,9 @@ class CallsTest extends TestCase
 
     public function testShorterLifetimeReachesUnchangedSessions(): void
     {
-        $browser = $this->browser(['ttl' => 1000]);
+        $browser = $this->browser(['ttl' => 10_000]);
         $browser->visit(['set', 'a', 1]);
-        $browser->options = ['ttl' => 100];
+        $browser->options = ['ttl' => 1000];
         self::assertSame(['GET /session', 'POST /session/touch'], $browser->visit()->calls);
         self::assertSame(['GET /session'], $browser->visit()->calls);
     }

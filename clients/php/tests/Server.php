@@ -36,7 +36,7 @@ final class Server
     /** Returns once something listens on this socket. */
     public static function waitFor(string $socket): void
     {
-        for ($try = 0; $try < 250; ++$try) {
+        for ($try = 0; $try < 1500; ++$try) {
             if (@stream_socket_client($socket) !== false) {
                 return;
             }

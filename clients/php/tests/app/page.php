@@ -14,7 +14,7 @@ set_error_handler(fn (int $_, string $message) => throw new ErrorException($mess
 $transport = new CurlTransport($_GET['url']);
 $send = function (string $path) use ($transport): string {
     try {
-        return $transport->send('GET', $path, [], '', 1.0)->body;
+        return $transport->send('GET', $path, [], '', $path === '/late' ? 0.5 : 10.0)->body;
     } catch (Unavailable $error) {
         return $error::class . ': ' . $error->getMessage();
     }
