@@ -67,7 +67,7 @@ impl Api {
     /// Opens the connection to DynamoDB that the first request will use.
     ///
     /// # Errors
-    /// Errors of the store. The first request will connect by itself then.
+    /// Errors of the store. In that case, the first request connects.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         self.store.warm_up().await
     }

@@ -99,7 +99,7 @@ impl Settings {
         let max_ttl = seconds("MAX_TTL", 1..=TEN_YEARS)?.unwrap_or(DEFAULT_MAX_TTL);
         let default_ttl = seconds("DEFAULT_TTL", 1..=max_ttl)?.unwrap_or(max_ttl.min(86_400));
         let max_lifetime = seconds("MAX_LIFETIME", 0..=TEN_YEARS)?.filter(|seconds| *seconds > 0);
-        // Until a moment in the future, every new session would be dead on arrival.
+        // If it were in the future, every session created before then would be dead on arrival.
         let past = "a moment in the past, as in 2026-11-24T10:00:00Z";
         let revoked_before = environment.read("REVOKED_BEFORE", past, |text| match text {
             "" => Some(None),

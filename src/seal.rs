@@ -8,10 +8,10 @@
 //! ```
 //!
 //! The key is stored nowhere: it is derived from the session id, and the table holds only that id's
-//! hash. The associated data binds sealed data to its session and media type, so that a writer of the
-//! table cannot swap the data of two sessions or relabel it. In practice, no nonce is used twice with
-//! a key: nonces are 96 random bits, and a key serves one session (NIST SP 800-38D, 8.3, allows 2³²
-//! nonces for a key).
+//! hash. The associated data binds sealed data to its session and media type, so that somebody
+//! who can write to the table can't swap the data of two sessions or relabel it. In practice, no nonce is
+//! used twice with a key: nonces are 96 random bits, and a key serves one session (NIST SP 800-38D, 8.3,
+//! allows 2³² nonces for a key).
 
 use std::cell::RefCell;
 

@@ -35,7 +35,7 @@ pub struct Metadata {
     pub lifetime: Lifetime,
     /// Owner.
     pub user: Option<User>,
-    /// Label by which a person recognizes the session.
+    /// Name shown in the user's device list.
     pub label: Option<Label>,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! # Conventions
 //!
-//! - Each operation has a file of its name with its input, its call and its outcome.
+//! - Each operation has a file named after it, with its input, its call, and its outcome.
 //! - An expired session counts as absent. DynamoDB's TTL deletes items up to two days late, so every
 //!   read and every write condition checks the lifetime itself.
 //! - Only [`SessionStore::create`] and [`SessionStore::rotate`] insert items.
@@ -11,8 +11,8 @@
 //!   item's last write ids, and refuses a write whose id is among them. That is a success only while the
 //!   session is live. A write that was refused after an attempt of unknown outcome (`outcome.rs`) is
 //!   [`StoreError::OutcomeUnknown`] unless the item shows that it was applied.
-//! - What a request may change is fixed when it arrives: no write condition admits a session that was
-//!   created later, however long the request has waited or been retried since.
+//! - What a request may change is fixed when it arrives: no write condition lets it change a session created
+//!   later, however long the request has waited or been retried since.
 //! - A method documents how many DynamoDB calls it makes. `call.rs` sends and meters them.
 //! - `now` is an argument: no method reads a clock. It is the arrival, or later after a wait.
 //! - Every method can return [`StoreError::Throttled`], [`StoreError::Unavailable`],

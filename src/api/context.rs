@@ -7,8 +7,8 @@ use super::request::Request;
 use crate::session::{Limits, LockCondition, LockToken, Timestamp, WriteId};
 use crate::store::{SessionStore, Write};
 
-/// A request with the store, the limits and the clock. It has no `Debug`, which would print ids and
-/// data.
+/// A request with the store, the limits, and the clock. Deliberately not `Debug`: that would print ids
+/// and data.
 pub(super) struct RequestContext {
     /// Method and path of the route.
     pub(super) route: &'static str,
@@ -27,15 +27,14 @@ impl RequestContext {
         self.arrived_at.after(self.started.elapsed())
     }
 
-    /// Reads the parts of a write that all writes have in common: everything except the data.
+    /// Reads what all writes have in common: everything except the data.
     pub(super) fn write(&self, lock: LockCondition) -> Result<Write, Problem> {
         let attributes = self.request.attribute_changes(&self.limits)?;
         Ok(Write { id: self.write_id()?, attributes, lock })
     }
 
-    /// Returns the id of the request's write: a new one, or the one that the request and its retries
-    /// have in common. A request on another route or with another body or media type is not a retry, even
-    /// if it has the same key.
+    /// Returns the request's write id: a new one, or the one that the request shares with its retries. If the
+    /// route, the body, or the media type differs, a request isn't a retry, even if it has the same key.
     pub(super) fn write_id(&self) -> Result<WriteId, Problem> {
         match self.request.idempotency_key()? {
             None => Ok(WriteId::generate()?),

@@ -8,8 +8,8 @@ use super::response::Response;
 use crate::session::{SessionId, WriteId};
 use crate::store::{Created, NewSession, StoreError};
 
-/// Number of ids that are tried. An attempt whose outcome is unknown may leave a session behind that
-/// nobody can reach.
+/// How many ids to try. An attempt whose outcome is unknown may leave behind a session that nobody can
+/// reach.
 const ATTEMPTS: usize = 3;
 
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {

@@ -43,8 +43,8 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     }
 }
 
-/// Maximum time of a poll after the end of the wait. The attempt to take the lock that may follow it still
-/// fits into the time limit of the function.
+/// How long a poll may run past the end of the wait. That leaves the function enough time for one more attempt
+/// to take the lock.
 const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// Returns once the lock appears free. Another request may take it first.
@@ -76,8 +76,8 @@ async fn wait_until_free(
     }
 }
 
-/// Returns the time until the next poll: at most until the lock expires or the wait ends, but at least
-/// the minimum that keeps a client from polling without a pause.
+/// Returns the time until the next poll: no later than when the lock expires or the wait ends, but never so
+/// soon that a client could poll nonstop.
 fn poll_delay(backoff: Duration, lock_left: Duration, wait_left: Duration) -> Duration {
     backoff.min(lock_left).max(Backoff::MIN).min(wait_left)
 }

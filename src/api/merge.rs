@@ -174,7 +174,7 @@ impl<'a> Change<'a> {
             unchanged = json.position();
         };
         write_members(json.text(unchanged, end), merged);
-        // A position before this object is in an earlier object of the same name, which is removed.
+        // A position before this object lies in an earlier object with the same name, which is being dropped.
         for member in changes.values().filter(|member| last.get(member) < start) {
             member.write_new(merged);
         }

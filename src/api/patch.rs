@@ -50,15 +50,15 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
     }
 }
 
-/// Responds as an earlier attempt did that was applied, as far as the session shows it.
+/// Repeats the response of an earlier attempt that was applied, as far as the session still shows it.
 fn applied_before(context: &RequestContext, read: &Snapshot, write: &WriteId) -> Response {
     let Snapshot { session: Session { metadata, data }, writes } = read;
     let etag = writes.etag_at(write, &metadata.etag);
     patched(context, &metadata.media_type, etag, &metadata.lifetime, data)
 }
 
-/// Returns the response to a patch, with the merged data if the request prefers that. If others changed the
-/// data since an earlier attempt was applied, `etag` is `None`, and so the data would not be that of the patch.
+/// Returns the response to a patch, with the merged data if the request prefers that. `etag` is `None` if others
+/// have changed the data since an earlier attempt was applied: the data is no longer what the patch produced.
 fn patched(
     context: &RequestContext,
     media_type: &MediaType,

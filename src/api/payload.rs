@@ -1,10 +1,10 @@
 //! Lambda's payloads: the event of an API Gateway HTTP API and the response to it, both in
 //! [format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
 //!
-//! The types are those of `lambda_http`, except for the event's. That one refuses a whole event for one
-//! malformed field, and of two headers that differ in case it keeps the last. `lambda_http`'s
-//! conversions are not used either: they panic on malformed base64 and on unusual query strings and
-//! hosts, and they re-encode text bodies of responses.
+//! The types are `lambda_http`'s, except for the event: theirs refuses the whole event over one malformed
+//! field, and if two headers differ only in case, it keeps the last one. We don't use `lambda_http`'s
+//! conversions either: they panic on malformed base64 and on unusual query strings and hosts, and they
+//! re-encode the text bodies of responses.
 
 use std::fmt;
 

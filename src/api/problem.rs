@@ -149,8 +149,8 @@ impl Problem {
             ),
             Self::UnknownHeader { known } => (
                 "invalid-header", StatusCode::BAD_REQUEST, "A header is invalid",
-                format!("This route's Session headers and preconditions are {}. Remove any other, or check its \
-                    spelling.", known.join(", ")).into(),
+                format!("This route accepts only these Session headers and preconditions: {}. Remove any others, or \
+                    check their spelling.", known.join(", ")).into(),
             ),
             Self::InvalidBody => (
                 "invalid-body", StatusCode::BAD_REQUEST, "The body is invalid",
@@ -159,7 +159,7 @@ impl Problem {
             ),
             Self::AlteredBody => (
                 "invalid-body", StatusCode::BAD_REQUEST, "The body is invalid",
-                "The body changed on its way: its length or hash is not the one you sent. API Gateway decodes text \
+                "The body changed in transit: its length or hash isn't the one you sent. API Gateway decodes text \
                  media types as UTF-8 and replaces other bytes, so send data that isn't UTF-8 as \
                  application/octet-stream. Nothing was stored.".into(),
             ),
@@ -182,7 +182,7 @@ impl Problem {
             ),
             Self::ETagMismatch(_) => (
                 "etag-mismatch", StatusCode::PRECONDITION_FAILED, "The session's data has changed",
-                "If-Match doesn't match the current ETag. Read the session again, and repeat the change on its \
+                "If-Match doesn't match the current ETag. Read the session again, and redo your change on the \
                  current data.".into(),
             ),
             Self::SessionLocked { .. } => (
@@ -192,8 +192,8 @@ impl Problem {
             ),
             Self::NotLockHolder => (
                 "not-lock-holder", StatusCode::PRECONDITION_FAILED, "The token does not hold the lock",
-                "The lock was released, or it expired and another request took it. Take the lock again, and repeat \
-                 the change on the session's current data.".into(),
+                "The lock was released, or it expired and another request took it. Take the lock again, and redo \
+                 your change on the session's current data.".into(),
             ),
             Self::InvalidPatch => (
                 "invalid-patch", StatusCode::BAD_REQUEST, "The patch is invalid",

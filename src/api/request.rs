@@ -32,7 +32,7 @@ const MAX_LIMIT: u64 = 100;
 /// A request to one of the routes. Methods that read a header return an error that names the header
 /// and its valid values.
 ///
-/// It has no `Debug`, which would print ids and data.
+/// Deliberately not `Debug`: that would print ids and data.
 pub(super) struct Request {
     http: lambda_http::Request,
     /// Parsed and hashed once.
@@ -56,8 +56,8 @@ impl Request {
         self.http.raw_http_path().rsplit('/').next().and_then(Handle::parse)
     }
 
-    /// Whether the body has the length that `Content-Length` states and the SHA-256 that the caller signed, as
-    /// far as the request has these headers. Callers that sign with SigV4 may send the hash in
+    /// Whether the body matches `Content-Length` and the SHA-256 that the caller signed, if the request has these
+    /// headers. Callers that sign with SigV4 may send the hash in
     /// [`x-amz-content-sha256`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
     pub(super) fn is_unaltered(&self) -> bool {
         let header = |name| self.http.headers().get(name).map(HeaderValue::as_bytes);
@@ -79,8 +79,8 @@ impl Request {
         if is_sent { self.session_id().map(Some) } else { Ok(None) }
     }
 
-    /// Refuses `Session-*` headers and preconditions other than these: a caller that asks for one and does not
-    /// get it believes that it had it.
+    /// Refuses any other `Session-*` header or precondition: a caller whose header was silently ignored would
+    /// think it had worked.
     pub(super) fn accept_only(&self, known: &'static [&'static str]) -> Result<(), Problem> {
         let is_unknown = |name: &HeaderName| {
             let is_checked = name.as_str().starts_with("session-")

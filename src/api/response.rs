@@ -9,7 +9,7 @@ use super::header::{
 };
 use crate::session::{ETag, Handle, Lifetime, Limits, Metadata, SessionId, Timestamp};
 
-/// A response, and the session that it created. It has no `Debug`, which would print ids and data.
+/// A response, and the session that it created. Deliberately not `Debug`: that would print ids and data.
 pub(super) struct Response {
     pub(super) http: lambda_http::Response<Body>,
     /// Handle of the id that the response hands out, for the log.
@@ -97,8 +97,8 @@ impl Response {
     }
 }
 
-/// Returns the bytes as text if they are UTF-8 without control characters other than tabs and line
-/// ends. JSON takes six bytes for each of those, so 1 MiB of them would exceed Lambda's 6 MB for a
+/// Returns the bytes as text if they're UTF-8 with no control characters except tabs and line breaks.
+/// JSON spends six bytes on each of the others, so 1 MiB of them would exceed Lambda's 6 MB limit for a
 /// response.
 fn readable(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
     let is_control = |b: &u8| b.is_ascii_control() & !matches!(b, b'\t' | b'\n' | b'\r');

@@ -4,8 +4,8 @@ use super::problem::Problem;
 use crate::backoff::Backoff;
 use crate::store::StoreError;
 
-/// Number of retries, enough for a hundred requests that change one session at the same time. Their waits are
-/// about as long as the time limit of the function.
+/// Maximum number of retries, enough for a hundred requests that change one session at the same time. Together,
+/// their waits take about as long as the function's time limit.
 const MAX_RETRIES: u32 = 50;
 
 /// Retries a change that reads the session and writes on condition that it has not changed since.

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::response::Response;
 use super::{create, destroy, lock, patch, read, replace, rotate, touch, users};
 
-/// A Lambda function, which has a binary and a role of its own.
+/// A Lambda function, with its own binary and role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
     /// Reads sessions.
@@ -80,7 +80,7 @@ pub static ROUTES: [Route; 13] = [
         &[SESSION_USER]),
 ];
 
-/// Returns the problem of a request to no route of this function.
+/// Returns the problem for a request that matches none of this function's routes.
 pub(super) fn not_found() -> Problem {
     Problem::RouteNotFound { known: ROUTES.iter().map(|route| route.key).collect() }
 }

@@ -27,7 +27,7 @@ impl fmt::Debug for User {
     }
 }
 
-/// Label by which a person recognizes a session in a list, such as `Firefox%20on%20Linux`. Labels are
+/// Label of a session: the name shown in a device list, such as `Firefox%20on%20Linux`. Labels are
 /// personal data, so `Debug` hides them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Label(String);

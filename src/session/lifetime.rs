@@ -122,8 +122,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns the idle lifetime that a session gets if this one is asked for. A session that may not get
-    /// older than that needs no longer one, and so the table forgets it sooner.
+    /// Returns the idle lifetime to grant when this one is requested. It's never longer than the session may
+    /// live, so that the table forgets the session sooner.
     pub fn clamp(&self, ttl: Duration) -> Duration {
         self.max_lifetime.map_or(ttl, |max| ttl.min(max)).min(self.max_ttl)
     }
@@ -161,7 +161,7 @@ impl Liveness {
         Self { now, arrived, live_from: limits.live_from(now) }
     }
 
-    /// Whether a session is live. In the second of its end, it no longer is.
+    /// Whether a session is live. It no longer is in the second at which it ends.
     pub fn admits(&self, lifetime: &Lifetime) -> bool {
         lifetime.expires > self.now && lifetime.created >= self.live_from
     }

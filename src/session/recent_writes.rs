@@ -28,8 +28,8 @@ impl RecentWrites {
         self.0.contains(write)
     }
 
-    /// Returns the version `etag` of the data if it is that right after this write. Returns `None` if the
-    /// data was changed since, or if the write is too long ago to know.
+    /// Returns `etag`, the data's current version, if the data hasn't changed since this write. Returns `None` if
+    /// it has, or if the write is too old to tell.
     pub fn etag_at<'a>(&self, write: &WriteId, etag: &'a ETag) -> Option<&'a ETag> {
         let later = || self.0.iter().take_while(|other| *other != write);
         let is_unchanged = self.contains(write) && !later().any(|other| etag.is_made_by(other));

@@ -5,8 +5,7 @@ use std::fmt;
 use super::id::{SessionId, is_of_id_alphabet};
 use crate::random::{self, NoRandomness};
 
-/// Name of a write to a session. Every attempt of the write has the same one, and no other write has
-/// it.
+/// Identifies a write to a session. All attempts of the write share it, and no other write has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteId(String);
 

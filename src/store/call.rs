@@ -45,7 +45,7 @@ pub(super) enum Sent {
 
 impl Sent {
     /// Returns the outcome of the write with this id. A retry never outlives its session: once that has
-    /// ended or was rotated away, the write is refused like anybody's.
+    /// ended or been rotated away, the write is refused like any other.
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`] if an earlier attempt may have been applied.

@@ -20,10 +20,8 @@ use super::outcome::NoRetryInDoubt;
 /// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that takes
 /// this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
-/// Time limit of one operation: all of its attempts and the waits between them. It is well within the
-/// time limits of the functions, so that the function itself reports the failure: 5 s for `read` and
-/// `destroy`, 15 s for `write`, which may wait for a lock, and 15 s for `rotate`, which may wait for
-/// a transaction.
+/// Time limit of one operation: all of its attempts and the waits between them. It's well within the
+/// functions' time limits in template.yaml, so the function itself reports the failure.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// The same limits for a transaction. DynamoDB recommends attempts of 1 s or more, so that fewer
 /// retries arrive while the first attempt is still in progress.

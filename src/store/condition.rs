@@ -22,8 +22,8 @@ pub(super) fn if_absent(live: Liveness) -> Expression {
         .value(":live_from", item::number(live.live_from.millis()))
 }
 
-/// Requires that no live session has the id, or that the session with the handle `successor` left it: that
-/// one may come back.
+/// Requires that no live session has the id, or that it was rotated away to the handle `successor`: that
+/// session may come back.
 pub(super) fn if_absent_or_left_for(live: Liveness, successor: &Handle) -> Expression {
     if_absent(live)
         .push_condition(&format!(" OR #{SUCCESSOR} = :successor"))

@@ -25,7 +25,7 @@ pub struct NewSession<'a> {
     pub ttl: Duration,
     /// Owner.
     pub user: Option<User>,
-    /// Label by which a person recognizes the session.
+    /// Name shown in the user's device list.
     pub label: Option<Label>,
 }
 

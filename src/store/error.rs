@@ -50,7 +50,7 @@ pub enum StoreError {
     /// The write was refused or had no effect, but an earlier attempt may have been applied.
     #[error("it is unknown whether an earlier attempt was applied")]
     OutcomeUnknown,
-    /// The item in the table is not one that this code wrote.
+    /// The item in the table can't be ours.
     #[error("the item is corrupt")]
     Corrupt(#[from] CorruptItem),
     /// DynamoDB refused the call itself: a defect of this code or of the function's configuration.
@@ -106,7 +106,7 @@ where
                 ),
                 ..,
             )
-            // Of an error of status 2xx, the response is not DynamoDB's.
+            // A 2xx response that is an error didn't come from DynamoDB.
             | (_, Some(200..300 | REQUEST_TIMEOUT | 500..), _)
             | (
                 ..,
@@ -184,8 +184,8 @@ impl<E: ProvideErrorMetadata + Error + 'static> From<&SdkError<E, HttpResponse>>
             }
             SdkError::ServiceError(service) => {
                 let (code, message) = (service.err().code(), service.err().message());
-                // Other messages may quote what was sent: a validation error a value, and a signature
-                // error the headers that were signed.
+                // Other messages may quote the request: a validation error quotes a value, and a signature
+                // error the signed headers.
                 let is_harmless = matches!(
                     code,
                     Some(
@@ -208,7 +208,7 @@ impl<E: ProvideErrorMetadata + Error + 'static> From<&SdkError<E, HttpResponse>>
                 }
             }
             SdkError::TimeoutError(_) => Self::TimedOut,
-            // Errors of no kind at all may have the request in their text.
+            // An unclassified error may quote the request.
             SdkError::DispatchFailure(failure)
                 if failure.is_io() || failure.is_timeout() || failure.as_other().is_some() =>
             {

@@ -33,7 +33,7 @@ pub(super) const CREATED: &str = "created";
 pub(super) const USER: &str = "user";
 /// Epoch milliseconds of the last write that named the owner; absent without an owner.
 pub(super) const OWNED: &str = "owned";
-/// Label by which a person recognizes the session, in plain text.
+/// Name shown in the user's device list, in plain text.
 pub(super) const LABEL: &str = "label";
 /// Token of the lock's holder.
 pub(super) const LOCK: &str = "lock";
@@ -47,8 +47,8 @@ pub(super) const PREDECESSOR: &str = "predecessor";
 /// Index of the table that finds the items of a user.
 pub(super) const USER_INDEX: &str = "user-index";
 
-/// Write id of the writes that a new item did not have yet. An update expression cannot read an
-/// attribute that does not exist.
+/// Placeholder for the writes that a new item hasn't had yet: an update expression can't read a missing
+/// attribute.
 const NO_WRITE: &str = "-";
 
 /// An item, as the SDK represents it.

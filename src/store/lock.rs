@@ -50,9 +50,9 @@ impl SessionStore {
         }
     }
 
-    /// Returns until when somebody holds the lock; `None` if [`Self::lock`] has an outcome now, because
-    /// nobody does or because another attempt of the same request does (one `GetItem`, strongly
-    /// consistent).
+    /// Returns when the current holder's lease ends. Returns `None` if calling [`Self::lock`] would settle the
+    /// matter now, because nobody holds the lock or another attempt of the same request does (one `GetItem`,
+    /// strongly consistent).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Locked`] if another attempt of the same request has had the

@@ -15,10 +15,10 @@ use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 
 /// Whether DynamoDB reported the outcome of an attempt: success, or that it was not applied.
 ///
-/// An error of status 4xx means that nothing was written. An error of status 5xx, a time-out, a
-/// connection that ended and a malformed response say nothing. [DynamoDB's
-/// documentation](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html)
-/// says of its own status 500 that the write may have succeeded.
+/// A 4xx error means that nothing was written. A 5xx error, a timeout, a dropped connection, or a malformed
+/// response tells us nothing: according to [DynamoDB's
+/// documentation](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html),
+/// the write may have succeeded even if it returned a 500.
 fn is_reported(
     result: Option<Result<&Output, &OrchestratorError<Error>>>,
     response: Option<&HttpResponse>,

@@ -44,8 +44,8 @@ impl SessionStore {
     }
 
     /// Reads a session that a write is about to change (one `GetItem`, strongly consistent). If an earlier
-    /// attempt of the write was applied and the session is still live, it returns the session whatever
-    /// the write requires of it.
+    /// attempt of the write was applied and the session is still live, it returns the session without
+    /// checking what the write requires.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], also during a grace period; [`StoreError::Locked`] or
@@ -93,9 +93,9 @@ impl SessionStore {
         Ok(())
     }
 
-    /// Whether the id was rotated away and its grace period is over early: the session that the rotation
-    /// made has ended, was rotated again or lost its owner (one `GetItem` for an id that was rotated
-    /// away). A session that was created under the new id later is another one.
+    /// Whether the id was rotated away and its grace period ended early: the session that the rotation made
+    /// has ended, was rotated again, or lost its owner (one `GetItem` for an id that was rotated away). A
+    /// session created under the new id later isn't the same session.
     pub(super) async fn is_grace_over(
         &self,
         handle: &Handle,

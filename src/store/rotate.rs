@@ -35,7 +35,7 @@ pub struct Rotation<'a> {
     pub grace: Option<Duration>,
     /// Whether the caller chose the new id. Only then can a request be a retry of an applied one.
     pub is_repeatable: bool,
-    /// What the data must be.
+    /// Version that the data must have.
     pub required: ETagCondition,
     /// What the rotation changes and requires, as any other write.
     pub write: Write,
@@ -167,7 +167,7 @@ impl SessionStore {
     }
 
     /// Returns the write that deletes the item of the old id, or that keeps it readable for the grace
-    /// period. It keeps its owner: whoever knew the id before a login learns nothing of the new one.
+    /// period. The old item keeps its owner: whoever knew the id before a login learns nothing new.
     fn retire_old(
         &self,
         rotation: &Rotation<'_>,
@@ -188,8 +188,8 @@ impl SessionStore {
                 .map_err(incomplete)?;
             return Ok(write.delete(delete).build());
         };
-        // It gets the write id too, so an earlier write that is repeated doesn't take this state for its own.
-        // The id may be there already if the session has come back to an id that it had before.
+        // The old item gets the write id too, so a repeat of an earlier write doesn't mistake this state for its
+        // own. The write id may already be there if the session has returned to an id that it had before.
         let update = condition
             .push_write(&rotation.write.id)
             .set(SUCCESSOR, item::text(rotation.new.handle().as_str()))
@@ -266,7 +266,7 @@ fn rotated_before(
     live: Liveness,
 ) -> Result<Option<Rotated>, CorruptItem> {
     let write = &rotation.write.id;
-    // A session that lost its owner does not know its former id any more.
+    // A session that lost its owner no longer knows its former id.
     let is_own = item::predecessor(item)?.as_ref() == Some(rotation.old.handle())
         || item::has_write(item, write);
     if !is_own || !item::is_current(item, live)? {

@@ -65,7 +65,7 @@ impl SessionStore {
                 .await;
             let error = match sent {
                 Ok(output) => {
-                    // The capacity is stated for each table, and there is one.
+                    // Capacity is reported per table, and there's only one.
                     self.meter.add_capacity(output.consumed_capacity().first())?;
                     return Ok(TransactionOutcome::Applied);
                 }
@@ -98,7 +98,7 @@ impl SessionStore {
     }
 }
 
-/// Whether conditions that were not met are the only reason of a cancellation.
+/// Whether a transaction was canceled only because conditions weren't met.
 fn is_refused(reasons: &[CancellationReason]) -> bool {
     let codes = || reasons.iter().filter_map(CancellationReason::code);
     codes().any(|code| code == "ConditionalCheckFailed")

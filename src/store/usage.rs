@@ -41,8 +41,8 @@ impl Meter {
     /// Adds the capacity that a call consumed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it is missing. Every call asks for it, so the response is not
-    /// DynamoDB's: a response with an empty body would otherwise count as success.
+    /// [`StoreError::Unavailable`] if it's missing. Every call asks for it, so a response without it isn't
+    /// DynamoDB's. Without this check, an empty body would count as success.
     pub(super) fn add_capacity(
         &self,
         capacity: Option<&ConsumedCapacity>,

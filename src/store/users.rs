@@ -17,11 +17,11 @@ use crate::session::{Handle, Liveness, MAX_CLOCK_SKEW, Metadata, Timestamp, User
 /// Number of items that are read or deleted concurrently.
 const CONCURRENCY: usize = 16;
 
-/// Number of sessions that a limit looks at before it ends those above it. So even a user with more
-/// sessions than one call can read has fewer after each call.
+/// How many sessions to look at before ending those above a limit. That way every call makes progress, even
+/// if the user has more sessions than one call can read.
 const CHUNK: usize = 256;
 
-/// Time for which queries of the index must find nothing new. It follows the table within a fraction of a
+/// How long queries of the index must keep finding nothing new. The index lags the table by a fraction of a
 /// second.
 const INDEX_LAG: Duration = Duration::from_secs(1);
 /// Wait between two queries of the index.
@@ -45,8 +45,8 @@ pub struct SessionSummary {
 pub enum Ending<'a> {
     /// All except this one and the one that it was rotated to.
     AllBut(Option<&'a Handle>),
-    /// The oldest above a limit: those that got their owner first, and of the same moment those with the
-    /// smaller handle. All requests agree on this order, so simultaneous logins never end each other.
+    /// The oldest above a limit: those that got their owner first or, in a tie, have the smaller handle. All
+    /// requests agree on this order, so simultaneous logins never end each other.
     Oldest {
         /// Number of sessions that are left.
         limit: usize,
@@ -77,7 +77,7 @@ struct Pass {
 enum Deletion {
     /// The item was a live session, and was deleted.
     Session,
-    /// The item was gone, or was no live session and was deleted.
+    /// The item was already gone, or wasn't a live session and was deleted.
     NoSession,
     /// The item did not meet the condition.
     Refused(Handle),

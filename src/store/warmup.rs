@@ -12,7 +12,7 @@ impl SessionStore {
     /// it reads an item that cannot exist, because its key is not a handle (half a read unit).
     ///
     /// # Errors
-    /// Errors of the call. The first request will connect by itself then.
+    /// Errors of the call. In that case, the first request connects.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         let get = self.client.get_item().table_name(&*self.table);
         get.key(ID, item::text("-")).send().await?;

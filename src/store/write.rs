@@ -97,7 +97,7 @@ impl SessionStore {
             match required.refusal(&item)? {
                 Some(reason) => return Err(reason),
                 None if ttl.is_none() && item::ttl(&item)? > max_ttl => ttl = Some(max_ttl),
-                // The item explains every refusal, unless DynamoDB returned a later one.
+                // The item explains every refusal, unless DynamoDB returned a later state of it.
                 None => return Err(StoreError::Changed),
             }
         }

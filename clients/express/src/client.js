@@ -73,7 +73,7 @@ class Client {
       'session-ttl': String(ttl),
       'if-none-match': '*',
       'session-user': owner(user),
-      'session-label': labelled(label),
+      'session-label': labeled(label),
       'idempotency-key': key(),
     }, { body: data, accept: [201, 'session-exists'] });
     return response.status === 201 ? written(id, data, response, { ttl, user }) : null;
@@ -92,7 +92,7 @@ class Client {
 
   /** Does the same and moves the session to a new id. The old id stops working. */
   rotate(read, newId, data, { ttl, user, label }) {
-    const headers = { 'session-new-id': newId, 'session-label': labelled(label) };
+    const headers = { 'session-new-id': newId, 'session-label': labeled(label) };
     return this.#write('POST', '/session/rotate', read, newId, data, { ttl, user }, headers);
   }
 
@@ -282,7 +282,7 @@ function owner(user) {
   return user === undefined ? undefined : encode(user) || '""';
 }
 
-function labelled(label) {
+function labeled(label) {
   return label === undefined ? undefined : shorten(label) || '""';
 }
 

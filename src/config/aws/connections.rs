@@ -30,11 +30,11 @@ impl<F: Fn() -> SharedHttpClient> Connections<F> {
         Self { connect, current: Mutex::new((SystemTime::now(), client)) }
     }
 
-    /// Returns the client to use now: another one after a pause.
+    /// Returns the current client, or a fresh one after a pause.
     fn client(&self, now: SystemTime) -> SharedHttpClient {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (used, client) = &mut *current;
-        // Concurrent calls may come in the wrong order.
+        // Concurrent calls may arrive out of order.
         let pause = now.duration_since(*used).unwrap_or_else(|step_back| step_back.duration());
         if pause > IDLE_TIMEOUT {
             *client = (self.connect)();
