@@ -23,7 +23,7 @@ final class Handler implements
     private ?string $id = null;
     /** Id of the session that {@see validateId()} has loaded for {@see read()}. */
     private ?string $loadedId = null;
-    /** Id that {@see validateId()} has not found. PHP makes another one then. */
+    /** Id that {@see validateId()} has not found; empty if the request has none. PHP makes another one then. */
     private ?string $rejectedId = null;
     /** Id that was created here, and that no session has yet. */
     private ?string $freshId = null;
@@ -128,6 +128,8 @@ final class Handler implements
     public function open(string $path, string $name): bool
     {
         $this->isOpening = true;
+        // A decorator may have no create_sid(), and PHP makes the id.
+        $this->rejectedId = session_id() === '' ? '' : null;
         if ($this->move === null) {
             // The owner was that of a session that PHP has not written.
             $this->nextUser = null;
@@ -180,13 +182,14 @@ final class Handler implements
         $this->id = $id;
         [$loadedId, $this->loadedId] = [$this->loadedId, null];
         [$rejectedId, $this->rejectedId] = [$this->rejectedId, null];
+        $isMade = !\in_array($rejectedId, [null, $id], true) && $id === session_id();
         [$move, $this->move] = [$this->move, null];
         if ($move !== null) {
             [$data, $grace] = $move;
             if ($this->session->move($id, $data, $grace, $this->nextUser)) {
                 $this->nextUser = null;
             }
-        } elseif ($id === $this->freshId || !self::isId($id) || !\in_array($rejectedId, [null, $id], true)) {
+        } elseif ($id === $this->freshId || !self::isId($id) || $isMade) {
             $this->session->begin();
         } elseif ($id !== $loadedId) {
             $this->session->load($id);

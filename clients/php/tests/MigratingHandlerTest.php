@@ -121,6 +121,14 @@ final class MigratingHandlerTest extends TestCase
         }
     }
 
+    public function testNewVisitorMayLookIntoASessionOfTheOtherStore(): void
+    {
+        $browser = $this->visitor('api');
+        $browser->visit(['set', 'a', 1]);
+        $results = $this->visitor('files, then api')->visit(['read', $browser->cookie])->results;
+        self::assertSame(['a|i:1;'], $results);
+    }
+
     public function testOtherStoreIsNotReadAfterTheEnd(): void
     {
         $browser = $this->visitor('files');

@@ -35,6 +35,11 @@ final class ProcessTest extends TestCase
         self::assertSame(['cart' => 'apple'], self::play('empty session'));
     }
 
+    public function testHandlerKnowsWhichIdsPhpMadeForItsDecorator(): void
+    {
+        self::assertSame([false, 'gold', 'cart|s:4:"gold";', 'b|i:1;'], self::play('decorated'));
+    }
+
     public function testLifetimeMayBeSetWhenTheSessionStarts(): void
     {
         [$ttl] = self::play('lifetime');

@@ -37,10 +37,10 @@ final class SymfonyTest extends TestCase
         self::assertCount(1, $browser->visit(['devices'])->results[0]);
     }
 
-    public function testUnchangedPageMakesOneCall(): void
+    public function testNewAndUnchangedPagesMakeOneCall(): void
     {
         $browser = $this->browser(ini: ['store' => 'api']);
-        $browser->visit(['set', 'a', 1]);
+        self::assertSame(['PUT /session'], $browser->visit(['set', 'a', 1])->calls);
         self::assertSame(['GET /session'], $browser->visit()->calls);
         $browser->cookie = str_repeat('a', 64);
         self::assertSame(['GET /session', 'PUT /session'], $browser->visit(['set', 'a', 1])->calls);

@@ -10,6 +10,7 @@ use SessionApi\Handler;
 use SessionApi\Options;
 use SessionApi\Response;
 use SessionApi\SessionApi;
+use SessionApi\Tests\Decorator;
 use SessionApi\Transport;
 use SessionApi\Unavailable;
 
@@ -32,7 +33,7 @@ $transport = new class ($options->url) implements Transport {
             : $this->transport->send($method, $path, $headers, $body, $timeout);
     }
 };
-(new Handler($options, $client = new Client($options, $transport)))->install();
+($handler = new Handler($options, $client = new Client($options, $transport)))->install();
 
 /** Begins a session. Returns its id. */
 $start = function (string $id = '', array $settings = []): string {
@@ -106,6 +107,24 @@ $result = match ($argv[1]) {
         $start($id);
 
         return $_SESSION;
+    })(),
+    'decorated' => (function () use ($make, $start, $handler, $client): array {
+        $ada = $make(['cart' => 'gold']);
+        session_set_save_handler(new Decorator($handler), true);
+        $fixed = str_repeat('f', 64);
+        $id = $start($fixed);
+        $_SESSION['a'] = 1;
+        session_write_close();
+        $isChosen = $id === $fixed || $client->read($fixed) !== null;
+        $start($ada, ['use_strict_mode' => 0]);
+        $cart = $_SESSION['cart'] ?? null;
+        session_write_close();
+        $new = $start();
+        $lookedAt = $handler->read($ada);
+        $_SESSION['b'] = 1;
+        session_write_close();
+
+        return [$isChosen, $cart, $lookedAt, $client->read($new)?->data];
     })(),
     'lifetime' => (function () use ($start, $client): array {
         $id = $start(settings: ['gc_maxlifetime' => 86400]);
