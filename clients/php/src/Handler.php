@@ -219,8 +219,7 @@ final class Handler implements
         if ($this->session->id() !== null) {
             $this->freshId = null;
         }
-        // A visitor whose session is still empty needs no cookie. An id that is no session's is replaced, though.
-        if ($this->session->hasEnded() || $this->session->id() === null && !isset($_COOKIE[session_name()])) {
+        if ($this->session->hasEnded()) {
             self::withdrawCookie();
         }
 
@@ -329,8 +328,8 @@ final class Handler implements
     }
 
     /**
-     * Takes back the cookie of an id that has no session: it ended while the page ran, and the browser may have got
-     * another id since, or it is still empty, and another page may begin it under its own id.
+     * Takes back the cookie of a new id, under which the session is not: it ended before. The browser may have got
+     * another id in the meantime.
      */
     private static function withdrawCookie(): void
     {

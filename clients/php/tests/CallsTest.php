@@ -11,8 +11,7 @@ class CallsTest extends TestCase
     {
         $page = $this->browser()->visit();
         self::assertSame([], $page->calls);
-        self::assertMatchesRegularExpression('/^[0-9a-f]{64}$/', $page->id);
-        self::assertNull($page->cookie);
+        self::assertMatchesRegularExpression('/^[0-9a-f]{64}$/', $page->cookie);
     }
 
     public function testNewSessionIsCreatedInOneCall(): void

@@ -290,16 +290,6 @@ class GuaranteesTest extends TestCase
         }
     }
 
-    public function testPagesThatStoreNothingSetNoCookie(): void
-    {
-        $browser = $this->browser();
-        self::assertNull($browser->visit()->cookie);
-        self::assertNull($browser->visit(['set', 'a', 1], ['unset', 'a'])->cookie);
-        $page = $browser->visit(['close'], ['start'], ['set', 'a', 1]);
-        self::assertSame($page->id, $page->cookie);
-        self::assertSame(['a' => 1], $browser->visit()->session);
-    }
-
     public function testValueThatCannotBeSerializedHoldsNoLock(): void
     {
         $browser = $this->browser(['lock' => 0]);
@@ -330,5 +320,15 @@ class GuaranteesTest extends TestCase
         $browser = $this->browser(agent: "Bad\xFC browser");
         $browser->visit(['login', $user]);
         self::assertSame(['Bad browser'], array_column($browser->visit(['devices'])->results[0], 'label'));
+    }
+
+    public function testEmptySessionThatIsStartedAgainKeepsItsCookie(): void
+    {
+        $reopen = [['close'], ['set ini', 'session.use_cookies', '0'], ['set ini', 'session.cache_limiter', '']];
+        foreach ([$reopen, [['close']]] as $steps) {
+            $browser = $this->browser();
+            $browser->visit(...$steps, ...[['start'], ['set', 'cart', 'apple']]);
+            self::assertSame(['cart' => 'apple'], $browser->visit()->session);
+        }
     }
 }

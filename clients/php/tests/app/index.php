@@ -73,6 +73,7 @@ try {
             'close' => session_write_close(),
             'save' => session_write_close() && session_start(),
             'start' => session_start($a ?? []),
+            'set ini' => ini_set($a, $b),
             'reset' => session_reset(),
             'read' => $api->read($a),
             'write' => $api->write($a, $b),
