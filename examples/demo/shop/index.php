@@ -11,6 +11,9 @@ use Illuminate\Foundation\Exceptions\Handler;
 use Illuminate\Http\Request;
 use Shop\HttpKernel;
 
+if ($_SERVER['REQUEST_URI'] === '/health') {
+    exit('ok');
+}
 error_reporting(E_ALL & ~E_DEPRECATED);
 require __DIR__ . '/autoload.php';
 

@@ -57,11 +57,12 @@ final class Shop
         return $this->answer(['ended' => $lists ? SessionApi::logoutOtherDevices() : null]);
     }
 
-    /** The server dies, with all processes that serve it. */
-    public function die(): never
+    /** The server dies, with all processes that serve it, once it has said so: nobody is to repeat the request. */
+    public function die(): JsonResponse
     {
-        posix_kill(-posix_getpgrp(), SIGKILL);
-        exit;
+        exec('(sleep 0.2; kill -KILL -' . posix_getpgrp() . ') >/dev/null 2>&1 &');
+
+        return $this->answer();
     }
 
     private function answer(array $content = []): JsonResponse

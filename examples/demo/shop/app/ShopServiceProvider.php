@@ -12,7 +12,6 @@ final class ShopServiceProvider extends ServiceProvider
     public function boot(Router $router): void
     {
         $this->app->make('auth')->provider('everybody', fn () => new Users());
-        $router->get('/health', fn () => 'ok');
         $router->post('{store}/{device}/die', Shop::class . '@die');
         $router->middleware('web')->prefix('{store}/{device}')->group(function (Router $router): void {
             $router->get('/', Shop::class . '@show');
