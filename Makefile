@@ -40,7 +40,7 @@ test: test-api test-template ## test the API, and what the template promises
 test-all: announce test-openapi test-clients test-deploy ## also test the clients, the OpenAPI document and the deployed stack
 
 announce:
-	@echo "This takes 25 minutes. It installs what is missing: npm and Python packages into this folder, and as root, with apt,"
+	@echo "This takes about 20 minutes. It installs what is missing: npm and Python packages into this folder, and as root, with apt,"
 	@echo "PHP, Laravel, nginx, HAProxy, Redis, Node, Java, Go and Chromium."
 
 # Most of a test is waiting: for a timeout, or for DynamoDB's index to settle.
