@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{ProvideCredentials, SharedCredentialsProvider, Sh
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use lambda_http::http::Uri;
+use lambda_http::http::uri::Authority;
 
 use self::connections::{Connections, IDLE_TIMEOUT};
 use super::environment::{ConfigError, Environment};
@@ -74,7 +75,11 @@ fn read<T>(
 fn region(environment: &Environment<'_>) -> Result<Region, ConfigError> {
     let expected = "an AWS region, as in eu-central-1";
     let alphabet = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let parse = |name: &str| name.bytes().all(alphabet).then(|| Region::new(name.to_owned()));
+    let parse = |name: &str| {
+        let is_label =
+            name.len() <= 63 && name.bytes().all(alphabet) && name.trim_matches('-') == name;
+        is_label.then(|| Region::new(name.to_owned()))
+    };
     let (variable, other) = ("AWS_REGION", "AWS_DEFAULT_REGION");
     let region = match read(environment, variable, expected, parse)? {
         None => read(environment, other, expected, parse)?,
@@ -94,12 +99,18 @@ fn ssl_cert_file(environment: &Environment<'_>) -> Result<Option<String>, Config
 /// Reads the URL that takes the place of DynamoDB's endpoint. The SDK reads the variable of a single service
 /// in `defaults()` only, and finds out at each request whether it is a URL.
 fn endpoint_url(environment: &Environment<'_>) -> Result<Option<String>, ConfigError> {
-    let expected = "a URL of http or https, as in http://localhost:8000";
+    let expected = "a URL of http or https with a host, and without credentials or a query, as in \
+                    http://localhost:8000";
+    // The parser of `Uri` also accepts an invalid port.
+    let is_host = |authority: &Authority| {
+        let host = authority.host();
+        !host.is_empty() && (authority.as_str() == host || authority.port_u16().is_some())
+    };
     let parse = |url: &str| {
         let uri: Uri = url.parse().ok()?;
         let is_endpoint = matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && !url.contains(['@', '?']);
+            && uri.authority().is_some_and(is_host)
+            && !url.contains(['@', '?', '#']);
         is_endpoint.then(|| url.to_owned())
     };
     match read(environment, "AWS_ENDPOINT_URL_DYNAMODB", expected, parse)? {
@@ -198,7 +209,8 @@ mod tests {
             assert_eq!(endpoint(url), Ok(Some(url.to_owned())));
         }
         assert_eq!(endpoint(""), Ok(None));
-        let expected = "it must be a URL of http or https, as in http://localhost:8000";
+        let expected = "it must be a URL of http or https with a host, and without credentials or \
+                        a query, as in http://localhost:8000";
         for url in [
             "localhost:8000",
             "localhost",
@@ -207,7 +219,11 @@ mod tests {
             "ftp://localhost",
             "http://a b",
             "http://:8000",
+            "http://localhost:",
+            "http://localhost:65536",
+            "http://localhost:http",
             "http://localhost/?a=b",
+            "http://localhost/#a",
         ] {
             let error = endpoint(url).unwrap_err().to_string();
             assert_eq!(error, format!("AWS_ENDPOINT_URL is {url:?}; {expected}"));
@@ -231,6 +247,11 @@ mod tests {
             region(&[("AWS_DEFAULT_REGION", "EU")]).unwrap_err(),
             format!("AWS_DEFAULT_REGION is \"EU\"; {expected}")
         );
+        let is_region = |name: &str| with_variables(&[("AWS_REGION", name)], super::region).is_ok();
+        for bad in ["EU", "eu central", "eu/central", "eu.central", "-eu", "eu-"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+        assert!(is_region(&"a".repeat(63)) && !is_region(&"a".repeat(64)));
     }
 
     #[test]
