@@ -87,16 +87,16 @@ class Client {
    * @throws {Locked} if another request has the lock
    */
   replace(read, data, { ttl, user }) {
-    return this.#write('PUT', '/session', read, read.id, data, { ttl, user }, { 'idempotency-key': key() });
+    return this.#write('PUT', '/session', 204, read, read.id, data, { ttl, user }, { 'idempotency-key': key() });
   }
 
   /** Does the same and moves the session to a new id. The old id stops working. */
   rotate(read, newId, data, { ttl, user, label }) {
     const headers = { 'session-new-id': newId, 'session-label': labeled(label) };
-    return this.#write('POST', '/session/rotate', read, newId, data, { ttl, user }, headers);
+    return this.#write('POST', '/session/rotate', 200, read, newId, data, { ttl, user }, headers);
   }
 
-  async #write(method, path, read, id, data, { ttl, user }, headers) {
+  async #write(method, path, success, read, id, data, { ttl, user }, headers) {
     const response = await this.#call(method, path, {
       'session-id': read.id,
       'session-ttl': String(ttl),
@@ -105,7 +105,7 @@ class Client {
       'if-match': read.etag,
       prefer: 'return=representation',
       ...headers,
-    }, { body: data, accept: [200, 204, 'session-not-found', 'session-locked', 'not-lock-holder', 'changed'] });
+    }, { body: data, accept: [success, 'session-not-found', 'session-locked', 'not-lock-holder', 'changed'] });
     switch (response.problem) {
       case 'session-not-found':
         return null;

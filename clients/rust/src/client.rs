@@ -137,7 +137,7 @@ impl Client {
 
     /// Reads a session. Returns `None` if there is none.
     pub(crate) async fn read(&self, id: &Id) -> Result<Option<Stored>, Error> {
-        let call = Call::new(Method::GET, "/session").id(id);
+        let call = Call::new(Method::GET, "/session", StatusCode::OK).id(id);
         let response = self.send(call, &["session-not-found"]).await?;
         response.status.is_success().then(|| response.session(id)).transpose()
     }
@@ -153,7 +153,7 @@ impl Client {
         wait: Duration,
         lease: Duration,
     ) -> Result<Option<Stored>, Error> {
-        let mut call = Call::new(Method::POST, "/session/lock")
+        let mut call = Call::new(Method::POST, "/session/lock", StatusCode::OK)
             .id(id)
             .header("session-lease", lease.as_secs())
             .header("session-wait", wait.as_secs())
@@ -186,7 +186,7 @@ impl Client {
         data: &Data,
         attributes: Attributes<'_>,
     ) -> Result<Option<Stored>, Error> {
-        let call = Call::new(Method::PUT, "/session")
+        let call = Call::new(Method::PUT, "/session", StatusCode::CREATED)
             .id(id)
             .header("if-none-match", ANY)
             .idempotent()
@@ -211,7 +211,7 @@ impl Client {
         data: &Data,
         attributes: Attributes<'_>,
     ) -> Result<Written, Error> {
-        let call = Call::new(Method::PUT, "/session")
+        let call = Call::new(Method::PUT, "/session", StatusCode::NO_CONTENT)
             .id(id)
             .header("if-match", read.map_or(ANY, |read| read.etag.clone()))
             .idempotent()
@@ -235,7 +235,7 @@ impl Client {
         data: &Data,
         attributes: Attributes<'_>,
     ) -> Result<Written, Error> {
-        let call = Call::new(Method::POST, "/session/rotate")
+        let call = Call::new(Method::POST, "/session/rotate", StatusCode::OK)
             .id(old)
             .header("session-new-id", ascii(&new.to_string()))
             .header_if("if-match", read.map(|read| read.etag.clone()))
@@ -280,7 +280,7 @@ impl Client {
     /// Slides the expiry of a session, and releases its lock if the client holds it. Returns the seconds until it
     /// expires, or `None` if the session has ended.
     pub(crate) async fn touch(&self, read: &Stored, ttl: i64) -> Result<Option<i64>, Error> {
-        let call = Call::new(Method::POST, "/session/touch")
+        let call = Call::new(Method::POST, "/session/touch", StatusCode::NO_CONTENT)
             .id(&read.id)
             .header("session-ttl", ttl)
             .idempotent()
@@ -345,22 +345,24 @@ impl Client {
 
     /// Releases the lock of a session, if the client holds it.
     pub(crate) async fn release(&self, read: &Stored) -> Result<(), Error> {
-        let call = Call::new(Method::DELETE, "/session/lock").id(&read.id).unlock(Some(read));
+        let call = Call::new(Method::DELETE, "/session/lock", StatusCode::NO_CONTENT)
+            .id(&read.id)
+            .unlock(Some(read));
         self.send(call, &["session-not-found", "not-lock-holder"]).await?;
         Ok(())
     }
 
     /// Ends a session.
     pub(crate) async fn destroy(&self, id: &Id) -> Result<(), Error> {
-        // An id in its grace period has no session of its own: its successor has.
-        let call = Call::new(Method::DELETE, "/session").id(id);
+        // An id in its grace period is not found: the session is its successor's.
+        let call = Call::new(Method::DELETE, "/session", StatusCode::NO_CONTENT).id(id);
         self.send(call, &["session-not-found"]).await?;
         Ok(())
     }
 
     /// Lists the sessions of a user, newest first. The one with this id is marked as the current one.
     pub(crate) async fn sessions(&self, user: &str, id: Option<&Id>) -> Result<Vec<Device>, Error> {
-        let call = Call::new(Method::GET, "/sessions").user(Some(user)).id_if(id);
+        let call = Call::new(Method::GET, "/sessions", StatusCode::OK).user(Some(user)).id_if(id);
         let mut devices: Vec<Device> = self.send(call, &[]).await?.json()?;
         for device in &mut devices {
             device.label = device.label.as_deref().map(|label| decode(label.as_bytes()));
@@ -370,13 +372,14 @@ impl Client {
 
     /// Ends all sessions of a user except the one with this id. Returns how many there were.
     pub(crate) async fn destroy_all(&self, user: &str, except: Option<&Id>) -> Result<u64, Error> {
-        let call = Call::new(Method::DELETE, "/sessions").user(Some(user)).id_if(except);
+        let call =
+            Call::new(Method::DELETE, "/sessions", StatusCode::OK).user(Some(user)).id_if(except);
         self.destroy_many(call).await
     }
 
     /// Ends the oldest sessions of a user above a number. Returns how many there were.
     pub(crate) async fn limit(&self, user: &str, number: u32) -> Result<u64, Error> {
-        let call = Call::new(Method::DELETE, "/sessions").user(Some(user));
+        let call = Call::new(Method::DELETE, "/sessions", StatusCode::OK).user(Some(user));
         self.destroy_many(call.header("session-limit", number)).await
     }
 
@@ -392,7 +395,7 @@ impl Client {
     /// it, an attempt whose response was lost has ended it.
     pub(crate) async fn destroy_by_handle(&self, user: &str, handle: &str) -> Result<bool, Error> {
         let path = format!("/sessions/{}", utf8_percent_encode(handle, KEPT));
-        let call = Call::new(Method::DELETE, path).user(Some(user));
+        let call = Call::new(Method::DELETE, path, StatusCode::NO_CONTENT).user(Some(user));
         let response = self.send(call, &["session-not-found"]).await?;
         Ok(response.status.is_success() || response.is_to_retry)
     }
@@ -407,7 +410,7 @@ impl Client {
                 Ok(mut response) => {
                     let problem = response.problem();
                     let is_accepted = |problem: String| accepted.contains(&problem.as_str());
-                    if problem.map_or(response.status.is_success(), is_accepted) {
+                    if problem.map_or(response.status == call.success, is_accepted) {
                         response.is_to_retry = attempts > 0;
                         return Ok(response);
                     }
@@ -496,6 +499,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Call {
     method: Method,
     path: String,
+    /// Any other success is another server's.
+    success: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
     /// Time that the API may take longer than usual.
@@ -503,9 +508,9 @@ struct Call {
 }
 
 impl Call {
-    fn new(method: Method, path: impl Into<String>) -> Self {
+    fn new(method: Method, path: impl Into<String>, success: StatusCode) -> Self {
         let (headers, body, wait) = Default::default();
-        Self { method, path: path.into(), headers, body, wait }
+        Self { method, path: path.into(), success, headers, body, wait }
     }
 
     fn header(mut self, name: &'static str, value: impl Into<HeaderValue>) -> Self {
