@@ -86,9 +86,9 @@ impl Api {
         let store = self.store.for_request(arrived_at);
         let Event { route, gateway_request_id, request } = event;
         let mut handle = None;
-        let result = match (route, request) {
+        let own = route.filter(|route| route.function == function);
+        let result = match (own, request) {
             (None, _) => Err(route::not_found()),
-            (Some(route), _) if route.function != function => Err(route::not_found()),
             (Some(_), Err(problem)) => Err(problem),
             (Some(route), Ok(request)) => {
                 handle = request.session_id().ok().map(|id| id.handle().clone());

@@ -37,10 +37,7 @@ pub(crate) fn routes() -> &'static [Route] {
         let document = document();
         let paths = document["paths"].as_object().unwrap();
         let operations = paths.iter().flat_map(|(path, item)| {
-            let operations = item.as_object().unwrap().iter();
-            operations
-                .filter(|(name, _)| *name != "parameters")
-                .map(move |operation| (path, operation))
+            item.as_object().unwrap().iter().map(move |operation| (path, operation))
         });
         operations
             .map(|(path, (method, operation))| {
