@@ -168,11 +168,11 @@ impl Problem {
                 "Send the data uncompressed, without Content-Encoding. The API compresses it at rest.".into(),
             ),
             Self::SessionNotFound => (
-                "session-not-found", StatusCode::NOT_FOUND, "There is no such session",
+                "session-not-found", StatusCode::NOT_FOUND, "No such session",
                 "The session expired, was destroyed or never existed. Create a new one.".into(),
             ),
             Self::RouteNotFound { known } => (
-                "route-not-found", StatusCode::NOT_FOUND, "There is no such route",
+                "route-not-found", StatusCode::NOT_FOUND, "No such route",
                 format!("The routes are {}. Check the method and the path.", known.join(", ")).into(),
             ),
             Self::SessionExists(_) => (

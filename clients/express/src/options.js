@@ -6,7 +6,7 @@ const NAMES = [
   'url', 'region', 'ttl', 'touchAfter', 'disableTouch', 'lock', 'lease', 'user', 'maxSessions', 'label', 'timeout',
   'retries', 'serializer', 'credentials',
 ];
-/** Longest lifetime to ask for, in seconds. The API has a limit of its own, which is shorter. */
+/** Longest lifetime to ask for, in seconds. The API's own limit is shorter. */
 const MAX_TTL = 2 ** 31 - 1;
 
 /** Returns the options with their defaults. Throws a `TypeError` that names the option and its valid values. */

@@ -231,7 +231,7 @@ final class Client
      */
     public function destroy(string $id): void
     {
-        // An id in its grace period has no session of its own: its successor has.
+        // An id in its grace period is not found: the session is its successor's.
         $this->call('DELETE', '/session', ['session-id' => $id], accept: [204, 'session-not-found']);
     }
 

@@ -131,7 +131,7 @@ impl SessionApiStore {
         Ok(())
     }
 
-    /// Takes the lock of a session in a task of its own, so that a request that ends while it waits leaves no lock.
+    /// Takes the lock of a session in a separate task, so that a request that ends while waiting leaves no lock.
     async fn lock(
         &self,
         request: &Arc<RequestState>,

@@ -406,7 +406,7 @@ mod guarantees {
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
         leave(&mut visit.browser, json!([["destroy"], ["hold"]])).await;
-        // In a task of its own.
+        // In a separate task.
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(50)).await;
             if tab.visit(json!([])).await.session == json!({}) {

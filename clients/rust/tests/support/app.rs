@@ -20,7 +20,7 @@ const KEYS: [&str; 14] = [
 ];
 
 thread_local! {
-    /// Where pages wait in their step `hold`. Each test has a thread of its own.
+    /// Where pages wait in their step `hold`. Each test runs on its own thread.
     pub(crate) static HOLD: Arc<Hold> = Arc::new(Hold {
         inside: Semaphore::new(0),
         go: Semaphore::new(0),
