@@ -89,6 +89,22 @@ async fn routes_succeed_on_their_own_function_only() {
 }
 
 #[tokio::test]
+async fn headers_have_the_limits_that_the_clients_know() {
+    let contract: Value =
+        serde_json::from_str(include_str!("../conformance/contract.json")).unwrap();
+    for limit in contract["limits"].as_array().unwrap() {
+        let header = limit["header"].as_str().unwrap();
+        let (min, max) = (limit["min"].as_i64().unwrap(), limit["max"].as_i64().unwrap());
+        let route = routes().iter().find(|route| takes(route, header)).unwrap();
+        for value in [min - 1, min, max, max + 1] {
+            let response = request(route).await.header(header, &value.to_string()).await;
+            let expected = if (min..=max).contains(&value) { 200..300 } else { 400..401 };
+            assert!(expected.contains(&response.status), "{header}: {value}: {response:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn routes_require_exactly_their_required_headers() {
     for route in routes() {
         for (header, is_required) in &route.headers {

@@ -240,7 +240,7 @@ function key() {
   return randomBytes(16).toString('hex');
 }
 
-/** Returns the milliseconds to wait before a retry: about 100, then twice as long each time. */
+/** Returns the milliseconds to wait before a retry, with jitter: 50 to 150, then twice as long each time. */
 function pause(attempt) {
   return randomInt(50, 151) * 2 ** attempt;
 }

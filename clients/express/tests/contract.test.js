@@ -60,6 +60,17 @@ async function play({ call, with: parameters }, respond) {
 
 const isPlayed = ({ call }) => !['exists', 'destroy-unchanged', 'rotate-locked'].includes(call);
 
+test('options have the limits of the contract', () => {
+  const names = { lock: 'lock', lease: 'lease', max_sessions: 'maxSessions' };
+  for (const { option, min, max } of contract.limits.filter(({ option }) => option in names)) {
+    const read = (value) => readOptions({ url: 'http://localhost', [names[option]]: value });
+    [min, max].forEach(read);
+    for (const value of [min - 1, max + 1]) {
+      assert.throws(() => read(value), { message: `The option "${names[option]}" must be a whole number, from ${min} to ${max}.` });
+    }
+  }
+});
+
 for (const row of contract.requests.filter(isPlayed)) {
   test(`request: ${row.name}`, async () => {
     const { attempts: [attempt, retry] } = await play(row, () => { throw new Unavailable('no response'); });
@@ -92,8 +103,9 @@ for (const row of contract.responses.filter(isPlayed)) {
       assert.deepEqual(outcome[key] ?? null, value, outcome.error?.message ?? key);
     }
     assert.equal(attempts.length, row.retry || expected.is === 'unavailable' ? 2 : 1);
-    if (retryAfter) {
-      assert.deepEqual(pauses, [retryAfter]);
+    if (expected.is === 'unavailable') {
+      const { min, max } = contract.back_off;
+      assert.deepEqual(pauses.map((seconds) => (seconds >= min && seconds <= max ? null : seconds)), [retryAfter]);
     }
     assert(outcome.error === undefined || outcome.error.message.includes(`${status ?? ''}`), outcome.error);
     assert(outcome.error === undefined || outcome.error.message.includes(reason ?? ''), outcome.error);

@@ -425,10 +425,10 @@ final class Client
         }
     }
 
-    /** Waits before a retry, with jitter: 50 to 100 ms, then twice as long each time. */
+    /** Waits before a retry, with jitter: 50 to 150 ms, then twice as long each time. */
     private function pause(int $attempt): void
     {
-        ($this->sleep)(random_int(50_000, 100_000) * 2 ** $attempt);
+        ($this->sleep)(random_int(50_000, 150_000) * 2 ** $attempt);
     }
 
     private function unexpected(string $call, Response $response): Unavailable

@@ -20,6 +20,23 @@ final class ContractTest extends TestCase
     /** Calls, and names of cases, that this client lacks. It keeps the lock when it rotates: the page goes on. */
     private const LACKING = ['exists', 'destroy-unchanged', 'rotate releases the lock'];
 
+    public function testOptionsHaveTheLimitsOfTheContract(): void
+    {
+        foreach (self::contract()['limits'] as ['option' => $name, 'min' => $min, 'max' => $max]) {
+            $new = fn (int $value): Options => new Options(['url' => 'http://localhost', $name => $value]);
+            array_map($new, [$min, $max]);
+            foreach ([$min - 1, $max + 1] as $value) {
+                try {
+                    $new($value);
+                    self::fail("$name: $value");
+                } catch (\InvalidArgumentException $error) {
+                    $expected = "The option \"$name\" must be a number, from $min to $max.";
+                    self::assertSame($expected, $error->getMessage());
+                }
+            }
+        }
+    }
+
     /**
      * @dataProvider requests
      *
@@ -72,8 +89,10 @@ final class ContractTest extends TestCase
             self::assertInstanceOf(Unavailable::class, $outcome);
             self::assertStringContainsString($expected['reason'] ?? '', $outcome->getMessage());
             self::assertStringContainsString((string) ($expected['status'] ?? ''), $outcome->getMessage());
-            if (isset($expected['retry_after'])) {
-                self::assertSame([$expected['retry_after'] * 1_000_000], $slept);
+            if ($expected['is'] === 'unavailable') {
+                ['min' => $min, 'max' => $max] = self::contract()['back_off'];
+                $isBackOff = $slept[0] >= $min * 1e6 && $slept[0] <= $max * 1e6;
+                self::assertSame($expected['retry_after'], $isBackOff ? null : intdiv($slept[0], 1_000_000));
             }
         } else {
             self::assertSame(self::expected($case), self::outcome($case['call'], $outcome));
@@ -195,10 +214,16 @@ final class ContractTest extends TestCase
         return self::cases('responses');
     }
 
+    /** @return array<string, mixed> */
+    private static function contract(): array
+    {
+        return json_decode(file_get_contents(__DIR__ . '/../../../tests/conformance/contract.json'), true);
+    }
+
     /** @return array<string, array{array<string, mixed>}> */
     private static function cases(string $kind): array
     {
-        $contract = json_decode(file_get_contents(__DIR__ . '/../../../tests/conformance/contract.json'), true);
+        $contract = self::contract();
         $lacks = fn (array $case): bool => array_intersect([$case['call'], $case['name']], self::LACKING) !== [];
         $played = array_filter($contract[$kind], fn (array $case) => !$lacks($case));
 

@@ -40,9 +40,6 @@ final class OptionsTest extends TestCase
     {
         $cases = [
             [['Lock' => 5], 'Unknown option "Lock". The options are: url, region, ttl,'],
-            [['lock' => 11], 'The option "lock" must be a number, from 0 to 10.'],
-            [['lease' => 61], 'The option "lease" must be a number, from 1 to 60.'],
-            [['max_sessions' => 0], 'The option "max_sessions" must be a number, from 1 to 100.'],
             [['retries' => NAN], 'The option "retries" must be a number, from 0 to 10.'],
             [['ttl' => 0], 'The option "ttl" must be a number, 1 or more.'],
             [['timeout' => 'long'], 'The option "timeout" must be a number, from 0.1 to 60.'],

@@ -13,6 +13,7 @@ from session_api.errors import Conflict
 from session_api.options import Options
 
 CONTRACT = json.loads((Path(__file__).parents[3] / "tests/conformance/contract.json").read_text())
+BACK_OFF = CONTRACT["back_off"]
 # Calls that this client doesn't have.
 MISSING = {"destroy-unchanged", "rotate-locked"}
 client = Client(Options.read(retries=1))
@@ -43,6 +44,16 @@ def call(case):
         "limit": lambda: calls.limit(user, given["limit"]),
         "destroy-by-handle": lambda: calls.destroy_by_handle(user, given["handle"]),
     }[case["call"]]()
+
+
+@pytest.mark.parametrize("limit", [limit for limit in CONTRACT["limits"] if limit["option"] != "grace"])
+def test_limit(limit):
+    name = limit["option"]
+    for value in (limit["min"], limit["max"]):
+        Options.read(**{"user": str, name: value})
+    for value in (limit["min"] - 1, limit["max"] + 1):
+        with pytest.raises(ValueError, match=f'"{name}" must be .* from {limit["min"]} to {limit["max"]};'):
+            Options.read(**{"user": str, name: value})
 
 
 @pytest.mark.parametrize("case", cases("requests"))
@@ -94,8 +105,9 @@ def play(case):
     except Locked:
         return {"is": "locked"}
     except Unavailable as error:
-        retry_after = next((seconds for seconds in pauses if seconds >= 1), None)
-        return {"is": "unavailable" if pauses else "refused", "retry_after": retry_after, "text": str(error)}
+        waited = [None if BACK_OFF["min"] <= seconds <= BACK_OFF["max"] else seconds for seconds in pauses]
+        retry_after = waited[-1] if waited else None
+        return {"is": "unavailable" if waited else "refused", "retry_after": retry_after, "text": str(error)}
     match value:
         case Stored():
             return {

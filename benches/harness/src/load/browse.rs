@@ -108,8 +108,8 @@ async fn view(
     let headers = [("if-match", read.header("etag")?), ("idempotency-key", &key)];
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
-            // The same backoff as the clients: 50 to 100 ms, then twice as long.
-            let wait = f64::from(attempt) * random.random_range(0.05..0.1);
+            // The same backoff as the clients: 50 to 150 ms, then twice as long each time.
+            let wait = random.random_range(0.05..0.15) * f64::from(1 << (attempt - 1));
             tokio::time::sleep(Duration::from_secs_f64(wait)).await;
         }
         let request = Request::replace(&session.id, &data, &headers)?;

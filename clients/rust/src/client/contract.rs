@@ -19,15 +19,39 @@ use super::*;
 /// Calls of the contract that this client doesn't have: it deletes and keeps locks in other ways.
 const LACKS: [&str; 3] = ["exists", "destroy-unchanged", "rotate-locked"];
 
+fn contract() -> Value {
+    serde_json::from_str(include_str!("../../../../tests/conformance/contract.json")).unwrap()
+}
+
 fn cases(kind: &str) -> Vec<Value> {
-    let contract: Value =
-        serde_json::from_str(include_str!("../../../../tests/conformance/contract.json")).unwrap();
-    let cases = contract[kind].as_array().unwrap().clone();
+    let cases = contract()[kind].as_array().unwrap().clone();
     cases.into_iter().filter(|case| !LACKS.contains(&text(&case["call"]))).collect()
 }
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+#[test]
+fn options_have_the_limits_of_the_contract() {
+    let options = || Options::new("http://localhost").unwrap();
+    for limit in contract()["limits"].as_array().unwrap() {
+        let (min, max) = (limit["min"].as_u64().unwrap(), limit["max"].as_u64().unwrap());
+        let is_accepted = |value: u64| {
+            let seconds = Duration::from_secs(value);
+            match text(&limit["option"]) {
+                "lock" => options().with_lock(seconds).is_ok(),
+                "lease" => options().with_lease(seconds).is_ok(),
+                "max_sessions" => options().with_max_sessions(value.try_into().unwrap()).is_ok(),
+                // This client has no such option.
+                _ => (min..=max).contains(&value),
+            }
+        };
+        let values = [min.checked_sub(1), Some(min), Some(max), Some(max + 1)];
+        for value in values.into_iter().flatten() {
+            assert_eq!(is_accepted(value), (min..=max).contains(&value), "{limit}: {value}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -81,6 +105,9 @@ async fn responses_mean_what_the_contract_says() {
             assert_eq!(response.is_transient(), is == "unavailable", "{name}");
             let after = response.retry_after().map(|after| after.as_secs());
             assert_eq!(after, expected["retry_after"].as_u64(), "{name}");
+            let seconds = back_off(0).as_secs_f64();
+            let [min, max] = ["min", "max"].map(|name| contract()["back_off"][name].as_f64().unwrap());
+            assert!((min..=max).contains(&seconds), "{seconds}");
         } else if is == "locked" {
             assert!(matches!(outcome, Err(Error::Locked(_))), "{name}: {outcome:?}");
         } else {
