@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::random;
 
-/// Exponential back-off with jitter: the ceiling doubles from wait to wait, and each wait is between
-/// half of its ceiling and all of it, so that colliding requests do not collide again.
+/// Exponential backoff with jitter: the ceiling doubles with each wait, and each wait is between half its
+/// ceiling and all of it, so that colliding requests don't collide again.
 #[derive(Debug)]
 pub struct Backoff {
     ceiling: Duration,
@@ -26,9 +26,9 @@ impl Backoff {
     pub fn delay(&mut self) -> Duration {
         let ceiling = self.ceiling;
         self.ceiling = ceiling.saturating_mul(2).min(Self::MAX);
-        // Without randomness, it waits for the whole ceiling.
+        // Without randomness, wait for the whole ceiling.
         let jitter = random::bytes::<1>().map_or(u8::MAX, |[byte]| byte);
-        // The product may be rounded up.
+        // Rounding may put the product above the ceiling.
         ceiling.mul_f32(0.5 + f32::from(jitter) / 510.0).min(ceiling)
     }
 }

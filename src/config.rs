@@ -1,8 +1,7 @@
-//! Configuration of a function, read from the environment once at init.
+//! A function's configuration, read from the environment once at init.
 //!
-//! An invalid or missing value stops the function there with one line that names the variable, its
-//! value and the valid values: a session store that works in part is worse than one that does not
-//! start.
+//! If a value is invalid or missing, the function stops right there, with one line that names the variable,
+//! its value, and the valid values: a session store that half works is worse than one that doesn't start.
 
 mod aws;
 mod environment;
@@ -20,17 +19,17 @@ use crate::session::{Limits, Timestamp};
 pub use aws::{http_client, sdk_config};
 pub use environment::ConfigError;
 
-/// Configuration of a function.
+/// A function's configuration.
 #[derive(Clone)]
 pub struct Config {
     /// `TABLE_NAME`: name of the DynamoDB table.
     pub table: String,
     /// Limits on the lifetimes of sessions.
     pub limits: Limits,
-    /// Region, credentials and endpoint of DynamoDB, from the variables of the AWS SDKs.
+    /// Region, credentials, and DynamoDB endpoint, from the AWS SDKs' variables.
     pub aws: SdkConfig,
-    /// `RUST_LOG`: lowest level at which this crate logs. Its dependencies log errors only, whatever
-    /// the level, because their log lines are not reviewed for secrets.
+    /// `RUST_LOG`: lowest level that this crate logs. Whatever the level, dependencies log nothing except the
+    /// Lambda runtime's errors, because nobody has reviewed their log lines for secrets.
     pub log_level: LevelFilter,
     /// `LOG_SAMPLE`: one in this many successful requests is logged.
     pub log_sample: u32,
@@ -49,19 +48,19 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Longest lifetime, in seconds: ten years of 365 days. More is a mistake in units.
+/// Longest lifetime, in seconds: ten years of 365 days. Anything longer is a mixed-up unit.
 const TEN_YEARS: u64 = 315_360_000;
 
-/// Default of `MAX_TTL`, in seconds: 400 days, the longest that browsers keep a cookie
+/// Default for `MAX_TTL`, in seconds: 400 days, the longest that browsers keep a cookie
 /// ([RFC 6265bis, 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.5)).
 const DEFAULT_MAX_TTL: u64 = 34_560_000;
 
-/// Levels that `RUST_LOG` may name. Nothing is logged below `info`, and the alarms need the lines at
-/// `error`. The parser of `LevelFilter` would also accept numbers and an empty string.
+/// Levels that `RUST_LOG` accepts. We log nothing below `info`, and the alarms need the `error` lines.
+/// `LevelFilter` would also parse numbers and an empty string.
 const LEVELS: [LevelFilter; 3] = [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO];
 
-/// Maximum `LOG_SAMPLE`. A larger value would save next to nothing, because the access log then costs most,
-/// and hours with little traffic would have no line.
+/// Maximum `LOG_SAMPLE`. A larger value would save next to nothing, because the access log would dominate the
+/// cost, and hours with little traffic would have no lines at all.
 const MAX_LOG_SAMPLE: u32 = 100;
 
 impl Config {
@@ -80,7 +79,7 @@ impl Config {
     }
 }
 
-/// Part of the configuration that is this project's own.
+/// The part of the configuration that's specific to this project.
 #[derive(Debug, PartialEq, Eq)]
 struct Settings {
     table: String,
@@ -99,7 +98,7 @@ impl Settings {
         let max_ttl = seconds("MAX_TTL", 1..=TEN_YEARS)?.unwrap_or(DEFAULT_MAX_TTL);
         let default_ttl = seconds("DEFAULT_TTL", 1..=max_ttl)?.unwrap_or(max_ttl.min(86_400));
         let max_lifetime = seconds("MAX_LIFETIME", 0..=TEN_YEARS)?.filter(|seconds| *seconds > 0);
-        // If it were in the future, every session created before then would be dead on arrival.
+        // With a moment in the future, every session created before then would be dead on arrival.
         let past = "a moment in the past, as in 2026-11-24T10:00:00Z";
         let revoked_before = environment.read("REVOKED_BEFORE", past, |text| match text {
             "" => Some(None),
@@ -124,7 +123,7 @@ impl Settings {
     }
 }
 
-/// Reads a whole number in this range. The parser of integers would accept a sign too.
+/// Reads a whole number in this range. Rust's integer parser would also accept a sign.
 fn number(
     environment: &Environment<'_>,
     variable: &'static str,

@@ -1,4 +1,4 @@
-//! The life of a Lambda function: init, requests, time limits.
+//! A Lambda function's lifecycle: init, requests, time limits.
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -14,21 +14,21 @@ use crate::logging;
 use crate::session::Timestamp;
 use crate::store;
 
-/// Part of the function's time limit that is reserved for sending the response.
+/// How much of the function's time limit is reserved for sending the response.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(200);
 
-/// Maximum time limit of a Lambda function. It applies to invocations whose deadline passed before
-/// they began: some emulators send a duration where Lambda sends a moment.
+/// Lambda's longest time limit for a function. We assume it if an invocation's deadline has already passed when
+/// it starts: some emulators send a duration where Lambda sends a point in time.
 const MAX_LAMBDA_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Connects to DynamoDB, then serves requests as this function until Lambda ends the process.
 ///
-/// Exits immediately, with a one-line error, if the configuration is invalid.
+/// If the configuration is invalid, it exits immediately with a one-line error.
 pub async fn run(function: Function) -> ExitCode {
     let config = Config::from_env().await;
     let level = config.as_ref().map_or(LevelFilter::ERROR, |config| config.log_level);
     let logs = logging::subscriber(level, std::io::stdout);
-    // It cannot fail: no other subscriber was set before.
+    // Can't fail: nothing else sets a subscriber.
     let _ = tracing::subscriber::set_global_default(logs);
     let served = match config {
         Ok(config) => serve(function, &config).await,
@@ -48,7 +48,7 @@ async fn serve(function: Function, config: &Config) -> Result<(), Error> {
     if let Err(error) = api.warm_up().await {
         tracing::warn!(cause = %logging::chain(&error), "DynamoDB was not reached at init");
     }
-    // The payload stays raw: the runtime would respond to a malformed one with an error that quotes it.
+    // Keep the payload raw. If the runtime parsed it, its error response to a malformed one would quote it.
     let respond =
         async |event: LambdaEvent<Box<RawValue>>| -> Result<ApiGatewayV2httpResponse, Error> {
             let LambdaEvent { payload, context } = event;
@@ -63,7 +63,7 @@ async fn serve(function: Function, config: &Config) -> Result<(), Error> {
     lambda_runtime::run(service_fn(respond)).await
 }
 
-/// Returns the time until a response must be ready to be sent.
+/// Returns how long we have to come up with a response.
 fn time_limit(deadline: SystemTime, now: SystemTime) -> Duration {
     deadline.duration_since(now).unwrap_or(MAX_LAMBDA_TIMEOUT).saturating_sub(RESPONSE_MARGIN)
 }

@@ -7,11 +7,10 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Returns a subscriber that writes this crate's events from `level` up, and errors of the Lambda
-/// runtime.
+/// Returns a subscriber that writes this crate's events at `level` and above, and the Lambda runtime's errors.
 ///
-/// It writes nothing of the other dependencies. The AWS SDK logs errors that can contain a request, and
-/// returns all that matter.
+/// Other dependencies stay silent. The AWS SDK logs errors that can contain a request, and it returns all the
+/// ones that matter anyway.
 pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -30,7 +29,7 @@ where
     tracing_subscriber::registry().with(levels).with(json)
 }
 
-/// Formats an error with all of its sources.
+/// Formats an error and all its sources.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

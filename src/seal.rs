@@ -7,11 +7,10 @@
 //! associated data = version ‖ handle ‖ media type
 //! ```
 //!
-//! The key is stored nowhere: it is derived from the session id, and the table holds only that id's
-//! hash. The associated data binds sealed data to its session and media type, so that somebody
-//! who can write to the table can't swap the data of two sessions or relabel it. In practice, no nonce is
-//! used twice with a key: nonces are 96 random bits, and a key serves one session (NIST SP 800-38D, 8.3,
-//! allows 2³² nonces for a key).
+//! The key isn't stored anywhere: it's derived from the session id, and the table holds only a hash of that.
+//! The associated data ties sealed data to its session and media type, so somebody who can write to the table
+//! can't swap two sessions' data or relabel it. In practice, no key sees the same nonce twice: nonces are 96
+//! random bits, and a key serves one session (NIST SP 800-38D, 8.3, allows 2³² nonces per key).
 
 use std::cell::RefCell;
 
@@ -25,15 +24,15 @@ use crate::session::{MediaType, SessionId};
 /// Maximum size of a session's data as sent, in bytes: 1 MiB.
 pub const MAX_DATA: usize = 1024 * 1024;
 
-/// Maximum size of sealed data, in bytes. It leaves room for all other attributes at their largest in
-/// DynamoDB's 400 KB for an item.
+/// Maximum size of sealed data, in bytes. It leaves room for all other attributes at their largest within
+/// DynamoDB's 400 KB per item.
 pub const MAX_SEALED: usize = 390_000;
 
 const VERSION: u8 = 1;
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
 
-/// Length of what precedes the ciphertext: the version and the nonce.
+/// Length of the version and the nonce, which precede the ciphertext.
 const HEADER_LEN: usize = 1 + NONCE_LEN;
 /// Length of the authentication tag, which follows the ciphertext.
 const TAG_LEN: usize = 16;
@@ -44,29 +43,28 @@ thread_local! {
     static DECOMPRESSION: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
 }
 
-/// Returns the compression level for data of this length. Up to 16 KB, for which zstd has separate
-/// settings, level 7 saves 5 % more than the default in 60 µs, and every KB saved is a write unit
-/// saved. Above, the same gain takes milliseconds.
+/// Returns the compression level for data of this length. zstd has separate settings for data up to 16 KB. There,
+/// level 7 saves 5% more than the default in 60 µs, and every KB saved is a write unit saved. For larger data,
+/// the same gain takes milliseconds.
 const fn level(length: usize) -> i32 {
     if length <= 16 * 1024 { 7 } else { zstd::DEFAULT_COMPRESSION_LEVEL }
 }
 
-/// Reasons why data cannot be sealed.
+/// Why data can't be sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// More than [`MAX_DATA`] as sent, or more than [`MAX_SEALED`] sealed.
     #[error("the data is too large")]
     TooLarge,
-    /// No nonce could be generated.
+    /// We couldn't generate a nonce.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
-    /// The library refused. It accepts every input within the limits.
+    /// The encryption library refused. It accepts any input within the limits, so this should never happen.
     #[error("the data could not be encrypted")]
     Refused,
 }
 
-/// Reasons why sealed data cannot be opened. None of them applies to an unmodified item that this code
-/// wrote.
+/// Why sealed data can't be opened. None of this happens to an unmodified item that this code wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// It is too short to be sealed data.
@@ -78,7 +76,7 @@ pub enum OpenError {
     /// It was modified, or sealed for another session or media type.
     #[error("the sealed data is not authentic")]
     NotAuthentic,
-    /// It is authentic, but its content is malformed, which [`seal`] never produces.
+    /// It's authentic, but malformed inside. [`seal`] never produces that.
     #[error("the sealed data does not decompress")]
     NotDecompressed,
 }
@@ -122,7 +120,7 @@ pub fn seal(id: &SessionId, media_type: &MediaType, data: &[u8]) -> Result<Vec<u
 /// Decrypts and decompresses what [`seal`] returned for the same session and media type.
 ///
 /// # Errors
-/// [`OpenError`] for all other input. It never panics, and never returns data that is not authentic.
+/// [`OpenError`] for any other input. It never panics, and never returns data that isn't authentic.
 pub fn open(
     id: &SessionId,
     media_type: &MediaType,
@@ -147,9 +145,9 @@ pub fn open(
     }
 }
 
-/// Returns the compressed data, or `None` if compression does not make it shorter.
+/// Returns the compressed data, or `None` if compression doesn't make it shorter.
 fn compress(data: &[u8]) -> Option<Vec<u8>> {
-    // zstd gives up when the output does not fit into the buffer.
+    // zstd gives up when the output doesn't fit into the buffer.
     let mut compressed = Vec::with_capacity(data.len().saturating_sub(1));
     COMPRESSION
         .with_borrow_mut(|context| context.compress(&mut compressed, data, level(data.len())))
@@ -158,7 +156,7 @@ fn compress(data: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn decompress(compressed: &[u8]) -> Result<Vec<u8>, OpenError> {
-    // The frame's header states the length, so the buffer need not have the maximum size.
+    // The frame header has the length, so the buffer doesn't have to be as large as the maximum.
     let length = zstd_safe::get_frame_content_size(compressed)
         .ok()
         .flatten()

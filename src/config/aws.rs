@@ -17,23 +17,21 @@ use lambda_http::http::uri::Authority;
 use self::connections::{Connections, IDLE_TIMEOUT};
 use super::environment::{ConfigError, Environment};
 
-/// Root certificates that sign DynamoDB's certificates, from
-/// <https://www.amazontrust.com/repository/>. Parsing these five takes a fraction of the time that a
-/// system's 140 take at every cold start.
+/// The root certificates behind DynamoDB's certificates, from <https://www.amazontrust.com/repository/>. A
+/// system has 140 of them; parsing only these five saves time at every cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// Prefixes of the regions whose AWS partition is isolated from the others, with certificates that
-/// Amazon's public roots do not sign.
+/// Region prefixes of isolated AWS partitions, whose certificates aren't signed by Amazon's public roots.
 const ISOLATED_PARTITIONS: [&str; 3] = ["cn-", "us-iso", "eu-isoe"];
 
-/// Reads region, credentials, endpoint and kind of endpoint from the environment.
+/// Reads the region, the credentials, the endpoint, and the endpoint's type from the environment.
 ///
-/// It composes the providers that a Lambda function can use. `aws_config::defaults()` would add profile
-/// files, web identities and the EC2 metadata service. That made init 11 % longer instead of 5 %, and
-/// without credentials it would wait for the metadata service.
+/// We set up only the providers that a Lambda function can use. `aws_config::defaults()` would add profile
+/// files, web identities, and the EC2 metadata service. That made init 11% longer instead of 5%, and without
+/// credentials it would wait for the metadata service.
 ///
 /// # Errors
-/// [`ConfigError`] if a variable is invalid, or if the region or the credentials are missing.
+/// [`ConfigError`] if a variable is invalid or the region or the credentials are missing.
 pub(super) async fn load(environment: &Environment<'_>) -> Result<SdkConfig, ConfigError> {
     let region = region(environment)?;
     let http_client = http_client(&region, ssl_cert_file(environment)?.as_deref());
@@ -45,7 +43,7 @@ pub(super) async fn load(environment: &Environment<'_>) -> Result<SdkConfig, Con
         EnvironmentVariableCredentialsProvider::new(),
     )
     .or_else("Container", EcsCredentialsProvider::builder().configure(&providers).build());
-    // With neither kind of variable set, the chain reports this without a call.
+    // If neither provider's variables are set, the chain says so without making a call.
     if let Err(CredentialsError::CredentialsNotLoaded(_)) = credentials.provide_credentials().await
     {
         return Err(missing_credentials(environment));
@@ -58,7 +56,7 @@ pub(super) async fn load(environment: &Environment<'_>) -> Result<SdkConfig, Con
     Ok(config.build())
 }
 
-/// Reads a variable of the SDKs, for which empty means unset.
+/// Reads one of the SDKs' variables, which count as unset if they're empty.
 fn read<T>(
     environment: &Environment<'_>,
     variable: &'static str,
@@ -71,7 +69,7 @@ fn read<T>(
     read.map(Option::flatten)
 }
 
-/// Reads the region, a label of the endpoint's host name. A function on Lambda always has `AWS_REGION`.
+/// Reads the region, which becomes a label in the endpoint's host name. Lambda always sets `AWS_REGION`.
 fn region(environment: &Environment<'_>) -> Result<Region, ConfigError> {
     let expected = "an AWS region, as in eu-central-1";
     let alphabet = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -88,7 +86,7 @@ fn region(environment: &Environment<'_>) -> Result<Region, ConfigError> {
     region.ok_or_else(|| ConfigError { variable, value: None, expected: expected.to_owned() })
 }
 
-/// Reads the path of the file of root certificates. With an unusable file, every call would fail.
+/// Reads the path of a file with root certificates, and checks the file: with a bad one, every call would fail.
 fn ssl_cert_file(environment: &Environment<'_>) -> Result<Option<String>, ConfigError> {
     read(environment, "SSL_CERT_FILE", "a readable file of certificates in PEM format", |path| {
         let pem = std::fs::read_to_string(path).ok()?;
@@ -96,12 +94,12 @@ fn ssl_cert_file(environment: &Environment<'_>) -> Result<Option<String>, Config
     })
 }
 
-/// Reads the URL that takes the place of DynamoDB's endpoint. The SDK reads the variable of a single service
-/// in `defaults()` only, and finds out at each request whether it is a URL.
+/// Reads the URL to use instead of DynamoDB's endpoint. The SDK reads the service-specific variable only in
+/// `defaults()`, and doesn't check that the value is a URL until a request uses it.
 fn endpoint_url(environment: &Environment<'_>) -> Result<Option<String>, ConfigError> {
     let expected = "a URL of http or https with a host, and without credentials or a query, as in \
                     http://localhost:8000";
-    // The parser of `Uri` also accepts an invalid port.
+    // `Uri` would also accept an invalid port.
     let is_host = |authority: &Authority| {
         let host = authority.host();
         !host.is_empty() && (authority.as_str() == host || authority.port_u16().is_some())
@@ -119,7 +117,7 @@ fn endpoint_url(environment: &Environment<'_>) -> Result<Option<String>, ConfigE
     }
 }
 
-/// Reads a variable that is `true` or `false`. The library's own provider would read profile files, and
+/// Reads a variable that is `true` or `false`. The SDK's own provider would also read profile files, and would
 /// ignore an invalid value.
 fn switch(
     environment: &Environment<'_>,
@@ -128,8 +126,7 @@ fn switch(
     read(environment, variable, "true or false", |text| text.to_ascii_lowercase().parse().ok())
 }
 
-/// Returns an SDK configuration for one region. `endpoint_url` takes the place of DynamoDB's own
-/// endpoint.
+/// Returns an SDK configuration for one region. `endpoint_url` replaces DynamoDB's own endpoint.
 pub fn sdk_config(
     region: Region,
     credentials: impl ProvideCredentials + 'static,
@@ -145,15 +142,15 @@ pub fn sdk_config(
     config.build()
 }
 
-/// Returns an HTTPS client that trusts Amazon's root certificates only. In isolated partitions, or if
-/// `SSL_CERT_FILE` is set, it trusts that file's or the system's instead.
+/// Returns an HTTPS client that trusts only Amazon's root certificates. If `SSL_CERT_FILE` is set, it trusts
+/// that file's instead; otherwise, in an isolated partition, it trusts the system's.
 pub fn http_client(region: &Region, ssl_cert_file: Option<&str>) -> SharedHttpClient {
     let trust = if trusts_system_roots(region, ssl_cert_file) {
         TrustStore::default()
     } else {
         TrustStore::empty().with_pem_certificate(AMAZON_ROOTS)
     };
-    // The builder validates nothing, so it never fails.
+    // The builder doesn't validate anything, so it never fails.
     let tls = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
     let client = aws_smithy_http_client::Builder::new()
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -167,7 +164,7 @@ fn trusts_system_roots(region: &Region, ssl_cert_file: Option<&str>) -> bool {
         || ISOLATED_PARTITIONS.iter().any(|prefix| region.as_ref().starts_with(prefix))
 }
 
-/// Names the first variable that is missing. Its value is printed only if it is blank.
+/// Names the first missing variable. Prints its value only if that's blank.
 fn missing_credentials(Environment(lookup): &Environment<'_>) -> ConfigError {
     let key_id = lookup("AWS_ACCESS_KEY_ID");
     let (variable, value, expected) = match key_id {

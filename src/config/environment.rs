@@ -5,9 +5,9 @@ use std::fmt;
 /// An environment variable that is missing or holds an invalid value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Name of the variable.
+    /// The variable's name.
     pub(super) variable: &'static str,
-    /// Value of the variable; `None` if it is not set.
+    /// Its value; `None` if it isn't set.
     pub(super) value: Option<String>,
     /// Description of valid values, to follow "it must be".
     pub(super) expected: String,
@@ -17,7 +17,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { variable, value, expected } = self;
         match value {
-            // What precedes an `@` in a URL may be a password.
+            // The part of a URL before an `@` may be a password.
             Some(value) if value.contains('@') => {
                 write!(f, "{variable} is [redacted]; it must be {expected}")
             }
@@ -33,7 +33,7 @@ impl std::error::Error for ConfigError {}
 pub(super) struct Environment<'a>(pub(super) &'a dyn Fn(&str) -> Option<String>);
 
 impl Environment<'_> {
-    /// Parses a variable, if it is set. `expected` describes valid values.
+    /// Parses a variable if it's set. `expected` describes valid values.
     pub(super) fn read<T>(
         &self,
         variable: &'static str,
@@ -61,7 +61,7 @@ impl Environment<'_> {
     }
 }
 
-/// Calls a function with an environment of these variables.
+/// Calls `read` with an environment that holds just these variables.
 #[cfg(test)]
 pub(super) fn with_variables<T>(
     variables: &[(&str, &str)],

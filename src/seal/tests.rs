@@ -9,7 +9,7 @@ fn media_type(text: &str) -> MediaType {
     MediaType::parse(text).unwrap()
 }
 
-/// Returns bytes that do not compress, the same in every run.
+/// Returns incompressible bytes, the same in every run.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
@@ -105,7 +105,7 @@ proptest! {
     }
 }
 
-/// The bytes come from Python's `cryptography`, by the format that `docs/security.md` documents.
+/// The bytes come from Python's `cryptography`, following the format in `docs/security.md`.
 #[test]
 fn opens_data_sealed_in_version_1_by_another_implementation() {
     let sealed = "01000102030405060708090a0b3c05b87c5cf387b9a3387066a88ce86b03797ba041d3090ebf449640163d207055de05";

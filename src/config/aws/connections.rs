@@ -1,4 +1,4 @@
-//! Connections to DynamoDB that Lambda froze together with the function.
+//! Drops connections to DynamoDB that went stale while Lambda had the function frozen.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -11,16 +11,16 @@ use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConn
 /// 60 seconds](https://github.com/aws/aws-sdk-java/issues/1365).
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// An HTTP client that gives up its connections after a pause longer than [`IDLE_TIMEOUT`].
+/// An HTTP client that drops its connections after a pause longer than [`IDLE_TIMEOUT`].
 ///
-/// Its own idle timeout can't be relied on for that: it goes by the monotonic clock, which [may stand
+/// The inner client's idle timeout isn't enough: it goes by the monotonic clock, which [may stand
 /// still](https://github.com/hashicorp/vault-lambda-extension/pull/150) while Lambda freezes a function.
-/// The function would send a request over a connection that DynamoDB closed long ago, and a creation
-/// isn't repeated, because DynamoDB might have received it. After a list there are so many such
-/// connections that even a read runs out of attempts.
+/// We'd then send requests over connections that DynamoDB closed long ago. A create that fails this way isn't
+/// retried, because DynamoDB might have received it. And a list leaves so many stale connections behind that
+/// even a read would run out of attempts.
 pub(super) struct Connections<F> {
     connect: F,
-    /// When the client was last used, and the client.
+    /// When the client was last used, and the client itself.
     current: Mutex<(SystemTime, SharedHttpClient)>,
 }
 
@@ -34,7 +34,7 @@ impl<F: Fn() -> SharedHttpClient> Connections<F> {
     fn client(&self, now: SystemTime) -> SharedHttpClient {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (used, client) = &mut *current;
-        // Concurrent calls may arrive out of order.
+        // Concurrent calls may get here out of order.
         let pause = now.duration_since(*used).unwrap_or_else(|step_back| step_back.duration());
         if pause > IDLE_TIMEOUT {
             *client = (self.connect)();
@@ -69,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_given_up_after_a_pause() {
+    fn connections_are_dropped_after_a_pause() {
         let clients = Cell::new(0);
         let connections = Connections::new(|| {
             clients.set(clients.get() + 1);
-            Builder::new().build_with_connector_fn(|_, _| unreachable!("nothing is sent"))
+            Builder::new().build_with_connector_fn(|_, _| unreachable!("this test sends nothing"))
         });
         let start = SystemTime::now();
         for (millis, expected) in [
