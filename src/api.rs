@@ -1,4 +1,4 @@
-//! The HTTP API: which function serves which route, from the event to the response and the log line.
+//! The HTTP API: takes an event to its route, and returns the response and logs the request.
 
 mod context;
 mod create;
@@ -37,7 +37,7 @@ use response::Response;
 pub use payload::Event;
 pub use route::{Function, ROUTES, Route};
 
-/// The API over one table.
+/// The API on one table.
 #[derive(Debug)]
 pub struct Api {
     store: SessionStore,
@@ -46,19 +46,19 @@ pub struct Api {
     log_sample: u32,
 }
 
-/// What Lambda reports of an invocation.
+/// What Lambda tells us about an invocation.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation<'a> {
     /// Lambda's request id.
     pub request_id: &'a str,
-    /// Version of the function.
+    /// The function's version.
     pub version: &'a str,
-    /// Time limit of the response.
+    /// How long the response may take.
     pub time: Duration,
 }
 
 impl Api {
-    /// Returns an API over the table that the configuration names.
+    /// Returns an API on the configured table.
     pub fn new(client: Client, config: &Config) -> Self {
         let store = SessionStore::new(client, &config.table, config.limits);
         Self { store, limits: config.limits, log_sample: config.log_sample }
@@ -67,14 +67,14 @@ impl Api {
     /// Opens the connection to DynamoDB that the first request will use.
     ///
     /// # Errors
-    /// Errors of the store. In that case, the first request connects.
+    /// Any error from the store. The first request then connects itself.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         self.store.warm_up().await
     }
 
     /// Responds to an event as this function, and logs the request.
     ///
-    /// There is a response to every event, within `invocation.time`.
+    /// Every event gets a response, within `invocation.time`.
     pub async fn respond(
         &self,
         function: Function,
@@ -114,7 +114,7 @@ impl Api {
         let (response, problem) = match result {
             Ok(response) => (response, None),
             Err(problem) => {
-                // The request may have waited for a lock.
+                // Not `arrived_at`: the request may have waited for a lock.
                 let now = arrived_at.after(started.elapsed());
                 (problem.respond(now, gateway_request_id.as_deref()), Some(problem))
             }
@@ -135,7 +135,7 @@ impl Api {
     }
 }
 
-/// Replaces a problem by the session's current representation if the request prefers that.
+/// Replaces a problem with the session's current representation if the request prefers that.
 fn prefer_data(problem: Problem, context: &RequestContext) -> Result<Response, Problem> {
     let request = &context.request;
     match request.session_id() {

@@ -1,4 +1,4 @@
-//! The request of an endpoint, with the store and the clock.
+//! What every endpoint gets.
 
 use tokio::time::Instant;
 
@@ -15,9 +15,9 @@ pub(super) struct RequestContext {
     pub(super) request: Request,
     pub(super) store: SessionStore,
     pub(super) limits: Limits,
-    /// When the request arrived. Endpoints that do not wait need no other time.
+    /// When the request arrived. Endpoints that never wait can use this as the current time.
     pub(super) arrived_at: Timestamp,
-    /// The arrival on the monotonic clock.
+    /// The same moment on the monotonic clock.
     pub(super) started: Instant,
 }
 
@@ -27,14 +27,14 @@ impl RequestContext {
         self.arrived_at.after(self.started.elapsed())
     }
 
-    /// Reads what all writes have in common: everything except the data.
+    /// Reads what all writes have in common: everything but the data.
     pub(super) fn write(&self, lock: LockCondition) -> Result<Write, Problem> {
         let attributes = self.request.attribute_changes(&self.limits)?;
         Ok(Write { id: self.write_id()?, attributes, lock })
     }
 
-    /// Returns the request's write id: a new one, or the one that the request shares with its retries. If the
-    /// route, the body, or the media type differs, a request isn't a retry, even if it has the same key.
+    /// Returns the request's write id. A request with an idempotency key shares its id with its retries; one with
+    /// the same key but a different route, body, or media type isn't a retry.
     pub(super) fn write_id(&self) -> Result<WriteId, Problem> {
         match self.request.idempotency_key()? {
             None => Ok(WriteId::generate()?),
@@ -48,8 +48,8 @@ impl RequestContext {
         }
     }
 
-    /// Returns the token of a lock that the request takes: a new one, or the one that the request and
-    /// its retries have in common.
+    /// Returns the token for a lock that the request takes. A request with an idempotency key shares it with its
+    /// retries.
     pub(super) fn lock_token(&self) -> Result<LockToken, Problem> {
         match self.request.idempotency_key()? {
             None => Ok(LockToken::generate()?),

@@ -8,8 +8,7 @@ use super::response::Response;
 use crate::session::{SessionId, WriteId};
 use crate::store::{Created, NewSession, StoreError};
 
-/// How many ids to try. An attempt whose outcome is unknown may leave behind a session that nobody can
-/// reach.
+/// How many ids to try. An attempt with an unknown outcome may leave a session behind that nobody can reach.
 const ATTEMPTS: usize = 3;
 
 pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> {
@@ -27,7 +26,7 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     }
 }
 
-/// Reads the session that the request creates.
+/// Reads the session to create from the request.
 pub(super) fn new_session(
     context: &RequestContext,
     write: WriteId,

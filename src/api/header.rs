@@ -1,4 +1,4 @@
-//! Names of the headers that the API reads or sends, spelled as in the documents.
+//! Names of the headers that the API reads or sends, spelled as in the docs.
 
 pub(super) const ACCEPT_ENCODING: &str = "Accept-Encoding";
 pub(super) const ACCEPT_PATCH: &str = "Accept-Patch";

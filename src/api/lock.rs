@@ -1,5 +1,5 @@
-//! `POST /session/lock` and `DELETE /session/lock`: takes and releases a lease, for apps that need one
-//! request at a time per session.
+//! `POST /session/lock` and `DELETE /session/lock`: take and release a lease, for apps that can handle only
+//! one request per session at a time.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
     let id = request.session_id()?;
     let lease = request.lease()?;
     let wait = request.wait()?;
-    // A holder renews its lease. A renewal never waits: if another request holds the lock, the holder has
-    // lost it.
+    // A request that already holds the lock renews its lease. Renewals never wait: if another request holds the
+    // lock, this one has lost it.
     let (token, required, wait) = match request.lock()? {
         Some(token) => (token.clone(), LockCondition::HeldBy(token), Duration::ZERO),
         None => (context.lock_token()?, LockCondition::NotLocked, wait),
@@ -47,10 +47,10 @@ pub(super) async fn post(context: &RequestContext) -> Result<Response, Problem> 
 /// to take the lock.
 const LAST_POLL: Duration = Duration::from_secs(1);
 
-/// Returns once the lock appears free. Another request may take it first.
+/// Returns once the lock looks free. Another request may still take it first.
 ///
-/// It polls with reads: DynamoDB bills a refused conditional write at the size of the whole item, 20
-/// times the price of a read. A failed poll says nothing about the lock, so the wait goes on.
+/// We poll with reads: DynamoDB bills a refused conditional write for the whole item, at 20 times the price of
+/// a read. A failed poll tells us nothing about the lock, so we keep waiting.
 async fn wait_until_free(
     context: &RequestContext,
     (id, token, write): (&SessionId, &LockToken, &Write),

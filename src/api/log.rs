@@ -1,4 +1,4 @@
-//! The log line of a request.
+//! A request's log line.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::logging;
 use crate::session::Handle;
 use crate::store::Usage;
 
-/// The line that a request leaves in the log. The template counts failures by `status` and `version`.
+/// A request's line in the log. The template counts failures by `status` and `version`.
 ///
-/// Only these fields are logged: no id, no token, no user and no data. The path is not logged either,
-/// because a caller may have put one of them into it.
+/// We log only these fields: no ids, tokens, users, or data. We don't log the path either, because a caller may
+/// have put one of those into it.
 pub(super) struct RequestLog<'a> {
     pub(super) request_id: &'a str,
     pub(super) version: &'a str,
@@ -24,10 +24,10 @@ pub(super) struct RequestLog<'a> {
 }
 
 impl RequestLog<'_> {
-    /// Writes the line: as an error with its cause if the request failed, else as information. Only one in
-    /// `one_in` successful requests has a line.
+    /// Writes the line: at `error` if the problem has a cause, otherwise at `info`. Every problem gets a line, but
+    /// only one in `one_in` successful requests does.
     ///
-    /// The field `sample` is the number of requests that the line represents.
+    /// The `sample` field is the number of requests that the line stands for.
     pub(super) fn write(self, one_in: u32) {
         let sample = if self.problem.is_none() { one_in } else { 1 };
         if !is_sampled(self.request_id, sample) {
@@ -63,8 +63,7 @@ impl RequestLog<'_> {
     }
 }
 
-/// Whether a request belongs to the sample. Its id, a random UUID, decides, so no random number is
-/// generated.
+/// Whether a request is in the sample. Its id is a random UUID, so we don't need a random number to decide.
 fn is_sampled(request_id: &str, one_in: u32) -> bool {
     let digits = request_id.bytes().rev().filter_map(|digit| char::from(digit).to_digit(16));
     let number =
@@ -86,7 +85,7 @@ mod tests {
             });
             let expected = 20_000 / one_in as usize;
             let sampled = sampled.count();
-            // Six standard deviations at least.
+            // At least six standard deviations.
             assert!(
                 sampled.abs_diff(expected) <= expected / 2,
                 "{sampled} of 20,000, 1 in {one_in}"

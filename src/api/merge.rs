@@ -1,11 +1,11 @@
-//! Merge patches (RFC 7396) on the text of JSON data.
+//! Applies merge patches (RFC 7396) to the text of JSON data.
 //!
-//! The data is not parsed into values. The merge copies its text and changes only the members that the
-//! patch names, so everything else keeps its bytes: numbers, order, escapes and whitespace. Data of any
-//! depth can be patched.
+//! We don't parse the data into values. We copy its text and change only the members that the patch names, so
+//! everything else stays the same, byte for byte: numbers, order, escapes, and whitespace. Data of any depth
+//! can be patched.
 //!
-//! The data is read twice: once to check it and to find the members to change, and once to copy it. Time
-//! and memory are proportional to the sizes of the data and the patch.
+//! We read the data twice: once to check it and find the members to change, and once to copy it. Time and
+//! memory grow linearly with the data and the patch.
 
 mod scanner;
 
@@ -16,13 +16,13 @@ use indexmap::IndexMap;
 use super::problem::Problem;
 use scanner::{Malformed, Name, Scanner, without_separator};
 
-/// Maximum number of objects that a patch may nest within each other. It bounds the recursion.
+/// How many objects a patch may nest. This limits the recursion.
 const MAX_DEPTH: usize = 128;
 
 /// A parsed merge patch.
 pub(super) struct MergePatch<'a> {
     change: Change<'a>,
-    /// Number of members in the objects of the patch.
+    /// Number of members in all the patch's objects.
     members: usize,
 }
 
@@ -30,7 +30,7 @@ impl<'a> MergePatch<'a> {
     /// Parses a patch.
     ///
     /// # Errors
-    /// [`Problem::InvalidPatch`] if it is not JSON; [`Problem::PatchTooDeep`] if it nests more than
+    /// [`Problem::InvalidPatch`] if it isn't JSON; [`Problem::PatchTooDeep`] if it nests more than
     /// [`MAX_DEPTH`] objects.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, Problem> {
         let mut json = Scanner::new(body).map_err(invalid_patch)?;
@@ -40,14 +40,13 @@ impl<'a> MergePatch<'a> {
         Ok(Self { change, members })
     }
 
-    /// Returns the data with the patch applied. It equals `data`, byte for byte, if the patch changes
-    /// nothing.
+    /// Returns the data with the patch applied. If the patch changes nothing, the bytes stay the same.
     ///
-    /// If an object of the data has several members of a name that the patch changes, the last one
-    /// counts, and the others are removed.
+    /// If an object in the data repeats a name that the patch changes, the last member counts and the others are
+    /// removed.
     ///
     /// # Errors
-    /// [`Problem::NotJson`] if the data is not JSON.
+    /// [`Problem::NotJson`] if the data isn't JSON.
     pub(super) fn apply(&self, data: &[u8]) -> Result<Vec<u8>, Problem> {
         self.merge(data).map_err(|Malformed| Problem::NotJson)
     }
@@ -67,25 +66,25 @@ impl<'a> MergePatch<'a> {
     }
 }
 
-/// The change of one value.
+/// A change to one value.
 enum Change<'a> {
-    /// Replaces the value with this text. In a member, `null` removes the member.
+    /// Replaces the value with this text. `null` as a member's value removes the member.
     Replace(&'a str),
-    /// Changes members of the value, which becomes an object if it is not.
+    /// Changes members of the value, which becomes an object if it isn't one.
     Merge(Box<IndexMap<Name<'a>, MemberChange<'a>>>),
 }
 
-/// The change of a member. If an object of the patch has several members of a name, the last one counts.
+/// A change to a member. If an object in the patch repeats a name, the last member counts.
 struct MemberChange<'a> {
-    /// Number of the member, unique in the patch.
+    /// The member's number, unique within the patch.
     id: usize,
     /// The name as the patch spells it.
     name: &'a str,
     change: Change<'a>,
 }
 
-/// Positions in the data of the values that the patch changes, by the id of the member's change. If the
-/// name is repeated, the last position counts. It is 0 if the data has no such member.
+/// Where in the data the values to change are, by `MemberChange::id`. If a name is repeated, the last position
+/// counts. 0 means that the data has no such member.
 struct LastPositions(Vec<usize>);
 
 impl LastPositions {
@@ -101,8 +100,8 @@ impl LastPositions {
 }
 
 impl<'a> Change<'a> {
-    /// Parses the next value of a patch. `members` counts the members that were parsed. `depth` is the
-    /// number of objects that the value may nest.
+    /// Parses a patch's next value. `members` counts the members parsed so far. `depth` is how many more objects
+    /// the value may nest.
     fn parse(json: &mut Scanner<'a>, members: &mut usize, depth: usize) -> Result<Self, Problem> {
         if !json.enter_object() {
             return json.value().map(Self::Replace).map_err(invalid_patch);
@@ -120,7 +119,7 @@ impl<'a> Change<'a> {
         Ok(Self::Merge(Box::new(changes)))
     }
 
-    /// Reads the next value of the data, and records the positions of the values to change.
+    /// Reads the data's next value and records where the values to change are.
     fn locate(&self, json: &mut Scanner<'_>, last: &mut LastPositions) -> Result<(), Malformed> {
         let changes = match self {
             Self::Merge(changes) if json.enter_object() => changes,
@@ -138,7 +137,7 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Reads the next value of the data, and writes it with the change applied.
+    /// Reads the data's next value and writes it with the change applied.
     fn write(
         &self,
         json: &mut Scanner<'_>,
@@ -155,7 +154,7 @@ impl<'a> Change<'a> {
         merged.push('{');
         let start = json.position();
         let mut first = true;
-        // Start of the members that were read but not written yet.
+        // Where the members start that we've read but not written yet.
         let mut unchanged = start;
         let end = loop {
             let before = json.position();
@@ -213,10 +212,10 @@ impl MemberChange<'_> {
     }
 }
 
-/// Writes members of an object, or the beginning of a member. Omits the comma before them if they are the
-/// first members written.
+/// Writes an object's members, or the beginning of a member. Leaves out the comma before them if nothing has
+/// been written to the object yet.
 fn write_members(members: &str, merged: &mut String) {
-    // No value ends with an opening brace, so it starts the object.
+    // No value ends with an opening brace, so the brace must be the object's own.
     let first = merged.ends_with('{');
     merged.push_str(if first { without_separator(members) } else { members });
 }

@@ -22,7 +22,7 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
         return Err(Problem::DataTooLarge);
     }
     let patch = MergePatch::parse(request.body())?;
-    // Everything that can be refused without a call is refused here.
+    // Refuse whatever we can before calling DynamoDB.
     let if_match = request.if_match()?;
     let write = context.write(request.lock_condition()?)?;
     let mut retries = ConflictRetries::new();
@@ -50,7 +50,7 @@ pub(super) async fn patch(context: &RequestContext) -> Result<Response, Problem>
     }
 }
 
-/// Repeats the response of an earlier attempt that was applied, as far as the session still shows it.
+/// Repeats the response to an earlier attempt that was applied, as far as the session still shows what it was.
 fn applied_before(context: &RequestContext, read: &Snapshot, write: &WriteId) -> Response {
     let Snapshot { session: Session { metadata, data }, writes } = read;
     let etag = writes.etag_at(write, &metadata.etag);

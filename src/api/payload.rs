@@ -23,17 +23,17 @@ use super::request::Request;
 use super::response::Response;
 use super::route::Route;
 
-/// The event that API Gateway invokes the function with.
+/// The event with which API Gateway invokes the function.
 pub struct Event {
     pub(super) route: Option<&'static Route>,
-    /// API Gateway's id of the request, which is also in its access log and in the response header
-    /// `apigw-requestid`. Only a direct invocation can send a malformed one, which is dropped here:
-    /// it appears neither in the log nor in a response.
+    /// API Gateway's request id, which is also in its access log and in the `apigw-requestid` response header.
+    /// Only a direct invocation can send a malformed one. We drop that here, to keep it out of the log and the
+    /// response.
     pub(super) gateway_request_id: Option<String>,
     pub(super) request: Result<Request, Problem>,
 }
 
-/// The fields of an event that matter, each still unread.
+/// The event's fields that we need, not parsed yet.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Fields<'a> {
@@ -68,8 +68,8 @@ struct HttpFields<'a> {
 }
 
 impl Event {
-    /// Reads the payload of an invocation, field by field: even if one is malformed, the log and the
-    /// response name the request. A payload that is not an event of an HTTP API has no route.
+    /// Reads an invocation's payload field by field, so that the log and the response can name the request even
+    /// if a field is malformed. A payload that isn't an HTTP API's event has no route.
     pub fn read(payload: &RawValue) -> Self {
         let event: Fields<'_> = lenient(Some(payload)).unwrap_or_default();
         let context: ContextFields<'_> = lenient(event.request_context).unwrap_or_default();
@@ -103,19 +103,19 @@ impl Fields<'_> {
     }
 }
 
-/// Reads a field. Returns `None` if it is absent or malformed.
+/// Reads a field. Returns `None` if it's absent or malformed.
 fn lenient<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
     field.and_then(|value| serde_json::from_str(value.get()).ok())
 }
 
-/// Reads a field of the body. Returns `None` if it is absent.
+/// Reads a field that the body depends on. Returns `None` if it's absent.
 fn strict<T: DeserializeOwned>(field: Option<&RawValue>) -> Result<Option<T>, Problem> {
     let read = |value: &RawValue| serde_json::from_str(value.get());
     field.map(read).transpose().map_err(|_| Problem::InvalidBody)
 }
 
-/// Headers of an event. A repeated name, even in another case, is an error: API Gateway joins
-/// the values of such headers, and no order among them would be right.
+/// An event's headers. A repeated name is an error, even if the case differs: API Gateway has already joined the
+/// values of repeated headers, and we couldn't know the right order for these.
 struct Headers(HeaderMap);
 
 impl<'de> Deserialize<'de> for Headers {
@@ -134,9 +134,9 @@ impl<'de> Deserialize<'de> for Headers {
                 while let Some((name, value)) = fields.next_entry::<String, String>()? {
                     let name = HeaderName::try_from(name).map_err(A::Error::custom)?;
                     let value = HeaderValue::try_from(value).map_err(A::Error::custom)?;
-                    // The map holds some 24,000 headers, more than any gateway accepts.
+                    // The map has room for some 24,000 headers, more than any gateway accepts.
                     if headers.try_append(name, value).map_err(A::Error::custom)? {
-                        return Err(A::Error::custom("a header is there twice"));
+                        return Err(A::Error::custom("a header is repeated"));
                     }
                 }
                 Ok(headers)
@@ -147,8 +147,8 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
-/// Finds the route. The gateway's own match has priority: unlike the path, it does not contain the stage
-/// or the mapping of a custom domain. `cargo lambda watch` sends no match.
+/// Finds the route. The gateway's own match wins: unlike the path, it doesn't contain the stage or a custom
+/// domain's mapping. `cargo lambda watch` doesn't send a match.
 fn route(key: &str, method: &str, path: &str) -> Option<&'static Route> {
     match key {
         "" | "$default" => Route::matching(method, path),
@@ -156,7 +156,7 @@ fn route(key: &str, method: &str, path: &str) -> Option<&'static Route> {
     }
 }
 
-/// Whether the text has the form of API Gateway's request ids.
+/// Whether the text looks like an API Gateway request id.
 fn is_well_formed(id: &str) -> bool {
     let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'=');
     (1..=64).contains(&id.len()) && id.bytes().all(alphabet)
@@ -169,7 +169,7 @@ fn request(
     is_base64_encoded: bool,
     path: &str,
 ) -> Result<Request, Problem> {
-    // A compressed body that arrives as text has the wrong length too, so this check comes first.
+    // This check comes first, because a compressed body that arrives as text has the wrong length too.
     if headers.contains_key(CONTENT_ENCODING) {
         return Err(Problem::EncodedBody);
     }
@@ -187,8 +187,8 @@ fn request(
     Ok(request)
 }
 
-/// Converts a response to the payload that API Gateway turns into HTTP. `cargo lambda watch` requires
-/// the list of cookies, which is always empty.
+/// Converts a response to the payload that API Gateway turns into HTTP. The list of cookies, always empty, is
+/// there because `cargo lambda watch` requires it.
 pub(super) fn response(response: Response) -> ApiGatewayV2httpResponse {
     let (parts, body) = response.http.into_parts();
     let mut payload = ApiGatewayV2httpResponse::default();

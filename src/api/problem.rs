@@ -1,7 +1,7 @@
 //! Errors as callers see them: RFC 9457, `application/problem+json`.
 //!
-//! `detail` is for people, and says what to do. It never repeats an id, a token or data. The cause of
-//! an internal failure is in the log, not in the response.
+//! `detail` tells people what to do. It never repeats an id, a token, or data. The cause of an internal failure
+//! goes into the log, not into the response.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use crate::store::{Cause, SealedSession, StoreError};
 /// Media type of a merge patch (RFC 7396).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// An error of the API. Its code is the end of its `type`, `urn:session-api:…`.
+/// An API error. Its `type` is `urn:session-api:` followed by its code.
 #[derive(Debug)]
 pub(super) enum Problem {
     /// `Session-Id` is missing or malformed.
@@ -30,55 +30,55 @@ pub(super) enum Problem {
         /// Description of valid values, to follow "must be".
         expected: Cow<'static, str>,
     },
-    /// The request has a `Session-*` header or a precondition that the route does not accept.
+    /// The request has a `Session-*` header or a precondition that the route doesn't accept.
     UnknownHeader {
-        /// Names of those that the route accepts.
+        /// The ones that the route accepts.
         known: &'static [&'static str],
     },
-    /// The event's body is not text, or not the base64 that the event states. API Gateway sends no
-    /// such event.
+    /// The event's body isn't a string, or isn't base64 although the event says so. API Gateway never sends such
+    /// an event.
     InvalidBody,
-    /// A text body does not have the length that `Content-Length` states, or not the hash that was signed.
-    /// API Gateway passes bodies of text media types as text, and replaces bytes that are not UTF-8.
+    /// A text body doesn't match its `Content-Length` or its signed hash. API Gateway passes bodies with a text
+    /// media type on as text, and replaces bytes that aren't UTF-8.
     AlteredBody,
     /// The request has a `Content-Encoding`.
     EncodedBody,
     /// No live session has the id.
     SessionNotFound,
-    /// The function does not serve the route.
+    /// The function doesn't serve the route.
     RouteNotFound {
         /// Every route.
         known: Vec<&'static str>,
     },
     /// A live session already has the id. Holds the session if it is the request's own.
     SessionExists(Option<Box<SealedSession>>),
-    /// The data does not have the required version. Holds the session if a write was refused.
+    /// The data doesn't have the required version. Holds the session if a write was refused.
     ETagMismatch(Option<Box<SealedSession>>),
     /// Another request holds the session's lock.
     SessionLocked {
         /// When the lock expires.
         until: Timestamp,
     },
-    /// The token does not hold the lock.
+    /// The token doesn't hold the lock.
     NotLockHolder,
-    /// The patch is not JSON.
+    /// The patch isn't JSON.
     InvalidPatch,
     /// The patch nests too many objects.
     PatchTooDeep {
-        /// Maximum number of objects within each other.
+        /// How many objects a patch may nest.
         limit: usize,
     },
-    /// The request is not a merge patch, or the session's data cannot be patched.
+    /// The request isn't a merge patch, or the session's data can't be patched.
     UnsupportedMediaType,
-    /// The session's data is labeled JSON but is not valid JSON.
+    /// The session's data is labeled JSON but isn't valid JSON.
     NotJson,
     /// The data is larger than a limit.
     DataTooLarge,
     /// DynamoDB throttled the request.
     StoreThrottled(Cause),
-    /// DynamoDB did not respond.
+    /// DynamoDB didn't respond.
     StoreUnavailable(Cause),
-    /// A defect of the code or of its deployment.
+    /// A bug in the code or its deployment.
     Internal(Cause),
 }
 
@@ -108,7 +108,7 @@ impl From<NoRandomness> for Problem {
     }
 }
 
-/// A row of the table of problems.
+/// A row in the table of problems.
 struct Description {
     code: &'static str,
     status: StatusCode,
@@ -249,8 +249,8 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// Returns the response with the problem document. `instance` is the id by which the log names the
-    /// request. `Retry-After` counts from `now`.
+    /// Returns the response with the problem document. `instance` is the request's id in the log. `Retry-After`
+    /// counts from `now`.
     pub(super) fn respond(&self, now: Timestamp, instance: Option<&str>) -> Response {
         let Description { code, status, title, detail } = self.describe();
         let r#type = format!("urn:session-api:{code}");
@@ -271,12 +271,12 @@ impl Problem {
         }
     }
 
-    /// Returns the response with the session's current representation instead, for a request that
-    /// prefers it. `id` is the id of the request.
+    /// Instead of the problem document, returns a response with the session's current representation, for a
+    /// request that prefers it. `id` is the request's session id.
     ///
     /// # Errors
-    /// The problem itself if the write was not refused because of the session's data;
-    /// [`Problem::Internal`] if that data cannot be opened.
+    /// The problem itself if it doesn't hold the session; [`Problem::Internal`] if the session's data can't be
+    /// opened.
     pub(super) fn with_current_representation(
         self,
         id: &SessionId,

@@ -25,7 +25,7 @@ pub(super) async fn head(context: &RequestContext) -> Result<Response, Problem> 
     Ok(Response::new(status).with_metadata(&metadata, limits, *arrived_at))
 }
 
-/// What a read requires of the data.
+/// A read's preconditions.
 struct Conditions {
     if_match: ETagCondition,
     if_none_match: Option<ETagCondition>,

@@ -1,4 +1,4 @@
-//! A request, and what its headers mean.
+//! Requests, and what their headers mean.
 
 mod attributes;
 mod conditions;
@@ -20,17 +20,17 @@ use crate::session::{Handle, IdempotencyKey, MediaType, SessionId};
 /// Maximum and default lease of a lock, in seconds.
 const MAX_LEASE: u64 = 60;
 const DEFAULT_LEASE: u64 = 10;
-/// Maximum wait for a lock, in seconds. With the calls around it, it is well within the time limit of
-/// the function.
+/// Maximum wait for a lock, in seconds. Even with the calls around it, that's well within the function's time
+/// limit.
 const MAX_WAIT: u64 = 10;
 /// Maximum time that an id stays readable after a rotation, in seconds.
 const MAX_GRACE: u64 = 300;
 
-/// Maximum that the sessions of a user may be limited to.
+/// The highest limit on the number of a user's sessions.
 const MAX_LIMIT: u64 = 100;
 
-/// A request to one of the routes. Methods that read a header return an error that names the header
-/// and its valid values.
+/// A request to one of the routes. A method that reads a header fails with an error that names the header and
+/// its valid values.
 ///
 /// Deliberately not `Debug`: that would print ids and data.
 pub(super) struct Request {
@@ -51,19 +51,19 @@ impl Request {
         self.http.body()
     }
 
-    /// Returns the handle that the path ends with. Returns `None` if its last segment is malformed.
+    /// Returns the handle at the end of the path, or `None` if it's malformed.
     pub(super) fn path_handle(&self) -> Option<Handle> {
         self.http.raw_http_path().rsplit('/').next().and_then(Handle::parse)
     }
 
-    /// Whether the body matches `Content-Length` and the SHA-256 that the caller signed, if the request has these
+    /// Whether the body matches `Content-Length` and the SHA-256 that the caller signed, if the request has those
     /// headers. Callers that sign with SigV4 may send the hash in
     /// [`x-amz-content-sha256`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
     pub(super) fn is_unaltered(&self) -> bool {
         let header = |name| self.http.headers().get(name).map(HeaderValue::as_bytes);
         let length = self.body().len().to_string();
         let has_length = header(CONTENT_LENGTH).is_none_or(|stated| stated == length.as_bytes());
-        // Other values, such as UNSIGNED-PAYLOAD, state no hash.
+        // Other values, such as UNSIGNED-PAYLOAD, aren't hashes.
         let signed = header(CONTENT_SHA256).filter(|hash| hash.len() == 64);
         has_length && signed.is_none_or(|signed| signed == sha256_hex(self.body()).as_bytes())
     }
@@ -73,7 +73,7 @@ impl Request {
         self.session_id.as_ref().ok_or(Problem::InvalidSessionId)
     }
 
-    /// Reads `Session-Id` if the request has it, to name the caller's own session.
+    /// Reads the caller's own session from `Session-Id`, where that header is optional.
     pub(super) fn own_session_id(&self) -> Result<Option<&SessionId>, Problem> {
         let is_sent = self.http.headers().contains_key(SESSION_ID);
         if is_sent { self.session_id().map(Some) } else { Ok(None) }
@@ -98,7 +98,7 @@ impl Request {
     pub(super) fn new_id(&self) -> Result<Option<SessionId>, Problem> {
         let own = self.session_id()?;
         self.parse(SESSION_NEW_ID, |text| SessionId::parse(text).filter(|id| id != own), || {
-            "another id than Session-Id, in the same form: 22 to 128 characters of A-Z, a-z, 0-9, \
+            "a different id than Session-Id, in the same form: 22 to 128 characters of A-Z, a-z, 0-9, \
              '_', ',' and '-'"
                 .into()
         })
@@ -134,8 +134,8 @@ impl Request {
         Ok(self.seconds(SESSION_WAIT, 0..=MAX_WAIT)?.unwrap_or_default())
     }
 
-    /// Whether `Prefer` asks for the representation: whether the first `return` preference does (RFC 7240, 2
-    /// and 4.2). Unknown and malformed preferences are ignored.
+    /// Whether `Prefer` asks for the representation. The first `return` preference decides (RFC 7240, 2 and 4.2);
+    /// unknown and malformed preferences are ignored.
     pub(super) fn prefers_representation(&self) -> bool {
         let values = self.http.headers().get_all(PREFER).iter();
         let values = values.filter_map(|value| value.to_str().ok());
@@ -147,7 +147,7 @@ impl Request {
         first.as_deref() == Some("representation")
     }
 
-    /// Whether `Content-Type` is that of a merge patch.
+    /// Whether `Content-Type` says that the body is a merge patch.
     pub(super) fn is_merge_patch(&self) -> bool {
         let value = self.http.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
@@ -185,7 +185,7 @@ impl Request {
         self.parse(name, parse, || format!("a whole {what} from {min} to {max}"))
     }
 
-    /// Parses the value of a header if the request has it.
+    /// Parses a header if the request has it.
     fn parse<T>(
         &self,
         name: &'static str,
@@ -202,7 +202,7 @@ impl Request {
     }
 }
 
-/// Returns the SHA-256 in lower-case hexadecimal digits.
+/// Returns the SHA-256 in lowercase hex.
 fn sha256_hex(bytes: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, bytes);
     hash.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
@@ -216,7 +216,7 @@ fn sha256_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Splits a list of preferences at its commas, except for those in quoted strings.
+/// Splits a list of preferences at its commas, except for commas in quoted strings.
 fn preferences(list: &str) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     list.split(move |c| {

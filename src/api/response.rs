@@ -1,4 +1,4 @@
-//! A response of the API.
+//! The API's responses.
 
 use lambda_http::Body;
 use lambda_http::http::{HeaderValue, StatusCode};
@@ -17,8 +17,8 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// Returns a response without a body. No cache may store any response: sessions are personal, and
-    /// a stale response is wrong (OWASP ASVS 5.0, 14.3.2).
+    /// Returns a response without a body. Caches must not store any response: sessions are personal, and a stale
+    /// response is wrong (OWASP ASVS 5.0, 14.3.2).
     pub(super) fn new(status: StatusCode) -> Self {
         let mut http = lambda_http::Response::new(Body::Text(String::new()));
         *http.status_mut() = status;
@@ -27,14 +27,14 @@ impl Response {
 
     /// Sets a header.
     pub(super) fn with(mut self, header: &'static str, value: &str) -> Self {
-        // Values come from types that hold visible ASCII, spaces and tabs only.
+        // Never fails: the values come from types that hold only visible ASCII, spaces, and tabs.
         if let Ok(value) = HeaderValue::from_str(value) {
             self.http.headers_mut().insert(header, value);
         }
         self
     }
 
-    /// Sets the body. Text stays readable in Lambda's payload.
+    /// Sets the body. Text stays readable in the Lambda payload.
     pub(super) fn with_body(mut self, body: Vec<u8>) -> Self {
         *self.http.body_mut() = readable(body).map_or_else(Body::Binary, Body::Text);
         self
@@ -71,7 +71,7 @@ impl Response {
         self.with(SESSION_TTL, &seconds_left.to_string()).with(SESSION_EXPIRES, &end.to_rfc3339())
     }
 
-    /// Sets all headers of a session. A `304` has no `Content-Type` (RFC 9110, 15.4.5).
+    /// Sets all of a session's headers. A `304` has no `Content-Type` (RFC 9110, 15.4.5).
     pub(super) fn with_metadata(
         self,
         metadata: &Metadata,
@@ -98,8 +98,8 @@ impl Response {
 }
 
 /// Returns the bytes as text if they're UTF-8 with no control characters except tabs and line breaks.
-/// JSON spends six bytes on each of the others, so 1 MiB of them would exceed Lambda's 6 MB limit for a
-/// response.
+/// JSON spends six bytes on any other control character, so 1 MiB of them would exceed Lambda's 6 MB limit for
+/// a response.
 fn readable(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
     let is_control = |b: &u8| b.is_ascii_control() & !matches!(b, b'\t' | b'\n' | b'\r');
     // Without an early exit, the compiler vectorizes the loop.

@@ -1,14 +1,14 @@
-//! Retries of changes that collide with other changes.
+//! Retries changes that collide with other changes.
 
 use super::problem::Problem;
 use crate::backoff::Backoff;
 use crate::store::StoreError;
 
-/// Maximum number of retries, enough for a hundred requests that change one session at the same time. Together,
-/// their waits take about as long as the function's time limit.
+/// Maximum number of retries: enough for a hundred requests that change one session at the same time. The waits
+/// add up to about the function's time limit.
 const MAX_RETRIES: u32 = 50;
 
-/// Retries a change that reads the session and writes on condition that it has not changed since.
+/// Retries a change that reads the session, then writes it on the condition that it hasn't changed since.
 pub(super) struct ConflictRetries {
     backoff: Backoff,
     retries_left: u32,
@@ -19,11 +19,11 @@ impl ConflictRetries {
         Self { backoff: Backoff::new(), retries_left: MAX_RETRIES }
     }
 
-    /// Waits before a retry if the change collided with another one. The retry reads the session again,
-    /// and so finds out whether the request still accepts it.
+    /// If the change collided with another one, waits before the retry. The retry reads the session again, so it
+    /// notices if the request's conditions no longer hold.
     ///
     /// # Errors
-    /// Any other error, and the last collision: the request must not be retried.
+    /// Any other error, and the collision once there are no retries left: don't retry the request.
     pub(super) async fn wait(&mut self, error: StoreError) -> Result<(), Problem> {
         match (error, self.retries_left.checked_sub(1)) {
             (StoreError::Changed, Some(left)) => {

@@ -1,5 +1,5 @@
-//! `POST /session/rotate`: moves a session to a new id. With a body and `Session-User`, it is a whole
-//! login in one request (OWASP ASVS 5.0, 7.2.4).
+//! `POST /session/rotate`: moves a session to a new id. With a body and `Session-User`, that's a complete login
+//! in one request (OWASP ASVS 5.0, 7.2.4).
 
 use lambda_http::http::StatusCode;
 

@@ -1,5 +1,4 @@
-//! The table of routes. Everything else about routes follows from it, except for their description in
-//! `docs/openapi.yaml`.
+//! The table of routes. `docs/openapi.yaml` describes the same routes; a test compares the two.
 
 use futures_util::future::BoxFuture;
 
@@ -35,8 +34,8 @@ pub struct Route {
     /// The function that serves the route.
     pub function: Function,
     pub(super) endpoint: Endpoint,
-    /// The `Session-*` headers and preconditions that the route accepts. Ignoring any other would look like
-    /// success.
+    /// The `Session-*` headers and preconditions that the route accepts. If we ignored any others, it would look as
+    /// if they had worked.
     pub headers: &'static [&'static str],
 }
 
@@ -91,7 +90,7 @@ impl Route {
         ROUTES.iter().find(|route| route.key == key)
     }
 
-    /// Finds the route of a method and path that no gateway has matched.
+    /// Finds the route for a method and path that no gateway has matched.
     pub(super) fn matching(method: &str, path: &str) -> Option<&'static Self> {
         let key = match path.strip_prefix("/sessions/") {
             Some(handle) if !handle.is_empty() && !handle.contains('/') => {

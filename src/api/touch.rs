@@ -1,4 +1,4 @@
-//! `POST /session/touch`: extends a session's life and changes its attributes, but not its data.
+//! `POST /session/touch`: keeps a session alive and changes its attributes, but not its data.
 
 use lambda_http::http::StatusCode;
 

@@ -1,4 +1,4 @@
-//! `GET /sessions`, `DELETE /sessions` and `DELETE /sessions/{handle}`: the sessions of a user.
+//! `GET /sessions`, `DELETE /sessions`, and `DELETE /sessions/{handle}`: a user's sessions.
 
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -54,7 +54,7 @@ pub(super) async fn delete_all(context: &RequestContext) -> Result<Response, Pro
         Some(limit) if keep.is_none() => Ending::Oldest { limit },
         Some(_) => {
             let expected =
-                "absent if Session-Limit is present: the newest sessions are kept".into();
+                "absent if Session-Limit is present, which keeps the newest sessions".into();
             return Err(Problem::InvalidHeader { header: SESSION_ID, expected });
         }
     };
@@ -65,7 +65,7 @@ pub(super) async fn delete_all(context: &RequestContext) -> Result<Response, Pro
 pub(super) async fn delete_one(context: &RequestContext) -> Result<Response, Problem> {
     let RequestContext { request, store, .. } = context;
     let user = request.required_user()?;
-    // No session has a malformed handle.
+    // A session never has a malformed handle.
     let handle = request.path_handle().ok_or(Problem::SessionNotFound)?;
     store.revoke(&user, &handle).await?;
     Ok(Response::new(StatusCode::NO_CONTENT))

@@ -1,4 +1,4 @@
-//! Properties of the merge: it equals a model, and accepts exactly JSON.
+//! Property tests: the merge agrees with a model, and accepts valid JSON and nothing else.
 
 use super::*;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn merged(data: &str, patch: &str) -> String {
     String::from_utf8(merged).unwrap()
 }
 
-/// JSON that a model can merge: its texts are compared byte for byte.
+/// JSON that the model can merge. Texts are compared byte for byte.
 #[derive(Debug, Clone)]
 enum Json {
     Text(&'static str),
@@ -35,7 +35,7 @@ impl Json {
         }
     }
 
-    /// Applies a patch: the pseudocode of RFC 7396, section 2, on members that may repeat names.
+    /// Applies a patch following the pseudocode in RFC 7396, section 2, but allows repeated names.
     fn merge(self, patch: &Self) -> Self {
         let Self::Object(patch) = patch else { return patch.clone() };
         let Self::Object(mut members) = self else {
@@ -61,7 +61,7 @@ impl Json {
     }
 }
 
-/// Names that every parser can read are at the front.
+/// The names at the front are those that any parser can read.
 const NAMES: [Key; 14] = [
     (0, r#""a""#),
     (0, r#""\u0061""#),
@@ -116,7 +116,7 @@ fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<&RawValue>(text).is_ok()
 }
 
-/// The pseudocode of RFC 7396, section 2.
+/// The pseudocode in RFC 7396, section 2.
 fn merge_values(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn merge_equals_the_pseudocode_of_the_rfc(data in simple_json(), patch in simple_json(), space in space()) {
+    fn merge_equals_the_pseudocode_in_the_rfc(data in simple_json(), patch in simple_json(), space in space()) {
         let (data, patch) = (data.render(space), patch.render(space));
         let mut expected = serde_json::from_str(&data).unwrap();
         merge_values(&mut expected, &serde_json::from_str(&patch).unwrap());
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn exactly_valid_json_is_accepted(
+    fn only_valid_json_is_accepted(
         json in any_json(), patch in any_json(), space in space(), at in any::<Index>(),
         edit in select(&["", "{", "}", "[", "]", ",", ":", "\"", "\\", "1", " ", "n"][..]),
     ) {

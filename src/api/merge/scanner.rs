@@ -1,4 +1,4 @@
-//! A reader of JSON text that returns values and names as they are spelled.
+//! A JSON reader that returns values and names exactly as they're spelled.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 
 const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The text is not JSON (RFC 8259).
+/// The text isn't JSON (RFC 8259).
 #[derive(Debug)]
 pub(super) struct Malformed;
 
 /// A position in JSON text.
 pub(super) struct Scanner<'a> {
     text: &'a str,
-    /// The text that was not read yet.
+    /// The text that hasn't been read yet.
     rest: &'a str,
 }
 
@@ -23,13 +23,13 @@ impl<'a> Scanner<'a> {
     /// Starts at the beginning of the text.
     ///
     /// # Errors
-    /// [`Malformed`] if the text is not UTF-8.
+    /// [`Malformed`] if the text isn't UTF-8.
     pub(super) fn new(text: &'a [u8]) -> Result<Self, Malformed> {
         let text = str::from_utf8(text).map_err(|_| Malformed)?;
         Ok(Self { text, rest: text })
     }
 
-    /// Returns the number of bytes that were read.
+    /// Returns the number of bytes read so far.
     pub(super) fn position(&self) -> usize {
         self.text.len().saturating_sub(self.rest.len())
     }
@@ -39,7 +39,7 @@ impl<'a> Scanner<'a> {
         self.text.get(start..end).unwrap_or_default()
     }
 
-    /// Reads whitespace, and returns it.
+    /// Reads and returns whitespace.
     pub(super) fn skip_whitespace(&mut self) -> &'a str {
         let start = self.position();
         self.rest = self.rest.trim_start_matches(WHITESPACE);
@@ -49,7 +49,7 @@ impl<'a> Scanner<'a> {
     /// Reads a value of any depth, without recursion, and returns its text.
     ///
     /// # Errors
-    /// [`Malformed`] if the value is not JSON.
+    /// [`Malformed`] if the value isn't JSON.
     pub(super) fn value(&mut self) -> Result<&'a str, Malformed> {
         self.skip_whitespace();
         // serde_json checks a raw value without converting it, so numbers may have any size, and
@@ -65,12 +65,11 @@ impl<'a> Scanner<'a> {
         self.skip('{')
     }
 
-    /// Reads up to the value of an object's next member, and returns the text of the member's name. At the
-    /// end of the object, reads the closing brace and returns `None`. `first` states that no member was
-    /// read before.
+    /// Reads up to the value of an object's next member and returns the member's name as it's spelled. At the end
+    /// of the object, reads the closing brace and returns `None`. `first` says that no member has been read yet.
     ///
     /// # Errors
-    /// [`Malformed`] if the member does not start as JSON requires.
+    /// [`Malformed`] if the start of the member isn't valid JSON.
     pub(super) fn next_name(&mut self, first: bool) -> Result<Option<&'a str>, Malformed> {
         if self.skip('}') {
             return Ok(None);
@@ -89,13 +88,13 @@ impl<'a> Scanner<'a> {
     /// Reads the whitespace at the end.
     ///
     /// # Errors
-    /// [`Malformed`] if the text continues after it.
+    /// [`Malformed`] if there's more text after it.
     pub(super) fn end(mut self) -> Result<(), Malformed> {
         self.skip_whitespace();
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Reads whitespace, and `token` if it follows. Returns whether it does.
+    /// Reads whitespace, then `token` if it comes next. Returns whether it did.
     fn skip(&mut self, token: char) -> bool {
         self.skip_whitespace();
         let rest = self.rest.strip_prefix(token);
@@ -104,21 +103,21 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Returns members without the comma before them.
+/// Strips the comma before the members.
 pub(super) fn without_separator(members: &str) -> &str {
     members.trim_start_matches(WHITESPACE).strip_prefix(',').unwrap_or(members)
 }
 
-/// The name of a member without its escapes, so that all spellings of a name are equal. It is WTF-8, in
-/// which surrogates may be unpaired.
+/// A member's name with its escapes decoded, so that all spellings of a name are equal. It's WTF-8, which allows
+/// unpaired surrogates.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Name<'a>(Cow<'a, [u8]>);
 
 impl<'a> Name<'a> {
-    /// Decodes the text of a name, as [`Scanner::next_name`] returns it.
+    /// Decodes a name that [`Scanner::next_name`] returned.
     ///
     /// # Errors
-    /// [`Malformed`] if the text is not a string.
+    /// [`Malformed`] if the text isn't a string.
     pub(super) fn decode(text: &'a str) -> Result<Self, Malformed> {
         serde_json::from_str(text).map_err(|_| Malformed)
     }

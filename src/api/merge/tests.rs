@@ -183,7 +183,7 @@ fn malformed_data_and_patches_are_refused() {
     }
 }
 
-/// If the work were proportional to the square of the number of members, this would take minutes.
+/// With a quadratic algorithm, this would take minutes.
 #[test]
 fn merge_of_many_members_completes() {
     let members = |value: &str| {

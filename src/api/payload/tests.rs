@@ -31,7 +31,7 @@ fn header_names_that_differ_in_case_are_one_header() {
     }
 }
 
-/// Any JSON, and often what an event has in the field.
+/// Any JSON, and often the kind that a real event has in the field.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn text_of_another_length_than_stated_is_refused(text in "\\PC{0,50}", stated in 0..60_usize) {
+    fn text_that_does_not_match_its_content_length_is_refused(text in "\\PC{0,50}", stated in 0..60_usize) {
         let mut event = event();
         event["body"] = text.clone().into();
         event["headers"]["content-length"] = stated.to_string().into();

@@ -1,4 +1,4 @@
-//! Attributes of the session that a request names.
+//! The session attributes in a request's headers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::session::{Change, Label, Limits, User};
 use crate::store::AttributeChanges;
 
 impl Request {
-    /// Reads the changes of the session's attributes.
+    /// Reads the changes to the session's attributes.
     pub(in crate::api) fn attribute_changes(
         &self,
         limits: &Limits,
@@ -26,19 +26,19 @@ impl Request {
         let parse = |text: &str| {
             let digits = text.trim_start_matches('0');
             let is_number = !digits.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            // A number that is too long for its type is above the maximum.
+            // A number that doesn't fit into a `u64` is above the maximum.
             let seconds = || digits.parse().unwrap_or(u64::MAX);
             is_number.then(|| limits.clamp(Duration::from_secs(seconds())))
         };
         self.parse(SESSION_TTL, parse, || "a whole number of seconds, 1 or more".into())
     }
 
-    /// Reads `Session-User`. An empty one, or `""`, removes the owner.
+    /// Reads `Session-User`. If it's empty or `""`, it removes the owner.
     pub(in crate::api) fn user_change(&self) -> Result<Change<User>, Problem> {
         self.change(SESSION_USER, User::parse, User::MAX_LENGTH)
     }
 
-    /// Reads `Session-Label`. An empty one, or `""`, removes the label.
+    /// Reads `Session-Label`. If it's empty or `""`, it removes the label.
     fn label_change(&self) -> Result<Change<Label>, Problem> {
         self.change(SESSION_LABEL, Label::parse, Label::MAX_LENGTH)
     }
@@ -66,7 +66,7 @@ impl Request {
     pub(in crate::api) fn required_user(&self) -> Result<User, Problem> {
         self.user_change()?.into_new().ok_or(Problem::InvalidHeader {
             header: SESSION_USER,
-            expected: "present, to name the owner of the sessions".into(),
+            expected: "present: it names the owner of the sessions".into(),
         })
     }
 }

@@ -1,14 +1,14 @@
-//! What a request requires of the session: the version of its data and its lock.
+//! What a request requires of the session's data and lock.
 
 use super::Request;
 use crate::api::header::{IF_MATCH, IF_NONE_MATCH, SESSION_LOCK, SESSION_UNLOCK};
 use crate::api::problem::Problem;
 use crate::session::{ETag, ETagCondition, LockCondition, LockToken};
 
-/// Maximum number of entity tags in a header. DynamoDB's `IN` takes 100.
+/// Maximum number of entity tags in a header. DynamoDB's `IN` accepts 100.
 const MAX_ETAGS: usize = 100;
 
-/// Description of valid values of `Session-Lock` and `Session-Unlock`.
+/// Description of valid values for `Session-Lock` and `Session-Unlock`.
 const LOCK_TOKEN: &str = "the token that came with the lock";
 
 impl Request {
@@ -42,7 +42,7 @@ impl Request {
         }
     }
 
-    /// Refuses the headers of a lock on a request that creates the session.
+    /// Refuses lock headers on a request that creates the session.
     pub(in crate::api) fn refuse_lock(&self) -> Result<(), Problem> {
         for (header, token) in [(SESSION_LOCK, self.lock()?), (SESSION_UNLOCK, self.unlock()?)] {
             if token.is_some() {
@@ -64,7 +64,7 @@ impl Request {
         self.etag_condition(IF_NONE_MATCH, |_| true)
     }
 
-    /// Whether a PUT creates a session: with `If-None-Match: *`, and without `If-Match`.
+    /// Whether a PUT creates a session: it does with `If-None-Match: *` and without `If-Match`.
     pub(in crate::api) fn creates(&self) -> Result<bool, Problem> {
         let invalid = |header, expected: &'static str| {
             Err(Problem::InvalidHeader { header, expected: expected.into() })
@@ -103,8 +103,8 @@ impl Request {
     }
 }
 
-/// Splits a list of entity tags (RFC 9110, 8.8.3 and 5.6.1). Returns each tag without its quotes, and
-/// whether it is weak.
+/// Splits a list of entity tags (RFC 9110, 8.8.3 and 5.6.1). For each tag, returns whether it's weak, and the tag
+/// without its quotes.
 pub(super) fn entity_tags(list: &str) -> Option<Vec<(bool, &str)>> {
     let mut tags = Vec::new();
     let mut rest = list.trim();
