@@ -1,7 +1,7 @@
-//! The domain: what a session is, without AWS and without HTTP.
+//! The domain: what a session is, without any AWS or HTTP.
 //!
-//! External values are parsed once, into types that hold nothing invalid. Secret and personal values
-//! print as `[redacted]`, so that no log line shows them by accident.
+//! External values are parsed once, into types that can't hold anything invalid. Secret and personal values
+//! print as `[redacted]`, so that they don't end up in a log line by accident.
 
 mod attributes;
 mod etag;
@@ -22,7 +22,7 @@ pub use lock::{LockCondition, LockToken};
 pub use recent_writes::RecentWrites;
 pub use write_id::{IdempotencyKey, WriteId};
 
-/// Metadata of a session: everything except its data.
+/// A session's metadata: everything except its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     /// Version of the data.
@@ -40,13 +40,13 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Returns when the session was last used: when its expiry was last slid.
+    /// Returns when the session was last used, that is, when its expiry last slid.
     pub fn used(&self) -> Timestamp {
         self.lifetime.expires.before(self.ttl)
     }
 }
 
-/// A session with its data in clear.
+/// A session with its data in the clear.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
     /// Everything but the data.

@@ -1,8 +1,8 @@
-//! Attributes of a session that callers name: its owner, its label and the media type of its data.
+//! Session attributes that callers choose: the owner, the label, and the data's media type.
 
 use std::fmt;
 
-/// Owner of a session. Owners are personal data, so `Debug` hides them.
+/// A session's owner. Owners are personal data, so `Debug` hides them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User(String);
 
@@ -15,7 +15,7 @@ impl User {
         is_visible(text, Self::MAX_LENGTH).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the name in clear.
+    /// Returns the name in the clear.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -27,8 +27,8 @@ impl fmt::Debug for User {
     }
 }
 
-/// Label of a session: the name shown in a device list, such as `Firefox%20on%20Linux`. Labels are
-/// personal data, so `Debug` hides them.
+/// A session's label: the name shown in a device list, such as `Firefox%20on%20Linux`. Labels are personal data,
+/// so `Debug` hides them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Label(String);
 
@@ -41,7 +41,7 @@ impl Label {
         is_visible(text, Self::MAX_LENGTH).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the label in clear.
+    /// Returns the label in the clear.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -58,19 +58,19 @@ fn is_visible(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Change of an optional attribute.
+/// A change to an optional attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change<T> {
-    /// The attribute stays as it is.
+    /// Keeps the attribute as it is.
     Keep,
-    /// The attribute gets this value.
+    /// Sets the attribute to this value.
     Set(T),
-    /// The attribute is removed.
+    /// Removes the attribute.
     Remove,
 }
 
 impl<T> Change<T> {
-    /// Returns the value that a new session has after the change.
+    /// Returns the value that the attribute has in a new session.
     pub fn into_new(self) -> Option<T> {
         match self {
             Self::Set(value) => Some(value),
@@ -79,7 +79,7 @@ impl<T> Change<T> {
     }
 }
 
-/// Media type of a session's data, kept exactly as it was sent.
+/// The media type of a session's data, kept exactly as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaType(String);
 
@@ -87,8 +87,8 @@ impl MediaType {
     /// Maximum length, in characters.
     pub const MAX_LENGTH: usize = 255;
 
-    /// Parses a media type. Returns `None` unless it is `type/subtype` in tokens, with parameters
-    /// after a `;` in printable ASCII, and at most [`Self::MAX_LENGTH`] long (RFC 9110, 8.3.1).
+    /// Parses a media type. Returns `None` unless it's `type/subtype`, both tokens, with any parameters in
+    /// printable ASCII after a `;`, and at most [`Self::MAX_LENGTH`] long (RFC 9110, 8.3.1).
     pub fn parse(text: &str) -> Option<Self> {
         let token = |part: &str| !part.is_empty() && part.bytes().all(is_token);
         let essence = text.split(';').next().unwrap_or_default().trim_end();
@@ -114,13 +114,13 @@ impl MediaType {
 }
 
 impl Default for MediaType {
-    /// Returns the media type of unlabeled data (RFC 9110, 8.3).
+    /// Returns the media type for unlabeled data (RFC 9110, 8.3).
     fn default() -> Self {
         Self("application/octet-stream".to_owned())
     }
 }
 
-/// Whether the byte is a `tchar` of RFC 9110, 5.6.2.
+/// Whether the byte is a `tchar` (RFC 9110, 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

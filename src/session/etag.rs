@@ -3,9 +3,8 @@
 use super::write_id::{WriteId, is_tag};
 use crate::random::{self, NoRandomness};
 
-/// Version of a session's data: the id of the write that made it, a dot, and 8 random bytes as 11
-/// characters of base64url. A tag never comes back, even if a write is applied again after the session
-/// has forgotten it.
+/// A version of a session's data: the id of the write that made it, a dot, and 8 random bytes as 11 characters
+/// of base64url. A tag is never reused, even if a write is applied again after the session has forgotten it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
 
@@ -23,8 +22,8 @@ impl ETag {
         self.0.split_once('.').is_some_and(|(id, _)| id == write.as_str())
     }
 
-    /// Parses a tag from the table or from a client, without HTTP's quotes. Returns `None` if it has a
-    /// character that no entity tag has. A tag that was never generated matches nothing.
+    /// Parses a tag from the table or a client, without HTTP's quotes. Returns `None` if it has a character that
+    /// entity tags can't have. A tag that we never generated just doesn't match anything.
     pub fn parse(text: &str) -> Option<Self> {
         is_tag(text).then(|| Self(text.to_owned()))
     }
@@ -35,12 +34,12 @@ impl ETag {
     }
 }
 
-/// What a request requires of the version of the data: the value of `If-Match` or `If-None-Match`.
+/// A condition on the version of the data: the value of `If-Match` or `If-None-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ETagCondition {
     /// Any version.
     Any,
-    /// One of these versions; none matches an empty list.
+    /// One of these versions. If the list is empty, nothing matches.
     OneOf(Vec<ETag>),
 }
 

@@ -1,4 +1,4 @@
-//! Session ids, and the handles under which the table knows them.
+//! Session ids, and the handles that stand for them in the table.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use ring::{digest, hmac};
 
 use crate::random::{self, NoRandomness};
 
-/// A session id: the credential that grants access to a session.
+/// A session id: the credential for a session.
 ///
-/// It has no `Display`, and its `Debug` hides it.
+/// Deliberately without `Display`, and `Debug` hides the id.
 ///
 /// ```
 /// use session_api::session::SessionId;
@@ -22,13 +22,13 @@ use crate::random::{self, NoRandomness};
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionId {
     text: String,
-    /// Hashed once: a request needs it for the item's key, for the seal and for the log.
+    /// Hashed once, because a request needs it for the item's key, for the seal, and for the log.
     handle: Handle,
 }
 
 impl SessionId {
-    /// Minimum length, in characters. 22 characters of base64url hold 128 bits, twice what
-    /// OWASP ASVS 5.0, 7.2.3 requires of a reference token.
+    /// Minimum length, in characters. 22 characters of base64url hold 128 bits, twice what OWASP ASVS 5.0, 7.2.3
+    /// requires for a reference token.
     pub const MIN_LENGTH: usize = 22;
     /// Maximum length, in characters.
     pub const MAX_LENGTH: usize = 128;
@@ -41,8 +41,8 @@ impl SessionId {
         random::base64url::<32>().map(Self::new)
     }
 
-    /// Parses an id that a client sent. Returns `None` unless it matches `[A-Za-z0-9_,-]{22,128}`,
-    /// which covers the ids of PHP, Express, Rails and Django.
+    /// Parses an id that a client sent. Returns `None` unless it matches `[A-Za-z0-9_,-]{22,128}`, which covers
+    /// the ids of PHP, Express, Rails, and Django.
     pub fn parse(text: &str) -> Option<Self> {
         let length = (Self::MIN_LENGTH..=Self::MAX_LENGTH).contains(&text.len());
         (length && is_of_id_alphabet(text)).then(|| Self::new(text.to_owned()))
@@ -53,23 +53,23 @@ impl SessionId {
         Self { handle: Handle(URL_SAFE_NO_PAD.encode(hash)), text }
     }
 
-    /// Returns the id in clear, for the response that hands it to its owner and for deriving keys.
+    /// Returns the id in the clear, for the response that hands it out and for deriving keys.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// Returns the handle under which the table stores the session.
+    /// Returns the session's key in the table.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Derives a value that only a holder of the id can compute: the first 16 bytes of an HMAC-SHA-256
-    /// under the id, as 22 characters of base64url.
+    /// Derives a value that nobody can compute without the id: the first 16 bytes of an HMAC-SHA-256 with the id
+    /// as its key, as 22 characters of base64url.
     pub(super) fn derive(&self, purpose: &str, parts: &[&[u8]]) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.text.as_bytes());
         let mut context = hmac::Context::with_key(&key);
         for part in [purpose.as_bytes()].iter().chain(parts) {
-            // Without the lengths, two lists of parts could have the same concatenation.
+            // Without the lengths, two different lists of parts could concatenate to the same bytes.
             context.update(&part.len().to_be_bytes());
             context.update(part);
         }
@@ -84,14 +84,14 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// Public name of a session: base64url(SHA-256(session id)), 43 characters.
+/// A session's public name: base64url(SHA-256(session id)), 43 characters.
 ///
-/// It finds the session in the table and does not reveal the id.
+/// It's enough to find the session in the table, but doesn't reveal the id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handle(String);
 
 impl Handle {
-    /// Parses a handle that a client sent. Returns `None` if it is malformed.
+    /// Parses a handle. Returns `None` if it's malformed.
     pub fn parse(text: &str) -> Option<Self> {
         is_base64url(text, 43).then(|| Self(text.to_owned()))
     }
@@ -107,7 +107,7 @@ impl Handle {
     }
 }
 
-/// Whether all characters are of the alphabet of session ids.
+/// Whether all characters are allowed in session ids.
 pub(super) fn is_of_id_alphabet(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b',' | b'-'))
 }
@@ -141,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_of_the_grammar_parses(text in "[A-Za-z0-9_,-]{22,128}") {
+        fn every_id_that_fits_the_grammar_parses(text in "[A-Za-z0-9_,-]{22,128}") {
             prop_assert!(SessionId::parse(&text).is_some());
         }
 

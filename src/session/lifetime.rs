@@ -1,4 +1,4 @@
-//! Moments, and the lifetime of a session.
+//! Timestamps, and how long sessions live.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use time::format_description::well_known::Rfc3339;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// Reads the machine's clock. Only the edge of the program calls it, once per request.
+    /// Reads the machine's clock. Only the outermost code calls this, once per request.
     pub fn now() -> Self {
         let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         Self(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Returns the moment this many milliseconds after 1970.
+    /// Returns the moment this many milliseconds after the start of 1970.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Returns the moment this many seconds after 1970.
+    /// Returns the moment this many seconds after the start of 1970.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
@@ -32,12 +32,12 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// Returns the time from an earlier moment to this one; zero if the other one is later.
+    /// Returns the time since an earlier moment, or zero if that moment is actually later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// Returns the moment this much earlier; 1970 at the earliest.
+    /// Returns the moment this much earlier, but never before 1970.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
@@ -59,16 +59,16 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// Parses a moment, as in `2026-11-24T10:00:00Z` (RFC 3339). Returns `None` if it is malformed or
-    /// before 1970.
+    /// Parses a moment such as `2026-11-24T10:00:00Z` (RFC 3339). Returns `None` if it's malformed or before
+    /// 1970.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         let millis = moment.unix_timestamp_nanos() / 1_000_000;
         u64::try_from(millis).ok().map(Self)
     }
 
-    /// Formats the moment to the second and in UTC, as in `2026-11-24T10:00:00Z` (RFC 3339). The
-    /// format ends with the year 9999, so a later moment becomes the last second of that year.
+    /// Formats the moment to the second and in UTC, as in `2026-11-24T10:00:00Z` (RFC 3339). The format ends with
+    /// the year 9999, so anything later becomes the last second of that year.
     pub fn to_rfc3339(self) -> String {
         const LAST: u64 = 253_402_300_799;
         i64::try_from(self.seconds().min(LAST))
@@ -79,51 +79,49 @@ impl Timestamp {
     }
 }
 
-/// Maximum difference between the clocks of two machines. Amazon's time service keeps them within
-/// milliseconds; a second leaves room for a machine that is off.
+/// How far apart we expect two machines' clocks to be, at most. Amazon's time service keeps them within
+/// milliseconds; a second leaves room for a machine that's off.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(1);
 
-/// What decides when a session ends, together with [`Limits`].
+/// Together with [`Limits`], decides when a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Moment of creation.
+    /// When the session was created.
     pub created: Timestamp,
-    /// End of an idle session, a whole second. Each use moves it.
+    /// When the session ends if it stays idle; always a whole second. Each use moves it.
     pub expires: Timestamp,
 }
 
 impl Lifetime {
-    /// Returns the lifetime of a session that is created now.
+    /// Returns the lifetime of a session created now.
     pub fn starting(now: Timestamp, ttl: Duration) -> Self {
         Self { created: now, expires: now }.slid(now, ttl)
     }
 
-    /// Returns the lifetime after the expiry slid.
+    /// Returns the lifetime with its expiry slid.
     #[must_use]
     pub fn slid(self, now: Timestamp, ttl: Duration) -> Self {
         Self { expires: now.after(ttl).to_whole_second(), ..self }
     }
 }
 
-/// Limits on the lifetimes of sessions, in whole seconds. They apply to all sessions, including those
-/// that are older than the setting.
+/// Limits on session lifetimes, in whole seconds. They apply to all sessions, even those older than the setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `DEFAULT_TTL`: idle lifetime of a session whose creator names none.
+    /// `DEFAULT_TTL`: idle lifetime of a session whose creator doesn't ask for one.
     pub default_ttl: Duration,
-    /// `MAX_TTL`: longest idle lifetime. A request that asks for more gets this one.
+    /// `MAX_TTL`: longest idle lifetime. A request that asks for more gets this.
     pub max_ttl: Duration,
-    /// `MAX_LIFETIME`: time from the creation of a session to its absolute end; `None` for no absolute
-    /// end.
+    /// `MAX_LIFETIME`: time from a session's creation to its absolute end; `None` for no absolute end.
     pub max_lifetime: Option<Duration>,
-    /// `REVOKED_BEFORE`: sessions that were created before it are not live; `None` to revoke none. It
-    /// ends everybody's sessions without touching one (OWASP ASVS 5.0, 7.4.5).
+    /// `REVOKED_BEFORE`: sessions created before this moment aren't live; `None` to revoke none. It ends
+    /// everybody's sessions without touching a single item (OWASP ASVS 5.0, 7.4.5).
     pub revoked_before: Option<Timestamp>,
 }
 
 impl Limits {
-    /// Returns the idle lifetime to grant when this one is requested. It's never longer than the session may
-    /// live, so that the table forgets the session sooner.
+    /// Returns the idle lifetime to grant when this one is requested. It's never longer than the session may live
+    /// altogether, so that the table forgets the session sooner.
     pub fn clamp(&self, ttl: Duration) -> Duration {
         self.max_lifetime.map_or(ttl, |max| ttl.min(max)).min(self.max_ttl)
     }
@@ -134,7 +132,7 @@ impl Limits {
         absolute.map_or(lifetime.expires, |end| end.min(lifetime.expires))
     }
 
-    /// Returns the earliest creation of a session that is live at this moment.
+    /// Returns the earliest that a session live at this moment can have been created.
     fn live_from(&self, now: Timestamp) -> Timestamp {
         let by_age = self.max_lifetime.map_or(Timestamp(0), |max| {
             Timestamp::from_seconds(now.seconds().saturating_add(1)).before(max)
@@ -143,15 +141,14 @@ impl Limits {
     }
 }
 
-/// When a session counts as live, and whether it is the one that a request means.
+/// What makes a session live, and whether it can be the one that a request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Liveness {
-    /// The moment for which liveness is judged.
+    /// The moment at which the session must be live.
     pub now: Timestamp,
-    /// When the request arrived. It never changes a session that was created later, however long it has
-    /// waited since.
+    /// When the request arrived. However long it has waited since, it never changes a session created later.
     pub arrived: Timestamp,
-    /// Earliest creation of a live session.
+    /// Sessions created before this aren't live.
     pub live_from: Timestamp,
 }
 
@@ -161,7 +158,7 @@ impl Liveness {
         Self { now, arrived, live_from: limits.live_from(now) }
     }
 
-    /// Whether a session is live. It no longer is in the second at which it ends.
+    /// Whether a session is live. At the very second of its expiry, it no longer is.
     pub fn admits(&self, lifetime: &Lifetime) -> bool {
         lifetime.expires > self.now && lifetime.created >= self.live_from
     }

@@ -1,11 +1,11 @@
-//! The lock of a session.
+//! A session's lock.
 
 use std::fmt;
 
 use super::id::{SessionId, is_base64url};
 use crate::random::{self, NoRandomness};
 
-/// Token of a lock's holder. It is secret, so its `Debug` hides it.
+/// The token of a lock's holder. It's secret, so `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LockToken(String);
 
@@ -18,18 +18,18 @@ impl LockToken {
         random::base64url::<16>().map(Self)
     }
 
-    /// Derives the token of a request from what identifies it among the requests on a session. A retry
-    /// of the request has the same token. Without the session's id, nobody can compute it.
+    /// Derives a request's token from whatever sets it apart from the session's other requests. A retry gets the
+    /// same token, and nobody can compute it without the session's id.
     pub fn derive(id: &SessionId, request: &[&[u8]]) -> Self {
         Self(id.derive("lock", request))
     }
 
-    /// Parses a token that a client sent. Returns `None` unless it has the form of a generated one.
+    /// Parses a token. Returns `None` unless it looks like a generated one.
     pub fn parse(text: &str) -> Option<Self> {
         is_base64url(text, 22).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the token in clear.
+    /// Returns the token in the clear.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,18 +1,18 @@
-//! The writes that a session remembers, by which it recognizes retries.
+//! The writes that a session remembers in order to recognize retries.
 
 use super::etag::ETag;
 use super::write_id::WriteId;
 
-/// The last write ids of a session, newest first.
+/// A session's last write ids, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentWrites([WriteId; Self::LENGTH]);
 
 impl RecentWrites {
-    /// Number of write ids that a session keeps. An attempt that arrives late is recognized if fewer
-    /// other writes came in between.
+    /// How many write ids a session keeps. A late attempt is recognized unless this many other writes have come
+    /// in between.
     pub const LENGTH: usize = 4;
 
-    /// Returns the writes in this order, newest first.
+    /// Returns these writes, given newest first.
     pub fn new(newest_first: [WriteId; Self::LENGTH]) -> Self {
         Self(newest_first)
     }

@@ -1,11 +1,11 @@
-//! Write ids: how a write recognizes that it was applied before.
+//! Write ids, which tell us whether a write has been applied before.
 
 use std::fmt;
 
 use super::id::{SessionId, is_of_id_alphabet};
 use crate::random::{self, NoRandomness};
 
-/// Identifies a write to a session. All attempts of the write share it, and no other write has it.
+/// Identifies a write to a session. All attempts at the write share it, and no other write has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteId(String);
 
@@ -18,13 +18,13 @@ impl WriteId {
         random::base64url::<16>().map(Self)
     }
 
-    /// Derives the write id of a request from what identifies it among the requests on a session.
-    /// Without the session's id, nobody can compute it.
+    /// Derives a request's write id from whatever sets it apart from the session's other requests. Nobody can
+    /// compute it without the session's id.
     pub fn derive(id: &SessionId, request: &[&[u8]]) -> Self {
         Self(id.derive("write", request))
     }
 
-    /// Parses a write id from the table. Returns `None` if it has a character that no entity tag has.
+    /// Parses a write id from the table. Returns `None` if it has a character that entity tags can't have.
     pub fn parse(text: &str) -> Option<Self> {
         is_tag(text).then(|| Self(text.to_owned()))
     }
@@ -35,12 +35,12 @@ impl WriteId {
     }
 }
 
-/// Whether all characters are those of entity tags (RFC 9110, 8.8.3).
+/// Whether all characters are allowed in entity tags (RFC 9110, 8.8.3).
 pub(super) fn is_tag(text: &str) -> bool {
     text.bytes().all(|b| b == 0x21 || (0x23..=0x7e).contains(&b))
 }
 
-/// Key by which a caller marks a request and its retries as one. It is secret, so its `Debug` hides it.
+/// The key that marks a request and its retries as the same. It's secret, so `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -50,10 +50,9 @@ impl IdempotencyKey {
     /// Maximum length, in characters.
     pub const MAX_LENGTH: usize = 128;
 
-    /// Parses a key, bare or in double quotes, the form of the [IETF's
-    /// draft](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header). Returns
-    /// `None` unless it is [`Self::MIN_LENGTH`] to [`Self::MAX_LENGTH`] characters of the alphabet of
-    /// session ids.
+    /// Parses a key, either bare or in double quotes as in the [IETF
+    /// draft](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header). Returns `None`
+    /// unless it has [`Self::MIN_LENGTH`] to [`Self::MAX_LENGTH`] characters, all of them allowed in session ids.
     pub fn parse(text: &str) -> Option<Self> {
         let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         let text = quoted.unwrap_or(text);
@@ -61,7 +60,7 @@ impl IdempotencyKey {
         (length && is_of_id_alphabet(text)).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the key in clear.
+    /// Returns the key in the clear.
     pub fn expose(&self) -> &str {
         &self.0
     }
