@@ -1,5 +1,4 @@
-//! Sessions in DynamoDB: one method for each operation, and one DynamoDB call for each method
-//! wherever possible.
+//! Sessions in DynamoDB: one method per operation, and one DynamoDB call per method wherever possible.
 //!
 //! # Conventions
 //!
@@ -7,17 +6,17 @@
 //! - An expired session counts as absent. DynamoDB's TTL deletes items up to two days late, so every
 //!   read and every write condition checks the lifetime itself.
 //! - Only [`SessionStore::create`] and [`SessionStore::rotate`] insert items.
-//! - Every write has a write id and applies once, however often it is sent: `call.rs` adds the id to the
-//!   item's last write ids, and refuses a write whose id is among them. That is a success only while the
-//!   session is live. A write that was refused after an attempt of unknown outcome (`outcome.rs`) is
-//!   [`StoreError::OutcomeUnknown`] unless the item shows that it was applied.
+//! - Every write has a write id and applies once, however often it's sent: `call.rs` adds the id to the item's
+//!   last write ids and refuses a write whose id is already there. While the session is live, that refusal
+//!   counts as success. A write that's refused after an attempt with an unknown outcome (`outcome.rs`) fails
+//!   with [`StoreError::OutcomeUnknown`], unless the item shows that it was applied.
 //! - What a request may change is fixed when it arrives: no write condition lets it change a session created
 //!   later, however long the request has waited or been retried since.
-//! - A method documents how many DynamoDB calls it makes. `call.rs` sends and meters them.
-//! - `now` is an argument: no method reads a clock. It is the arrival, or later after a wait.
-//! - Every method can return [`StoreError::Throttled`], [`StoreError::Unavailable`],
-//!   [`StoreError::Refused`] and [`StoreError::Corrupt`], and a write [`StoreError::OutcomeUnknown`].
-//!   `# Errors` lists the others.
+//! - Each method documents how many DynamoDB calls it makes. `call.rs` sends and meters them.
+//! - No method reads a clock. `now` is an argument: when the request arrived, or later if it has been waiting.
+//! - Any method can return [`StoreError::Throttled`], [`StoreError::Unavailable`], [`StoreError::Refused`], and
+//!   [`StoreError::Corrupt`]; writes can also return [`StoreError::OutcomeUnknown`]. `# Errors` lists only the
+//!   others.
 
 mod call;
 mod client;
@@ -58,7 +57,7 @@ pub use usage::Usage;
 pub use users::{Ending, SessionSummary};
 pub use write::{AttributeChanges, Write};
 
-/// The table of sessions, and the usage of one request.
+/// The table of sessions, and what one request has used of it.
 #[derive(Debug, Clone)]
 pub struct SessionStore {
     client: Client,
@@ -69,13 +68,13 @@ pub struct SessionStore {
 }
 
 impl SessionStore {
-    /// Returns a store over this table.
+    /// Returns a store on this table.
     pub fn new(client: Client, table: &str, limits: Limits) -> Self {
         let arrived = Timestamp::from_millis(0);
         Self { client, table: table.into(), limits, arrived, meter: Meter::default() }
     }
 
-    /// Returns the same store for a request that arrived at this moment, with a usage of zero.
+    /// Returns the same store for a request that arrived at this moment, with its usage at zero.
     #[must_use]
     pub fn for_request(&self, arrived: Timestamp) -> Self {
         Self { arrived, meter: Meter::default(), ..self.clone() }

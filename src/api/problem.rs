@@ -50,7 +50,8 @@ pub(super) enum Problem {
         /// Every route.
         known: Vec<&'static str>,
     },
-    /// A live session already has the id. Holds the session if it is the request's own.
+    /// A live session already has the id. Holds the session if its id is the request's own and it wasn't rotated
+    /// away.
     SessionExists(Option<Box<SealedSession>>),
     /// The data doesn't have the required version. Holds the session if a write was refused.
     ETagMismatch(Option<Box<SealedSession>>),

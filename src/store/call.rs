@@ -1,4 +1,4 @@
-//! DynamoDB calls on a single item, as they are sent and metered.
+//! Sends and meters DynamoDB calls on single items.
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -15,7 +15,7 @@ use super::item::{self, ID, Item};
 use super::outcome::UnknownOutcomes;
 use crate::session::{Handle, Liveness, WriteId};
 
-/// Outcome of a conditional write that has a write id.
+/// The outcome of a conditional write with a write id.
 pub(super) enum WriteOutcome {
     /// The write was applied. Holds the attributes that the call asked for.
     Applied(Item),
@@ -23,10 +23,10 @@ pub(super) enum WriteOutcome {
     AppliedBefore {
         /// The current item, which is live.
         item: Item,
-        /// Whether that attempt may be one of this call, whose response was lost.
+        /// Whether that attempt may have been part of this very call, with its response lost.
         is_in_doubt: bool,
     },
-    /// The condition was not met. Holds the current item, if one exists.
+    /// The condition wasn't met. Holds the current item, if there is one.
     Refused(Option<Item>),
 }
 
@@ -34,18 +34,18 @@ pub(super) enum WriteOutcome {
 pub(super) enum Sent {
     /// It was applied. Holds the attributes that the call asked for.
     Applied(Item),
-    /// Its condition was not met.
+    /// Its condition wasn't met.
     Refused {
-        /// The current item, if one exists.
+        /// The current item, if there is one.
         item: Option<Item>,
-        /// Whether an earlier attempt may have been applied: its outcome is unknown.
+        /// Whether the outcome of an earlier attempt is unknown, so that it may have been applied.
         is_in_doubt: bool,
     },
 }
 
 impl Sent {
-    /// Returns the outcome of the write with this id. A retry never outlives its session: once that has
-    /// ended or been rotated away, the write is refused like any other.
+    /// Returns the outcome of the write with this id. Once the session has ended or been rotated away, a retry is
+    /// refused like any other write.
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`] if an earlier attempt may have been applied.
@@ -63,7 +63,7 @@ impl Sent {
     }
 }
 
-/// Sends a conditional write and meters it. The SDK's builders of requests have no trait in common.
+/// Sends a conditional write and meters it. A macro, because the SDK's request builders don't share a trait.
 macro_rules! send_write {
     ($store:expr, $request:expr, $error:ident $(, $setting:ident($value:expr))?) => {{
         let unknown = UnknownOutcomes::default();
@@ -92,7 +92,7 @@ macro_rules! send_write {
 }
 
 impl SessionStore {
-    /// Reads an item with strong consistency: these attributes, or all if none is named.
+    /// Reads an item with strong consistency: these attributes, or all of them if the list is empty.
     pub(super) async fn get_item(
         &self,
         handle: &Handle,
@@ -116,8 +116,8 @@ impl SessionStore {
         Ok(output.item)
     }
 
-    /// Inserts or replaces an item. It is not retried after an attempt of unknown outcome: if that one
-    /// was applied and the session was destroyed since, a retry would create the session again.
+    /// Inserts or replaces an item. We don't retry after an attempt with an unknown outcome: if it was applied and
+    /// the session has been destroyed since, a retry would bring the session back.
     pub(super) async fn put_item(
         &self,
         item: Item,
@@ -137,8 +137,8 @@ impl SessionStore {
             .outcome(write, live)
     }
 
-    /// Changes attributes of an item, once: an attempt that is retried, duplicated or late has no effect
-    /// after the first.
+    /// Changes an item's attributes, but only once: a retried, duplicated, or late attempt has no effect after the
+    /// first one.
     pub(super) async fn update_item(
         &self,
         handle: &Handle,

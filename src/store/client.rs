@@ -17,26 +17,26 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use super::error::is_canceled_temporarily;
 use super::outcome::NoRetryInDoubt;
 
-/// Time limit of one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that takes
-/// this long is lost.
+/// Time limit for one attempt. DynamoDB responds in single-digit milliseconds, so an attempt that takes this long
+/// is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
-/// Time limit of one operation: all of its attempts and the waits between them. It's well within the
-/// functions' time limits in template.yaml, so the function itself reports the failure.
+/// Time limit for one operation: all its attempts and the waits between them. It's well within the functions' time
+/// limits in template.yaml, so that the function itself can report the failure.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// The same limits for a transaction. DynamoDB recommends attempts of 1 s or more, so that fewer
-/// retries arrive while the first attempt is still in progress.
+/// The same limits for a transaction. DynamoDB recommends at least 1 s per attempt, so that fewer retries arrive
+/// while the first attempt is still in progress.
 const TRANSACTION_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 const TRANSACTION_OPERATION_TIMEOUT: Duration = Duration::from_millis(5_000);
-/// With the SDK's back-off starting at `INITIAL_BACKOFF`, three attempts fit into an operation.
+/// With the SDK's backoff starting at `INITIAL_BACKOFF`, three attempts fit into an operation.
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
-/// Returns a client with the API's time limits and retries. It makes no call yet.
+/// Returns a client with the API's time limits and retries. Doesn't call DynamoDB yet.
 pub fn client(aws: &SdkConfig) -> Client {
     Client::from_conf(settings(aws).build())
 }
 
-/// Returns the settings of [`client`], for a caller that adds to them.
+/// Returns the settings for [`client`], for callers that want to add to them.
 pub fn settings(aws: &SdkConfig) -> Builder {
     Builder::from(aws)
         .retry_config(
@@ -55,8 +55,8 @@ pub fn settings(aws: &SdkConfig) -> Builder {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// Returns a client's settings with longer time limits, for a transaction. Limits of the client that are
-/// longer still, or absent, are kept. All other settings are the client's, including its connections.
+/// Returns settings that override the client's time limits with longer ones, for a transaction. If the client has
+/// even longer limits or none at all, those stay. So do all other settings, and the client's connections.
 pub(super) fn transaction_settings(client: &Config) -> Builder {
     let limits = client.timeout_config();
     let attempt = limits.and_then(TimeoutConfig::operation_attempt_timeout);
@@ -68,14 +68,14 @@ pub(super) fn transaction_settings(client: &Config) -> Builder {
     Builder::new().timeout_config(longer.build())
 }
 
-/// Returns settings for a call that must not be repeated after an attempt of unknown outcome. All other
-/// settings are the client's.
+/// Returns settings for a call that must not be retried after an attempt with an unknown outcome. All other
+/// settings stay the client's.
 pub(super) fn creation_settings() -> Builder {
     Builder::new().retry_classifier(NoRetryInDoubt)
 }
 
-/// Retries writes that collided with a rotation's transaction, which ends within milliseconds. The
-/// SDK must not retry a transaction in progress: [`super::transaction`] does, with longer waits.
+/// Has the SDK retry writes that collided with a rotation's transaction, which is over within milliseconds. The
+/// SDK must not retry a transaction that's still in progress: [`super::transaction`] does that, with longer waits.
 #[derive(Debug)]
 struct TransactionRetries;
 

@@ -1,5 +1,5 @@
-//! Conditions of writes. Next to each is the reason for its refusal, derived from the item that
-//! DynamoDB returns with the refusal.
+//! Conditions for writes, and why they weren't met. DynamoDB returns the item with a refusal; we work out the
+//! reason from that.
 
 use super::error::StoreError;
 use super::expression::Expression;
@@ -11,8 +11,7 @@ use crate::session::{
     ETagCondition, Handle, Liveness, LockCondition, MAX_CLOCK_SKEW, Timestamp, User, WriteId,
 };
 
-/// Requires that no live session has the id, not even one that was rotated away and is in its grace
-/// period.
+/// Requires that no live session has the id, not even one that was rotated away and is still in its grace period.
 pub(super) fn if_absent(live: Liveness) -> Expression {
     Expression::default()
         .push_condition(&format!(
@@ -22,8 +21,8 @@ pub(super) fn if_absent(live: Liveness) -> Expression {
         .value(":live_from", item::number(live.live_from.millis()))
 }
 
-/// Requires that no live session has the id, or that it was rotated away to the handle `successor`: that
-/// session may come back.
+/// Requires that no live session has the id, except for one that was rotated away to the handle `successor`: that
+/// one may come back.
 pub(super) fn if_absent_or_left_for(live: Liveness, successor: &Handle) -> Expression {
     if_absent(live)
         .push_condition(&format!(" OR #{SUCCESSOR} = :successor"))
@@ -37,8 +36,8 @@ pub(super) fn if_absent_or_as_read(live: Liveness, revision: &WriteId) -> Expres
         .value(":revision", item::text(revision.as_str()))
 }
 
-/// Returns the reason why [`if_absent`] was refused. An id in its grace period is taken, but its data is
-/// not given away.
+/// Returns why [`if_absent`] was refused. An id in its grace period counts as taken, but we don't give its data
+/// away.
 pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
     let item = item.unwrap_or_default();
     match item::lifetime(&item).and_then(|_| item::successor(&item)) {
@@ -48,9 +47,9 @@ pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
     }
 }
 
-/// Requires that no live session has the id, or that it was not rotated away, was created before the
-/// request arrived, and its data has the required version. So a late attempt does not destroy a session
-/// that was created after the request.
+/// Requires that no live session has the id, or that the one that does wasn't rotated away, was created before the
+/// request arrived, and has the required version of its data. That way, a late attempt doesn't destroy a session
+/// created after the request.
 pub(super) fn if_absent_or_matching(etag: &ETagCondition, live: Liveness) -> Expression {
     let current = format!(" OR (attribute_not_exists(#{SUCCESSOR}) AND #{CREATED} <= :arrived");
     and_etag(if_absent(live).push_condition(&current), etag)
@@ -58,8 +57,8 @@ pub(super) fn if_absent_or_matching(etag: &ETagCondition, live: Liveness) -> Exp
         .value(":arrived", item::number(live.arrived.millis()))
 }
 
-/// Requires a session of this user that was created before `by`, whether it is live or not, and that is
-/// not the successor of `keep`.
+/// Requires a session of this user, live or not, that was created no later than `by` and isn't the successor of
+/// `keep`.
 pub(super) fn if_owned(user: &User, keep: Option<&Handle>, by: Timestamp) -> Expression {
     let owned = Expression::default()
         .push_condition(&format!("#{USER} = :user AND #{CREATED} <= :by"))
@@ -75,7 +74,7 @@ pub(super) fn if_owned(user: &User, keep: Option<&Handle>, by: Timestamp) -> Exp
     }
 }
 
-/// Requires a session that belongs to this user since this moment, in epoch milliseconds.
+/// Requires a session that has belonged to this user since exactly this moment, in epoch milliseconds.
 pub(super) fn if_owned_since(user: &User, owned: u64) -> Expression {
     Expression::default()
         .push_condition(&format!("#{USER} = :user AND #{OWNED} = :owned"))
@@ -90,8 +89,8 @@ pub(super) fn if_live_and_owned(user: &User, live: Liveness) -> Expression {
         .value(":user", item::text(user.expose()))
 }
 
-/// Requires a live session that was not rotated away, and that was created before the request arrived.
-/// So a late attempt never changes a session that was created again under the same id.
+/// Requires a live session that wasn't rotated away and was created before the request arrived. That way, a late
+/// attempt never changes a new session under the same id.
 fn if_live(live: Liveness) -> Expression {
     Expression::default()
         .push_condition(&format!(
@@ -103,7 +102,7 @@ fn if_live(live: Liveness) -> Expression {
         .value(":arrived", item::number(live.arrived.millis()))
 }
 
-/// Returns why the item is not a live session that the request can mean, or `None` if it is one.
+/// Returns why the item can't be the live session that the request means, or `None` if it can.
 pub(super) fn reason_not_live(
     item: &Item,
     live: Liveness,
@@ -115,24 +114,24 @@ pub(super) fn reason_not_live(
     Ok(if created <= live.arrived {
         None
     } else if created <= live.now || created.since(live.arrived) > MAX_CLOCK_SKEW {
-        // It was created while the request was waiting here, or arrives late.
+        // It was created while the request was waiting here, or well after it arrived.
         Some(StoreError::NotFound)
     } else {
-        // The attempt is late, or the clock of the machine that created the session is ahead.
+        // Either the attempt is late, or the clock of the machine that created the session is ahead.
         Some(StoreError::OutcomeUnknown)
     })
 }
 
-/// What a write requires of the version of the session.
+/// The version of the session that a write requires.
 #[derive(Clone, Copy)]
 pub(super) enum Version<'a> {
-    /// A version of the data, as the caller requires it.
+    /// The version of the data that the caller requires.
     Data(&'a ETagCondition),
     /// The session exactly as it was read before: the item has this revision.
     AsRead(&'a WriteId),
 }
 
-/// What a change of a live session requires.
+/// What a change to a live session requires.
 #[derive(Clone, Copy)]
 pub(super) struct Requirements<'a> {
     pub(super) live: Liveness,
@@ -141,8 +140,7 @@ pub(super) struct Requirements<'a> {
 }
 
 impl Requirements<'_> {
-    /// Requires a live session that was not rotated away, in the required version and with the lock as
-    /// required.
+    /// Requires a live session that wasn't rotated away, with the required version and lock.
     pub(super) fn condition(&self) -> Expression {
         let live = if_live(self.live);
         let versioned = match self.version {
@@ -154,8 +152,8 @@ impl Requirements<'_> {
         and_lock(versioned, self.lock, self.live.now)
     }
 
-    /// Returns why the item does not meet [`Self::condition`], or `None` if it does. The order is the
-    /// same for every write: no such session, then its lock, then its version.
+    /// Returns why the item doesn't meet [`Self::condition`], or `None` if it does. Every write checks in the same
+    /// order: whether the session exists, then its lock, then its version.
     pub(super) fn refusal(&self, item: &Item) -> Result<Option<StoreError>, CorruptItem> {
         if let Some(reason) = reason_not_live(item, self.live)? {
             return Ok(Some(reason));
@@ -179,8 +177,8 @@ impl Requirements<'_> {
     }
 }
 
-/// Adds the condition on the lock. An expired lease does not keep others from writing. Its holder may
-/// still write until another request takes the lock.
+/// Adds the condition on the lock. An expired lease doesn't keep others from writing, but its holder may still
+/// write too, until another request takes the lock.
 fn and_lock(expression: Expression, condition: &LockCondition, now: Timestamp) -> Expression {
     match condition {
         LockCondition::Any => expression,
@@ -195,7 +193,7 @@ fn and_lock(expression: Expression, condition: &LockCondition, now: Timestamp) -
     }
 }
 
-/// Whether the lock of an item meets the condition: what [`and_lock`] has DynamoDB check.
+/// Whether an item's lock meets the condition: the same check that [`and_lock`] leaves to DynamoDB.
 fn admits(condition: &LockCondition, lock: Option<&Lock>, now: Timestamp) -> bool {
     match condition {
         LockCondition::Any => true,
@@ -212,7 +210,7 @@ fn and_etag(expression: Expression, condition: &ETagCondition) -> Expression {
         return expression;
     };
     if etags.is_empty() {
-        // Every session has a version, so this is never met. DynamoDB refuses an empty list.
+        // DynamoDB refuses an empty list. Every session has a version, so this condition is never met.
         return expression.push_condition(&format!(" AND attribute_not_exists(#{ETAG})"));
     }
     let keys: Vec<_> = (0..etags.len()).map(|n| format!(":etag{n}")).collect();
@@ -228,7 +226,7 @@ mod tests {
     use crate::session::LockToken;
 
     #[test]
-    fn expired_leases_admit_their_holder_and_everybody_without_a_token() {
+    fn expired_lease_allows_its_holder_and_anyone_without_a_token() {
         let (held, other) = (LockToken::generate().unwrap(), LockToken::generate().unwrap());
         let until = Timestamp::from_millis(1_000);
         let lock = Lock { token: held.clone(), until };

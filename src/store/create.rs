@@ -1,4 +1,4 @@
-//! Creation of a session.
+//! Creates a session.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::session::{
 /// A session to create.
 #[derive(Clone)]
 pub struct NewSession<'a> {
-    /// Id of the write. A retry with the same id responds as its first attempt did.
+    /// Id of the write. A retry with the same id gets the first attempt's result.
     pub write: WriteId,
     /// Data, any bytes.
     pub data: &'a [u8],
@@ -32,21 +32,20 @@ pub struct NewSession<'a> {
 /// A created session.
 #[derive(Debug)]
 pub struct Created {
-    /// Version of the data. `None` if an earlier attempt was applied, and the data changed since.
+    /// Version of the data. `None` if an earlier attempt was applied and the data has changed since.
     pub etag: Option<ETag>,
     /// When the session was created, and when it expires.
     pub lifetime: Lifetime,
 }
 
 impl SessionStore {
-    /// Creates a session under this id (one `PutItem`, and two more calls under an id whose grace period
-    /// ended early). If the outcome of the call is unknown, it looks for the session (one `GetItem`)
-    /// instead of repeating the call: the session may have been destroyed since, and must not be created
-    /// again.
+    /// Creates a session under this id (one `PutItem`, and two more calls if the id's grace period ended early).
+    /// If the outcome of the call is unknown, it looks for the session (one `GetItem`) instead of repeating the
+    /// call: the session may have been destroyed since, and must not come back.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] if a live session has the id; [`StoreError::OutcomeUnknown`] if the
-    /// session is not there after a call of unknown outcome; [`StoreError::TooLarge`].
+    /// [`StoreError::AlreadyExists`] if a live session has the id; [`StoreError::OutcomeUnknown`] if the session
+    /// isn't there after a call with an unknown outcome; [`StoreError::TooLarge`].
     pub async fn create(
         &self,
         id: &SessionId,

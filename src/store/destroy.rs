@@ -1,4 +1,4 @@
-//! Destruction of a session.
+//! Destroys a session.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 
@@ -10,12 +10,12 @@ use super::item::{self, SealedSession};
 use crate::session::{ETagCondition, MAX_CLOCK_SKEW, SessionId, Timestamp};
 
 impl SessionStore {
-    /// Destroys a session that was created before the request arrived (one `DeleteItem`, and one `GetItem`
-    /// for an id that was rotated away with a grace). It succeeds if none exists.
+    /// Destroys a session that was created before the request arrived (one `DeleteItem`, and one `GetItem` if the
+    /// id was rotated away with a grace period). Succeeds if there's no such session.
     ///
     /// # Errors
-    /// [`StoreError::ETagMismatch`] if the data does not have the required version;
-    /// [`StoreError::NotFound`] if the session was rotated to another id and is live there.
+    /// [`StoreError::ETagMismatch`] if the data doesn't have the required version; [`StoreError::NotFound`] if the
+    /// session was rotated to another id and is live there.
     pub async fn destroy(
         &self,
         id: &SessionId,
@@ -29,11 +29,11 @@ impl SessionStore {
         };
         let created = item::lifetime(&item)?.created;
         if created.since(now) > MAX_CLOCK_SKEW {
-            // The session was created again after the request arrived.
+            // A new session was created under the id after the request arrived.
             return Ok(());
         }
-        // If it is newer by less, the clock of the machine that created it may be ahead: clock skew must not
-        // turn a logout into a no-op. And an earlier attempt may have destroyed another session, before this
+        // If it's only slightly newer, the clock of the machine that created it may just be ahead: clock skew must
+        // not turn a logout into a no-op. And an earlier attempt may have destroyed another session before this
         // one was created.
         if created > now || is_in_doubt {
             return Err(StoreError::OutcomeUnknown);

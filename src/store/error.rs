@@ -1,4 +1,4 @@
-//! Errors of the store.
+//! The store's errors.
 
 use std::error::Error;
 
@@ -13,20 +13,20 @@ use crate::random::NoRandomness;
 use crate::seal::SealError;
 use crate::session::Timestamp;
 
-/// Reasons why an operation on a session was not carried out.
+/// Why an operation on a session failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No live session has the id.
     #[error("no live session has the id")]
     NotFound,
-    /// A live session already has the id. Holds that session, unless it was rotated away or has
-    /// another id than the request.
+    /// A live session already has the id. Holds that session, unless it was rotated away or its id isn't the
+    /// request's own.
     #[error("a live session already has the id")]
     AlreadyExists(Option<Box<SealedSession>>),
-    /// The data does not have the required version.
+    /// The data doesn't have the required version.
     #[error("the data does not have the required version")]
     ETagMismatch(Box<SealedSession>),
-    /// The session changed between the read and the write of an operation.
+    /// The session changed between an operation's read and its write.
     #[error("the session changed between the read and the write")]
     Changed,
     /// Another request holds the lock.
@@ -35,7 +35,7 @@ pub enum StoreError {
         /// When the lock expires.
         until: Timestamp,
     },
-    /// The token does not hold the lock, and nobody else does.
+    /// The token doesn't hold the lock, and nobody else does either.
     #[error("the token does not hold the lock")]
     NotLockHolder,
     /// The data is larger than a limit. Nothing was written.
@@ -44,7 +44,7 @@ pub enum StoreError {
     /// DynamoDB throttled the request.
     #[error("DynamoDB throttled the request")]
     Throttled(#[source] Cause),
-    /// DynamoDB was not reached, did not respond in time or failed. A write may have been applied.
+    /// DynamoDB couldn't be reached, didn't respond in time, or failed. A write may have been applied.
     #[error("DynamoDB did not respond")]
     Unavailable(#[source] Cause),
     /// The write was refused or had no effect, but an earlier attempt may have been applied.
@@ -53,15 +53,15 @@ pub enum StoreError {
     /// The item in the table can't be ours.
     #[error("the item is corrupt")]
     Corrupt(#[from] CorruptItem),
-    /// DynamoDB refused the call itself: a defect of this code or of the function's configuration.
+    /// DynamoDB refused the call itself: a bug in this code or in the function's configuration.
     #[error("DynamoDB refused the call")]
     Refused(#[source] Cause),
-    /// The data could not be sealed, for a reason other than its size.
+    /// The data couldn't be sealed, for a reason other than its size.
     #[error("the data could not be sealed")]
     NotSealed(#[source] Cause),
 }
 
-/// Cause of an error, for the log.
+/// An error's cause, for the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
 impl From<SealError> for StoreError {
@@ -120,10 +120,10 @@ where
 }
 
 impl StoreError {
-    /// Returns the error of a transaction that was canceled, and not only because of its conditions. The
-    /// codes are those of [DynamoDB's
-    /// reference](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html):
-    /// the others, such as `ValidationError`, do not pass with a retry.
+    /// Returns the error for a transaction that was canceled, and not only because of its conditions. The codes
+    /// are in [DynamoDB's
+    /// reference](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html). A
+    /// retry doesn't help with those that [`is_canceled_temporarily`] leaves out, such as `ValidationError`.
     pub(super) fn canceled(reasons: &[CancellationReason]) -> Self {
         let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
         let failure = CallFailure::Canceled(codes.join(", ")).into();
@@ -135,8 +135,7 @@ impl StoreError {
     }
 }
 
-/// Whether a canceled transaction may succeed if it is repeated: it collided with another one, or was
-/// throttled.
+/// Whether a canceled transaction may succeed on a retry, because it collided with another one or was throttled.
 pub(super) fn is_canceled_temporarily(reasons: &[CancellationReason]) -> bool {
     let mut is_temporary = false;
     for code in reasons.iter().filter_map(CancellationReason::code) {
@@ -151,15 +150,15 @@ pub(super) fn is_canceled_temporarily(reasons: &[CancellationReason]) -> bool {
     is_temporary
 }
 
-/// Failure of a DynamoDB call, for the log. The SDK's errors are not logged: some contain the whole
-/// request, in their `Display` too.
+/// Why a DynamoDB call failed, for the log. We don't log the SDK's own errors: some contain the whole request,
+/// even in their `Display`.
 #[derive(Debug, thiserror::Error)]
 enum CallFailure {
     #[error("{code} (status {status}){message}")]
     Reported {
         code: String,
         status: u16,
-        /// The message after a colon, or nothing.
+        /// A colon and the message, or nothing.
         message: String,
     },
     #[error("the transaction was canceled: {0}")]
@@ -184,7 +183,7 @@ impl<E: ProvideErrorMetadata + Error + 'static> From<&SdkError<E, HttpResponse>>
             }
             SdkError::ServiceError(service) => {
                 let (code, message) = (service.err().code(), service.err().message());
-                // Other messages may quote the request: a validation error quotes a value, and a signature
+                // Messages of other errors may quote the request: a validation error quotes a value, a signature
                 // error the signed headers.
                 let is_harmless = matches!(
                     code,
@@ -222,13 +221,12 @@ impl<E: ProvideErrorMetadata + Error + 'static> From<&SdkError<E, HttpResponse>>
     }
 }
 
-/// Whether the text has the form of DynamoDB's error codes. Anything else is not DynamoDB's, and may
-/// quote the request.
+/// Whether the text looks like a DynamoDB error code. Anything else isn't DynamoDB's and may quote the request.
 fn is_error_code(text: &str) -> bool {
     text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// Returns the first source of an error that has this type.
+/// Returns an error's first source of this type.
 fn find_source<T: Error + 'static>(error: &dyn Error) -> Option<&T> {
     let source = error.source()?;
     source.downcast_ref().or_else(|| find_source(source))
@@ -245,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn cancellations_that_pass_with_a_retry_are_throttling() {
+    fn cancellations_that_a_retry_may_fix_are_throttling() {
         for (codes, is_temporary) in [
             (["TransactionConflict", "None"], true),
             (["ConditionalCheckFailed", "TransactionConflict"], true),
@@ -264,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_error_codes_are_not_logged() {
+    fn texts_that_are_not_error_codes_are_not_logged() {
         for code in ["ThrottlingException", "InternalServerError"] {
             assert!(is_error_code(code), "{code}");
         }

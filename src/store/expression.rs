@@ -1,4 +1,4 @@
-//! DynamoDB expressions, with the attribute names and values that they use.
+//! DynamoDB expressions, with the attribute names and values they use.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -42,8 +42,8 @@ impl Expression {
         self.set_to(name, &format!(":{name}")).value(&format!(":{name}"), value)
     }
 
-    /// Sets or removes the owner. Without an owner, the session also forgets the id that it was rotated
-    /// from, which ends the grace period of that id: a logout that keeps the session ends it too.
+    /// Sets or removes the owner. A session that loses its owner also forgets the id that it was rotated from. That
+    /// ends the old id's grace period, so a logout ends it even if it keeps the session.
     pub(super) fn change_user(self, change: &Change<User>, now: Timestamp) -> Self {
         match change {
             Change::Keep => self,
@@ -63,15 +63,15 @@ impl Expression {
         }
     }
 
-    /// Makes the write apply once: it requires that it was not applied before, and adds its id to the
-    /// last write ids.
+    /// Makes the write apply only once: requires that it hasn't been applied before, and adds its id to the last
+    /// write ids.
     pub(super) fn once(self, write: &WriteId) -> Self {
         let [w0, w1, w2, w3] = WRITES;
         self.push_condition(&format!(" AND NOT :own IN (#{w0}, #{w1}, #{w2}, #{w3})"))
             .push_write(write)
     }
 
-    /// Adds a write id to the last write ids. All operands of a `SET` are the values before the update.
+    /// Adds a write id to the last write ids. In a `SET`, all operands are values from before the update.
     pub(super) fn push_write(self, write: &WriteId) -> Self {
         let [w0, w1, w2, w3] = WRITES;
         self.set_to(w3, &format!("#{w2}"))
@@ -81,8 +81,8 @@ impl Expression {
             .value(":own", item::text(write.as_str()))
     }
 
-    /// Slides the expiry: by a new idle lifetime, or by the item's own, which only DynamoDB knows and
-    /// which it requires to be at most `max`.
+    /// Slides the expiry by a new idle lifetime, or else by the item's own. Only DynamoDB knows the item's own, so
+    /// the condition requires it to be at most `max`.
     pub(super) fn slide_expiry(self, ttl: Option<Duration>, max: Duration, now: Timestamp) -> Self {
         match ttl {
             Some(ttl) => self
@@ -96,8 +96,8 @@ impl Expression {
         }
     }
 
-    /// Returns the version of the data and the creation, without the data: an update returns only
-    /// attributes that it sets, so this sets both to themselves.
+    /// Has the update return the data's version and the time of creation, but not the data: an update returns only
+    /// the attributes that it sets, so this sets both to themselves.
     pub(super) fn return_etag_and_created(self) -> Self {
         self.set_to(ETAG, &format!("#{ETAG}")).set_to(CREATED, &format!("#{CREATED}"))
     }
@@ -135,7 +135,7 @@ impl Expression {
         self
     }
 
-    /// Adds the attribute names that the text uses.
+    /// Adds the attribute names used in the text.
     fn with_names(mut self, text: &str) -> Self {
         let names = text.split('#').skip(1).filter_map(|after| {
             after.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()
@@ -145,7 +145,7 @@ impl Expression {
     }
 }
 
-/// Returns a `ProjectionExpression` of these attributes, and the names that it uses.
+/// Returns a `ProjectionExpression` for these attributes, and the names it uses.
 pub(super) fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
     let mut keys: Vec<_> = attributes.iter().map(|name| format!("#{name}")).collect();
     keys.sort_unstable();

@@ -1,4 +1,4 @@
-//! Conversion between sessions and items of the table. Attribute names are defined here only.
+//! Converts between sessions and the table's items. Attribute names are defined only here.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,7 +31,7 @@ pub(super) const WRITES: [&str; RecentWrites::LENGTH] = ["w0", "w1", "w2", "w3"]
 pub(super) const CREATED: &str = "created";
 /// Owner; hash key of [`USER_INDEX`].
 pub(super) const USER: &str = "user";
-/// Epoch milliseconds of the last write that named the owner; absent without an owner.
+/// Epoch milliseconds at which the owner was last set; absent without an owner.
 pub(super) const OWNED: &str = "owned";
 /// Name shown in the user's device list, in plain text.
 pub(super) const LABEL: &str = "label";
@@ -39,12 +39,12 @@ pub(super) const LABEL: &str = "label";
 pub(super) const LOCK: &str = "lock";
 /// Epoch milliseconds at which the lock expires.
 pub(super) const LOCK_UNTIL: &str = "lock_until";
-/// Handle of the session's new id, on an id that was rotated away with a grace period.
+/// Handle of the session's new id, on an item that was rotated away with a grace period.
 pub(super) const SUCCESSOR: &str = "successor";
-/// Handle of the session's former id, on an id that a rotation made.
+/// Handle of the session's former id, on an item that a rotation made.
 pub(super) const PREDECESSOR: &str = "predecessor";
 
-/// Index of the table that finds the items of a user.
+/// The table's index for finding a user's items.
 pub(super) const USER_INDEX: &str = "user-index";
 
 /// Placeholder for the writes that a new item hasn't had yet: an update expression can't read a missing
@@ -57,30 +57,30 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 /// Why an item can't be one that this code wrote.
 #[derive(Debug, thiserror::Error)]
 pub enum CorruptItem {
-    /// The attribute is missing, has the wrong type or holds an invalid value.
+    /// The attribute is missing, has the wrong type, or holds an invalid value.
     #[error("the item's attribute {0:?} is missing or malformed")]
     Attribute(&'static str),
-    /// The data cannot be opened.
+    /// The data can't be opened.
     #[error(transparent)]
     Data(#[from] OpenError),
 }
 
-/// A lock that was taken and not released.
+/// A lock that was taken and hasn't been released.
 pub(super) struct Lock {
     pub(super) token: LockToken,
     /// When it expires.
     pub(super) until: Timestamp,
 }
 
-/// Attributes that [`metadata`], [`is_live`], [`owned`], [`successor`] and [`predecessor`] read.
+/// Attributes that [`metadata`], [`is_live`], [`owned`], [`successor`], and [`predecessor`] read.
 pub(super) const METADATA: &[&str] =
     &[ETAG, TYPE, CREATED, EXPIRES, TTL, USER, OWNED, LABEL, SUCCESSOR, PREDECESSOR];
 
-/// Attributes that [`is_current`], [`recent_writes`], [`etag_at`], [`lock`] and [`predecessor`] read.
+/// Attributes that [`is_current`], [`recent_writes`], [`etag_at`], [`lock`], and [`predecessor`] read.
 pub(super) const STATE: &[&str] =
     &[ETAG, CREATED, EXPIRES, SUCCESSOR, PREDECESSOR, LOCK, LOCK_UNTIL, "w0", "w1", "w2", "w3"];
 
-/// Returns the item of a new session.
+/// Returns the item for a new session.
 pub(super) fn new(handle: &Handle, sealed: Vec<u8>, write: &WriteId, metadata: &Metadata) -> Item {
     let Metadata { etag, media_type, ttl, lifetime, user, label } = metadata;
     let mut item = HashMap::from([
@@ -114,7 +114,7 @@ pub(super) fn metadata(item: &Item) -> Result<Metadata, CorruptItem> {
     })
 }
 
-/// Whether the session is live, or was rotated away and is in its grace period.
+/// Whether the session is live, or was rotated away and is still in its grace period.
 pub(super) fn is_live(item: &Item, live: Liveness) -> Result<bool, CorruptItem> {
     Ok(live.admits(&lifetime(item)?))
 }
@@ -129,7 +129,7 @@ pub(super) fn user(item: &Item) -> Result<Option<User>, CorruptItem> {
     optional(item, USER, User::parse)
 }
 
-/// Reads when the session got its owner, as epoch milliseconds.
+/// Reads when the session got its owner, in epoch milliseconds.
 pub(super) fn owned(item: &Item) -> Result<u64, CorruptItem> {
     integer(item, OWNED)
 }
@@ -150,7 +150,7 @@ pub(super) fn remembers(item: &Item, write: &WriteId, live: Liveness) -> Result<
     Ok(has_write(item, write) && is_current(item, live)?)
 }
 
-/// Reads the version of the data right after this write, as far as the item shows it.
+/// Reads the data's version right after this write, as far as the item still shows it.
 pub(super) fn etag_at(item: &Item, write: &WriteId) -> Result<Option<ETag>, CorruptItem> {
     Ok(recent_writes(item)?.etag_at(write, &etag(item)?).cloned())
 }
@@ -176,7 +176,7 @@ pub(super) fn etag(item: &Item) -> Result<ETag, CorruptItem> {
     parsed(item, ETAG, ETag::parse)
 }
 
-/// Reads the lock, whether it has expired or not. Returns `None` if it was released or never taken.
+/// Reads the lock, expired or not. Returns `None` if it was released or never taken.
 pub(super) fn lock(item: &Item) -> Result<Option<Lock>, CorruptItem> {
     match item.get(LOCK) {
         None => Ok(None),
@@ -216,14 +216,14 @@ pub(super) fn open(id: &SessionId, mut item: Item) -> Result<Session, CorruptIte
     Ok(Session { metadata, data })
 }
 
-/// A session that a write was refused for, still sealed.
+/// The session for which a write was refused, still sealed.
 pub struct SealedSession(pub(super) Item);
 
 impl SealedSession {
     /// Opens the session with its id.
     ///
     /// # Errors
-    /// [`CorruptItem`] if the item cannot be opened.
+    /// [`CorruptItem`] if the item can't be opened.
     pub fn open(self, id: &SessionId) -> Result<Session, CorruptItem> {
         open(id, self.0)
     }

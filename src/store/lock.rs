@@ -1,4 +1,4 @@
-//! The lock of a session: a lease, which expires unless its holder releases it.
+//! A session's lock: a lease that expires if its holder doesn't release it.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::session::{
 };
 
 impl SessionStore {
-    /// Takes the lock for the duration of a lease, or renews the lease of its holder, slides the expiry,
-    /// and reads the session (one `UpdateItem`). `write` requires that nobody holds the lock, or that
-    /// `token` does. A retry succeeds only as long as `token` holds the lock.
+    /// Takes the lock for as long as the lease, or renews the holder's lease. Also slides the expiry and reads the
+    /// session (one `UpdateItem` for everything). `write` requires that nobody holds the lock, or that `token`
+    /// does. A retry succeeds only as long as `token` holds the lock.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::NotLockHolder`] for a renewal or a
-    /// retry. After [`StoreError::Corrupt`], the lock is taken and expires with its lease.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::NotLockHolder`] for a renewal or a retry.
+    /// After [`StoreError::Corrupt`], the lock is taken anyway, until its lease expires.
     pub async fn lock(
         &self,
         id: &SessionId,
@@ -41,7 +41,8 @@ impl SessionStore {
             Written::Before { item, is_in_doubt } => {
                 match item::lock(&item)?.filter(|lock| lock.until > now) {
                     Some(lock) if lock.token == *token => Ok(item::open(id, item)?),
-                    // This very call took the lock, and it was released before the response arrived.
+                    // This very call may have taken the lock, only for it to be released before the response
+                    // arrived.
                     _ if is_in_doubt => Err(StoreError::OutcomeUnknown),
                     Some(lock) => Err(StoreError::Locked { until: lock.until }),
                     None => Err(StoreError::NotLockHolder),
@@ -51,12 +52,12 @@ impl SessionStore {
     }
 
     /// Returns when the current holder's lease ends. Returns `None` if calling [`Self::lock`] would settle the
-    /// matter now, because nobody holds the lock or another attempt of the same request does (one `GetItem`,
+    /// matter now, because nobody holds the lock or another attempt at the same request does (one `GetItem`,
     /// strongly consistent).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`] if another attempt of the same request has had the
-    /// lock and lost it: it must not be taken for nobody.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] if another attempt at the same request has already had the
+    /// lock and lost it: taking it again would serve nobody.
     pub async fn poll_lock(
         &self,
         id: &SessionId,
@@ -80,8 +81,8 @@ impl SessionStore {
         }
     }
 
-    /// Releases the lock (one `UpdateItem`). It succeeds if nobody holds the lock. A token is released
-    /// once, so the id of the write is derived from it.
+    /// Releases the lock (one `UpdateItem`). Succeeds even if nobody holds it. A token is released only once, so
+    /// the write id is derived from it.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::NotLockHolder`] if another request holds the lock.

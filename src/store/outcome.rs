@@ -1,4 +1,4 @@
-//! Whether the outcome of an attempt to write is known.
+//! Whether we know the outcome of an attempt to write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{Error, Output};
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 
-/// Whether DynamoDB reported the outcome of an attempt: success, or that it was not applied.
+/// Whether DynamoDB told us the outcome of an attempt: that it succeeded, or that it wasn't applied.
 ///
 /// A 4xx error means that nothing was written. A 5xx error, a timeout, a dropped connection, or a malformed
 /// response tells us nothing: according to [DynamoDB's
@@ -34,12 +34,12 @@ fn is_reported(
     }
 }
 
-/// Counts the attempts of a call whose outcome is unknown.
+/// Counts the attempts of a call whose outcomes are unknown.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UnknownOutcomes(Arc<AtomicUsize>);
 
 impl UnknownOutcomes {
-    /// Whether an attempt may have been applied without a report.
+    /// Whether an attempt may have been applied without DynamoDB telling us.
     pub(super) fn exist(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 0
     }
@@ -73,7 +73,7 @@ impl Intercept for UnknownOutcomes {
     }
 }
 
-/// Forbids retries after an attempt of unknown outcome.
+/// Forbids retries after an attempt with an unknown outcome.
 #[derive(Debug)]
 pub(super) struct NoRetryInDoubt;
 

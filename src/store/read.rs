@@ -1,4 +1,4 @@
-//! Reads of a session.
+//! Reads sessions.
 
 use super::SessionStore;
 use super::condition::Version;
@@ -18,8 +18,8 @@ pub struct Snapshot {
 }
 
 impl SessionStore {
-    /// Reads a session with its data (one `GetItem`, strongly consistent, and another one for an id in
-    /// its grace period).
+    /// Reads a session with its data (one strongly consistent `GetItem`, and another one for an id in its grace
+    /// period).
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -43,14 +43,14 @@ impl SessionStore {
         Ok(item::metadata(&item)?)
     }
 
-    /// Reads a session that a write is about to change (one `GetItem`, strongly consistent). If an earlier
-    /// attempt of the write was applied and the session is still live, it returns the session without
-    /// checking what the write requires.
+    /// Reads a session that a write is about to change (one strongly consistent `GetItem`). If an earlier attempt
+    /// at the write was applied and the session is still live, returns the session without checking what the write
+    /// requires.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also during a grace period; [`StoreError::Locked`] or
-    /// [`StoreError::NotLockHolder`] if the lock is not as required; [`StoreError::ETagMismatch`] if the
-    /// data does not have the required version.
+    /// [`StoreError::NotFound`], even during a grace period; [`StoreError::Locked`] or
+    /// [`StoreError::NotLockHolder`] if the lock isn't as required; [`StoreError::ETagMismatch`] if the data
+    /// doesn't have the required version.
     pub async fn read_for_update(
         &self,
         id: &SessionId,
@@ -69,7 +69,7 @@ impl SessionStore {
         Ok(Snapshot { session: item::open(id, item)?, writes })
     }
 
-    /// Reads a live item: these attributes, or all if none is named.
+    /// Reads a live item: these attributes, or all of them if the list is empty.
     pub(super) async fn live_item(
         &self,
         handle: &Handle,

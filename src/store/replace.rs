@@ -1,4 +1,4 @@
-//! Replacement of a session's data.
+//! Replaces a session's data.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 
@@ -12,7 +12,7 @@ use super::write::{Write, Written};
 use crate::seal;
 use crate::session::{ETag, ETagCondition, Lifetime, MediaType, SessionId, Timestamp};
 
-/// New data of a session.
+/// New data for a session.
 #[derive(Clone, Copy)]
 pub struct NewData<'a> {
     /// Data, any bytes.
@@ -24,14 +24,14 @@ pub struct NewData<'a> {
 /// A session after a replacement.
 #[derive(Debug)]
 pub struct Replaced {
-    /// The new version of the data. `None` if an earlier attempt was applied, and the data changed since.
+    /// The new version of the data. `None` if an earlier attempt was applied and the data has changed since.
     pub etag: Option<ETag>,
-    /// When the session was created, and when it expires. `None` if the replacement did not learn it:
-    /// `UpdateItem` returns either nothing or the whole item.
+    /// When the session was created, and when it expires. `None` if we don't know: an `UpdateItem` that replaces
+    /// the data could return this only together with the whole item.
     pub lifetime: Option<Lifetime>,
 }
 
-/// Outcome of a replacement of what was read.
+/// The outcome of [`SessionStore::replace_unchanged`].
 pub enum Update {
     /// The session was changed.
     Applied {
@@ -40,7 +40,7 @@ pub enum Update {
         /// When the session was created, and when it expires.
         lifetime: Lifetime,
     },
-    /// An earlier attempt was applied, perhaps to other data. Holds the session as it is.
+    /// An earlier attempt was applied, perhaps to other data. Holds the session as it is now.
     AppliedBefore(Box<Snapshot>),
 }
 
@@ -48,9 +48,9 @@ impl SessionStore {
     /// Replaces the data of a live session and slides its expiry (one `UpdateItem`).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock
-    /// is not as required; [`StoreError::ETagMismatch`] if the data does not have the required
-    /// version; [`StoreError::TooLarge`].
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock isn't as
+    /// required; [`StoreError::ETagMismatch`] if the data doesn't have the required version;
+    /// [`StoreError::TooLarge`].
     pub async fn replace(
         &self,
         id: &SessionId,
@@ -70,11 +70,11 @@ impl SessionStore {
         })
     }
 
-    /// Replaces the data and slides the expiry if the session has not changed since it was read (one
-    /// `UpdateItem`). `None` keeps its data and version.
+    /// Replaces the data and slides the expiry, provided that the session hasn't changed since it was read (one
+    /// `UpdateItem`). If `data` is `None`, the session keeps its data and version.
     ///
     /// # Errors
-    /// Those of [`Self::replace`], with [`StoreError::Changed`] in place of
+    /// The same as for [`Self::replace`], but with [`StoreError::Changed`] instead of
     /// [`StoreError::ETagMismatch`].
     pub async fn replace_unchanged(
         &self,

@@ -1,4 +1,4 @@
-//! Rotation of a session to a new id.
+//! Rotates a session to a new id.
 
 use std::time::Duration;
 
@@ -31,13 +31,13 @@ pub struct Rotation<'a> {
     pub new: &'a SessionId,
     /// New data; `None` keeps the current data and its version.
     pub data: Option<NewData<'a>>,
-    /// Time for which the old id stays readable; `None` for none.
+    /// How long the old id stays readable; `None` if it doesn't.
     pub grace: Option<Duration>,
     /// Whether the caller chose the new id. Only then can a request be a retry of an applied one.
     pub is_repeatable: bool,
     /// Version that the data must have.
     pub required: ETagCondition,
-    /// What the rotation changes and requires, as any other write.
+    /// What the rotation changes and requires, like any other write.
     pub write: Write,
 }
 
@@ -46,39 +46,39 @@ pub struct Rotation<'a> {
 pub struct Rotated {
     /// When the session was created, and when it expires.
     pub lifetime: Lifetime,
-    /// Version of the data at the rotation. `None` if an earlier attempt was applied, and the data
-    /// changed since.
+    /// Version of the data as of the rotation. `None` if an earlier attempt was applied and the data has changed
+    /// since.
     pub etag: Option<ETag>,
 }
 
 impl SessionStore {
-    /// Returns the write id of a rotation between these ids, the same for each of its attempts.
+    /// Returns the write id for a rotation between these ids, which is the same for all its attempts.
     pub fn rotation_id(old: &SessionId, new: &SessionId) -> WriteId {
         WriteId::derive(new, &[b"rotate", old.handle().as_str().as_bytes()])
     }
 
-    /// Rotates a session from one id to another (one `GetItem`, one `TransactWriteItems`). Everything
-    /// that the rotation does not change is carried over as it is at that moment. Either the session has
-    /// the new id afterwards, or nothing changed. If an earlier attempt was applied, it responds as that
-    /// one did (one more `GetItem`).
+    /// Rotates a session from one id to another (one `GetItem`, one `TransactWriteItems`). Everything that the
+    /// rotation doesn't change is carried over as it is at that moment. Afterwards, either the session has the new
+    /// id or nothing has changed. If an earlier attempt was applied, returns that one's result (one more
+    /// `GetItem`).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock
-    /// is not as required; [`StoreError::ETagMismatch`] if the data does not have the required
-    /// version; [`StoreError::Changed`] if the session changed between the two calls;
-    /// [`StoreError::AlreadyExists`] if a live session has the new id; [`StoreError::TooLarge`].
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock isn't as
+    /// required; [`StoreError::ETagMismatch`] if the data doesn't have the required version;
+    /// [`StoreError::Changed`] if the session changed between the two calls; [`StoreError::AlreadyExists`] if a
+    /// live session has the new id; [`StoreError::TooLarge`].
     pub async fn rotate(
         &self,
         rotation: &Rotation<'_>,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
-        // Data that is too large is refused without a call.
+        // Refuse data that's too large before making any call.
         let sealed = rotation
             .data
             .map(|data| seal::seal(rotation.new, data.media_type, data.bytes))
             .transpose()?;
         let item = match self.item_to_rotate(rotation, now).await {
-            // An earlier attempt may have rotated it, and a session may have been created under the old id
+            // An earlier attempt may have rotated the session, and a new one may have been created under the old id
             // since.
             Err(
                 refusal @ (StoreError::NotFound
@@ -126,7 +126,7 @@ impl SessionStore {
         }
     }
 
-    /// Reads the item of a session that is as the rotation requires it (one `GetItem`).
+    /// Reads the item to rotate and checks that it's as the rotation requires (one `GetItem`).
     async fn item_to_rotate(
         &self,
         rotation: &Rotation<'_>,
@@ -152,7 +152,7 @@ impl SessionStore {
         }
     }
 
-    /// Returns the write that inserts the item of the new id.
+    /// Returns the write that inserts the item under the new id.
     fn put_new(&self, item: Item, free: Expression) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&*self.table)
@@ -166,8 +166,8 @@ impl SessionStore {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Returns the write that deletes the item of the old id, or that keeps it readable for the grace
-    /// period. The old item keeps its owner: whoever knew the id before a login learns nothing new.
+    /// Returns the write that deletes the item under the old id, or that keeps it readable for the grace period. The
+    /// old item keeps its old owner, so whoever knew the id before a login learns nothing new.
     fn retire_old(
         &self,
         rotation: &Rotation<'_>,
@@ -208,7 +208,7 @@ impl SessionStore {
         Ok(write.update(update).build())
     }
 
-    /// Returns the item under its new id. Everything that the rotation does not change is carried over.
+    /// Returns the item under its new id. Everything that the rotation doesn't change is carried over.
     fn rotated_item(
         &self,
         rotation: &Rotation<'_>,
@@ -254,12 +254,12 @@ impl SessionStore {
 
 const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
-/// A write lacks a required field. [`SessionStore::rotate`] sets all of them.
+/// A write lacks a required field. Never happens, because [`SessionStore::rotate`] sets all of them.
 fn incomplete(error: BuildError) -> StoreError {
     StoreError::Refused(error.into())
 }
 
-/// Returns the session if an earlier attempt rotated it to this item of the new id.
+/// Returns the session if this item under the new id is the result of an earlier attempt.
 fn rotated_before(
     rotation: &Rotation<'_>,
     item: &Item,

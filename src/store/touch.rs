@@ -1,4 +1,4 @@
-//! Extension of a session's life.
+//! Keeps a session alive.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 
@@ -15,22 +15,21 @@ use crate::session::{ETag, ETagCondition, Lifetime, Session, SessionId, Timestam
 pub struct Touched {
     /// When the session was created, and when it expires.
     pub lifetime: Lifetime,
-    /// Version of the data at the touch. `None` if an earlier attempt was applied, and the data changed
+    /// Version of the data as of the touch. `None` if an earlier attempt was applied and the data has changed
     /// since.
     pub etag: Option<ETag>,
-    /// The session at the touch, if it was asked for. `None` also if an earlier attempt was applied, and
-    /// others wrote since.
+    /// The session as of the touch, if it was asked for. Also `None` if an earlier attempt was applied and others
+    /// have written since.
     pub session: Option<Session>,
 }
 
 impl SessionStore {
-    /// Slides the expiry of a live session and changes its attributes (one `UpdateItem`). The version of
-    /// the data does not change. `returns_session` asks for the session with its data.
+    /// Slides a live session's expiry and changes its attributes (one `UpdateItem`). The data keeps its version.
+    /// `returns_session` asks for the session with its data.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::ETagMismatch`] if the data does not have the required
-    /// version; if the touch releases the lock, also [`StoreError::Locked`] or
-    /// [`StoreError::NotLockHolder`].
+    /// [`StoreError::NotFound`]; [`StoreError::ETagMismatch`] if the data doesn't have the required version; if
+    /// the touch releases the lock, also [`StoreError::Locked`] or [`StoreError::NotLockHolder`].
     pub async fn touch(
         &self,
         id: &SessionId,

@@ -1,4 +1,4 @@
-//! Transactions, as they are sent, metered and retried.
+//! Sends, meters, and retries transactions.
 
 use std::time::Duration;
 
@@ -12,38 +12,38 @@ use super::item::Item;
 use super::outcome::UnknownOutcomes;
 use crate::random;
 
-/// Wait before the first retry of a transaction in progress. Each wait is twice as long as the last,
+/// Wait before the first retry of a transaction that's still in progress. Each wait is twice as long as the last,
 /// up to the maximum. These are the waits that [DynamoDB
-/// recommends](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html):
-/// the fourth retry comes more than 5 s after the first attempt, and so completes the transaction if
-/// that attempt stalled.
+/// recommends](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html): the
+/// fourth retry comes more than 5 s after the first attempt, so it completes the transaction if that attempt
+/// stalled.
 const MIN_IN_PROGRESS_DELAY: Duration = Duration::from_millis(500);
 const MAX_IN_PROGRESS_DELAY: Duration = Duration::from_secs(2);
 
-/// Outcome of a transaction of two writes.
+/// The outcome of a transaction with two writes.
 pub(super) enum TransactionOutcome {
     /// Both writes were applied.
     Applied,
-    /// None was applied, because the condition of at least one was not met.
+    /// Neither was applied, because at least one condition wasn't met.
     Refused {
-        /// The item that refused the first write, or that does not exist.
+        /// The item for which the first write was refused; `None` if the write wasn't refused or there is no item.
         first: Option<Item>,
-        /// The item that refused the second write; `None` if it was not refused.
+        /// The item for which the second write was refused; `None` if it wasn't.
         second: Option<Item>,
-        /// Whether an earlier attempt may have been applied: its outcome is unknown.
+        /// Whether the outcome of an earlier attempt is unknown, so that it may have been applied.
         is_in_doubt: bool,
     },
 }
 
 impl SessionStore {
-    /// Applies both writes or none (one `TransactWriteItems`, and another each time that DynamoDB
-    /// reports an earlier attempt as still in progress). It retries until the caller's time limit. The
-    /// second write must require that its item does not exist.
+    /// Applies both writes or neither (one `TransactWriteItems`, and another each time DynamoDB reports an earlier
+    /// attempt as still in progress). Retries until the caller's time limit. The second write must require that
+    /// its item doesn't exist.
     pub(super) async fn transact(
         &self,
         writes: [TransactWriteItem; 2],
     ) -> Result<TransactionOutcome, StoreError> {
-        // All attempts share one token, by which DynamoDB recognizes them as one transaction.
+        // All attempts share one token, which tells DynamoDB that they're the same transaction.
         let token = random::base64url::<16>()?;
         let transaction = self
             .client

@@ -1,4 +1,4 @@
-//! DynamoDB usage of a request.
+//! A request's DynamoDB usage.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,25 +11,25 @@ use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use super::error::StoreError;
 
-/// Sums of calls, attempts and capacity.
+/// Total calls, attempts, and capacity.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     /// Number of operations.
     pub calls: u32,
-    /// Number of HTTP requests. It is greater than `calls` if the SDK retried.
+    /// Number of HTTP requests, greater than `calls` if the SDK retried.
     pub attempts: u32,
-    /// Consumed capacity, in units. DynamoDB does not report the capacity of refused writes.
+    /// Consumed capacity, in units. DynamoDB doesn't report the capacity of refused writes.
     pub capacity: f64,
 }
 
 impl Usage {
-    /// Returns the number of attempts beyond the first of each call.
+    /// Returns the number of attempts beyond each call's first.
     pub fn retries(&self) -> u32 {
         self.attempts.saturating_sub(self.calls)
     }
 }
 
-/// Adds up the usage of the calls that it intercepts.
+/// Adds up the usage of the calls it intercepts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Meter(Arc<Mutex<Usage>>);
 
@@ -48,7 +48,7 @@ impl Meter {
         capacity: Option<&ConsumedCapacity>,
     ) -> Result<(), StoreError> {
         let units = capacity.and_then(ConsumedCapacity::capacity_units).ok_or_else(|| {
-            StoreError::Unavailable("the response states no consumed capacity".into())
+            StoreError::Unavailable("the response doesn't report the consumed capacity".into())
         })?;
         self.add(|usage| usage.capacity += units);
         Ok(())

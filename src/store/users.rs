@@ -1,4 +1,4 @@
-//! The sessions of a user, found through an index.
+//! A user's sessions, found through an index.
 
 use std::time::Duration;
 
@@ -14,33 +14,32 @@ use super::expression::Expression;
 use super::item::{self, CREATED, CorruptItem, ID, Item, USER, USER_INDEX};
 use crate::session::{Handle, Liveness, MAX_CLOCK_SKEW, Metadata, Timestamp, User};
 
-/// Number of items that are read or deleted concurrently.
+/// How many items to read or delete concurrently.
 const CONCURRENCY: usize = 16;
 
 /// How many sessions to look at before ending those above a limit. That way every call makes progress, even
 /// if the user has more sessions than one call can read.
 const CHUNK: usize = 256;
 
-/// How long queries of the index must keep finding nothing new. The index lags the table by a fraction of a
-/// second.
+/// For how long queries of the index must find nothing new. The index lags the table by a fraction of a second.
 const INDEX_LAG: Duration = Duration::from_secs(1);
 /// Wait between two queries of the index.
 const QUERY_DELAY: Duration = Duration::from_millis(250);
 
-/// A session of a user.
+/// One of a user's sessions.
 #[derive(Debug, Clone)]
 pub struct SessionSummary {
     /// Public name.
     pub handle: Handle,
     /// Handle of the id that the session was rotated from, if it was.
     pub predecessor: Option<Handle>,
-    /// When it got its owner, as epoch milliseconds.
+    /// When it got its owner, in epoch milliseconds.
     owned: u64,
     /// Everything but the data.
     pub metadata: Metadata,
 }
 
-/// Which sessions of a user end.
+/// Which of a user's sessions to end.
 #[derive(Debug, Clone, Copy)]
 pub enum Ending<'a> {
     /// All except this one and the one that it was rotated to.
@@ -48,52 +47,51 @@ pub enum Ending<'a> {
     /// The oldest above a limit: those that got their owner first or, in a tie, have the smaller handle. All
     /// requests agree on this order, so simultaneous logins never end each other.
     Oldest {
-        /// Number of sessions that are left.
+        /// How many sessions to leave.
         limit: usize,
     },
 }
 
-/// An item that the index assigns to a user.
+/// An item that the index lists for a user.
 enum Found {
     Live(SessionSummary),
     /// It has ended, and DynamoDB's TTL hasn't deleted it yet.
     Ended(SessionSummary),
-    /// It belongs to another user, is an id in its grace period, or cannot be read.
+    /// It belongs to another user, is an id in its grace period, or can't be read.
     Other(Handle),
     /// It's gone, but the index still shows it.
     Nothing,
 }
 
-/// Outcome of one query of the index and the deletions that follow.
+/// The outcome of one query of the index and the deletions that follow.
 #[derive(Default)]
 struct Pass {
-    /// Number of live sessions that ended.
+    /// How many live sessions ended.
     ended: usize,
-    /// Items that the request does not end.
+    /// Items that the request leaves alone.
     spared: Vec<Handle>,
 }
 
-/// Outcome of one deletion.
+/// The outcome of one deletion.
 enum Deletion {
     /// The item was a live session, and was deleted.
     Session,
     /// The item was already gone, or wasn't a live session and was deleted.
     NoSession,
-    /// The item did not meet the condition.
+    /// The item didn't meet the condition.
     Refused(Handle),
     /// DynamoDB throttled the deletion. The item may still be there.
     Throttled(StoreError),
 }
 
 impl SessionStore {
-    /// Lists the live sessions of a user, newest first (one `Query` for each 1 MB of the index, one
-    /// `GetItem` for each session). The index does not contain the expiry, or every touch would
-    /// write to it.
+    /// Lists a user's live sessions, newest first (one `Query` per 1 MB of the index, one `GetItem` per session).
+    /// The index doesn't contain the expiry: if it did, every touch would write to it.
     ///
-    /// An item that cannot be read is logged and left out.
+    /// An item that can't be read is logged and left out.
     ///
     /// # Errors
-    /// Errors of the calls.
+    /// Only those that any method can return.
     pub async fn list(&self, user: &User) -> Result<Vec<SessionSummary>, StoreError> {
         let found = self.find(user, &self.handles(user, None).await?).await?;
         Ok(found
@@ -105,17 +103,17 @@ impl SessionStore {
             .collect())
     }
 
-    /// Ends sessions of a user that exist when the request arrives (at least five `Query`; one `DeleteItem`
-    /// for each session that ends; for a limit, also one `GetItem` for each item). Returns how many ended. A
-    /// session that is being rotated is found under its new id.
+    /// Ends sessions that a user has when the request arrives (at least five `Query` calls, one `DeleteItem` per
+    /// session that ends, and with a limit also one `GetItem` per item). Returns how many ended. A session that's
+    /// being rotated is found under its new id.
     ///
-    /// The index is eventually consistent, so this queries until nothing new was found for a second, or
-    /// until the caller's time limit. Clocks differ, so sessions that are created within
-    /// [`MAX_CLOCK_SKEW`] after the arrival count too. Throttled deletions are retried as long as others
-    /// succeed: all sessions of a user share a partition of the index, which admits 1,000 deletions a second.
+    /// The index is eventually consistent, so we keep querying until we've found nothing new for a second, or until
+    /// the caller's time limit. Clocks differ, so sessions created up to [`MAX_CLOCK_SKEW`] after the request
+    /// arrived count too. Throttled deletions are retried as long as others succeed: all of a user's sessions share
+    /// a partition of the index, which allows 1,000 deletions a second.
     ///
     /// # Errors
-    /// Errors of the calls. Some sessions may already have ended.
+    /// Only those that any method can return. Some sessions may already have ended.
     pub async fn end_sessions(&self, user: &User, ending: Ending<'_>) -> Result<usize, StoreError> {
         let by = self.arrived.after(MAX_CLOCK_SKEW);
         let mut spared: Vec<Handle> = match ending {
@@ -147,7 +145,7 @@ impl SessionStore {
         }
     }
 
-    /// Ends the oldest sessions of a user above a limit, and deletes those that are no longer live.
+    /// Ends a user's oldest sessions above a limit, and deletes those that are no longer live.
     async fn end_oldest(
         &self,
         user: &User,
@@ -166,12 +164,12 @@ impl SessionStore {
                     Found::Nothing => {}
                 }
             }
-            // A session that is being rotated may have been read under both of its ids.
+            // A session that's being rotated may have been read under both its ids.
             let former: Vec<_> = newest.iter().filter_map(|new| new.predecessor.clone()).collect();
             newest.retain(|session| !former.contains(&session.handle));
             newest.sort_by(|a, b| (b.owned, b.handle.as_str()).cmp(&(a.owned, a.handle.as_str())));
             too_old.extend(newest.drain(limit.min(newest.len())..));
-            // A session that has changed since it was read is looked at again.
+            // If a session's owner has been set again since the read, the next pass looks at it again.
             let deletions = too_old.into_iter().map(|session| {
                 let condition = condition::if_owned_since(user, session.owned);
                 (session.handle, condition)
@@ -182,7 +180,7 @@ impl SessionStore {
         Ok(pass)
     }
 
-    /// Ends one session of a user that was created before the request arrived (one `DeleteItem`).
+    /// Ends one of a user's sessions, created before the request arrived (one `DeleteItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if the user has no live session with this handle.
@@ -190,7 +188,7 @@ impl SessionStore {
         let live = self.liveness(self.arrived);
         let condition = condition::if_live_and_owned(user, live);
         match self.delete_item(handle, condition, ReturnValue::None).await? {
-            // An earlier attempt may have ended the session. It is gone either way.
+            // An earlier attempt may have ended the session. Either way, it's gone.
             Sent::Applied(_) | Sent::Refused { item: None, is_in_doubt: true } => Ok(()),
             Sent::Refused { is_in_doubt: true, .. } => Err(StoreError::OutcomeUnknown),
             Sent::Refused { item: Some(item), .. } if item::user(&item)?.as_ref() == Some(user) => {
@@ -200,7 +198,7 @@ impl SessionStore {
         }
     }
 
-    /// Reads items that the index assigns to a user.
+    /// Reads items that the index lists for a user.
     async fn find(&self, user: &User, handles: &[Handle]) -> Result<Vec<Found>, StoreError> {
         stream::iter(handles.iter().cloned())
             .map(|handle| self.find_one(user, handle))
@@ -258,20 +256,21 @@ impl SessionStore {
             sent => sent?,
         };
         Ok(match sent {
-            // An id in its grace period is deleted too, but is not a session. Neither is a corrupt item.
+            // An id in its grace period is deleted too, but doesn't count as a session. Neither does a corrupt
+            // item.
             Sent::Applied(item) => match item::is_current(&item, self.liveness(self.arrived)) {
                 Ok(true) => Deletion::Session,
                 _ => Deletion::NoSession,
             },
             Sent::Refused { item: Some(_), .. } => Deletion::Refused(handle),
-            // An earlier attempt whose response was lost has deleted it.
+            // Presumably, an earlier attempt whose response was lost has deleted it.
             Sent::Refused { item: None, is_in_doubt: true } => Deletion::Session,
             Sent::Refused { item: None, is_in_doubt: false } => Deletion::NoSession,
         })
     }
 
-    /// Reads the handles of all items of a user that were created by a moment, newest first. A key that is
-    /// not a handle is logged and left out.
+    /// Reads the handles of all of a user's items that were created up to some moment, newest first. A key that
+    /// isn't a handle is logged and left out.
     async fn handles(
         &self,
         user: &User,
@@ -315,7 +314,7 @@ impl SessionStore {
     }
 }
 
-/// Reads what an item that the index assigns to a user is.
+/// Works out what an item that the index lists for a user is.
 fn found(item: &Item, handle: &Handle, user: &User, live: Liveness) -> Result<Found, CorruptItem> {
     let metadata = item::metadata(item)?;
     if metadata.user.as_ref() != Some(user) {
@@ -330,7 +329,7 @@ fn found(item: &Item, handle: &Handle, user: &User, live: Liveness) -> Result<Fo
     })
 }
 
-/// Logs an item that this code did not write.
+/// Logs an item that this code didn't write.
 fn log_unreadable(handle: &str, cause: &CorruptItem) {
-    tracing::warn!(handle, %cause, "an item of a user was left out");
+    tracing::warn!(handle, %cause, "left an unreadable item out of a user's sessions");
 }

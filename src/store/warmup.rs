@@ -1,18 +1,18 @@
-//! Connection to DynamoDB at init.
+//! Connects to DynamoDB at init.
 //!
-//! A TLS handshake takes most of a cold start. Lambda gives a function a whole CPU at init, and as
-//! little as 7 % of one afterwards.
+//! A TLS handshake takes most of a cold start. Lambda gives a function a whole CPU during init, and as little as
+//! 7% of one afterwards.
 
 use super::SessionStore;
 use super::error::StoreError;
 use super::item::{self, ID};
 
 impl SessionStore {
-    /// Opens the connection that the first request will use, with a call that every function's role allows:
-    /// it reads an item that cannot exist, because its key is not a handle (half a read unit).
+    /// Opens the connection that the first request will use, with a call that every function's role allows: it reads
+    /// an item that can't exist, because its key isn't a handle (half a read unit).
     ///
     /// # Errors
-    /// Errors of the call. In that case, the first request connects.
+    /// Only those that any method can return. The first request then connects itself.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         let get = self.client.get_item().table_name(&*self.table);
         get.key(ID, item::text("-")).send().await?;

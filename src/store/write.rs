@@ -1,4 +1,4 @@
-//! What the writes of a session have in common.
+//! What all writes to a session have in common.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use super::expression::Expression;
 use super::item::{self, Item};
 use crate::session::{Change, Label, Liveness, LockCondition, SessionId, Timestamp, User, WriteId};
 
-/// Changes of a session's attributes, which any write that slides its expiry can make.
+/// Changes to a session's attributes. Any write that slides the expiry can make them.
 #[derive(Debug, Clone)]
 pub struct AttributeChanges {
     /// New idle lifetime, in whole seconds; `None` keeps the current one.
     pub ttl: Option<Duration>,
-    /// Change of the owner.
+    /// Change to the owner.
     pub user: Change<User>,
-    /// Change of the label.
+    /// Change to the label.
     pub label: Change<Label>,
 }
 
 /// A write to a live session, apart from what it does to the data.
 #[derive(Debug, Clone)]
 pub struct Write {
-    /// Id of the write. A retry with the same id is not applied twice.
+    /// Id of the write. A retry with the same id isn't applied again.
     pub id: WriteId,
-    /// Changes of the attributes.
+    /// Changes to the attributes.
     pub attributes: AttributeChanges,
     /// What the write requires of the lock, and whether it releases it.
     pub lock: LockCondition,
@@ -44,23 +44,23 @@ impl Write {
 pub(super) enum Written {
     /// The write was applied. Holds the attributes that the call asked for.
     Now(Item),
-    /// An earlier attempt of the write was applied.
+    /// An earlier attempt at the write was applied.
     Before {
         /// The current item.
         item: Item,
-        /// Whether that attempt may be one of this call, whose response was lost.
+        /// Whether that attempt may have been part of this very call, with its response lost.
         is_in_doubt: bool,
     },
 }
 
 impl SessionStore {
-    /// Changes a live session: its attributes, its expiry, its lock if the write releases it, and whatever
-    /// `change` adds (one `UpdateItem`, and another one if `MAX_TTL` was lowered since the session got its
+    /// Changes a live session: its attributes, its expiry, its lock if the write releases it, and whatever `change`
+    /// adds (one `UpdateItem`, and another if `MAX_TTL` or `MAX_LIFETIME` has been lowered since the session got its
     /// idle lifetime).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock is not
-    /// as required; [`StoreError::ETagMismatch`] or [`StoreError::Changed`] if the version is not.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock isn't as
+    /// required; [`StoreError::ETagMismatch`] or [`StoreError::Changed`] if the version isn't.
     pub(super) async fn update(
         &self,
         id: &SessionId,
