@@ -1,4 +1,4 @@
-//! The API over a table of its own.
+//! The API on a new table.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -17,16 +17,16 @@ use super::library::{Functions, handle};
 use super::request::Request;
 use super::routes::{CREATE, Example};
 
-/// Time limits of the DynamoDB client.
+/// The DynamoDB client's time limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Timeouts {
     /// The client's own, as on Lambda.
     Production,
-    /// Short, so that a test with many lost responses is fast.
+    /// Short, to keep a test with many lost responses fast.
     #[allow(dead_code, reason = "only the histories use it")]
     Short,
-    /// Long enough for a debug build that shares two cores with an engine. For tests that are not
-    /// about the duration of an attempt.
+    /// Long enough for a debug build that shares two cores with an engine. For tests that don't care how long an
+    /// attempt takes.
     Long,
 }
 
@@ -44,27 +44,27 @@ impl Timeouts {
                 let long = Duration::from_secs(60);
                 let limits =
                     TimeoutConfig::builder().connect_timeout(long).operation_attempt_timeout(long);
-                // Settings that are not mentioned here keep their values.
+                // Settings that we don't set here keep their values.
                 settings.timeout_config(limits.disable_operation_timeout().build())
             }
         }
     }
 }
 
-/// Configuration that differs from the default.
+/// Where the configuration differs from the default.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options {
-    /// Absolute lifetime of sessions, in seconds.
+    /// Sessions' absolute lifetime, in seconds; `None` for no limit.
     pub(super) max_lifetime: Option<u32>,
-    /// Longest idle lifetime of sessions, in seconds; `None` for the default.
+    /// Sessions' longest idle lifetime, in seconds; `None` for the default.
     pub(super) max_ttl: Option<u32>,
     /// One in this many successful requests is logged; `None` to log all.
     pub(super) log_sample: Option<u32>,
-    /// Moment before which sessions are revoked, as the time since the Unix epoch.
+    /// Sessions created before this time since the Unix epoch are revoked.
     pub(super) revoked_before: Option<Duration>,
 }
 
-/// The API over a table of its own. By default, its clock stands still.
+/// The API on a new table. By default, its clock stands still.
 #[derive(Clone)]
 pub(crate) struct App {
     functions: Arc<Functions>,
@@ -76,34 +76,34 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Creates a table, and an app over it with the default limits.
+    /// Creates a table and an app on it with the default limits.
     pub(crate) async fn new() -> Self {
         Self::create(Options::default()).await
     }
 
-    /// Creates a table, and an app over it that limits the absolute lifetime of sessions.
+    /// Creates a table and an app on it that limits how long sessions can live.
     pub(crate) async fn with_max_lifetime(seconds: u32) -> Self {
         Self::create(Options { max_lifetime: Some(seconds), ..Options::default() }).await
     }
 
-    /// Creates a table, and an app over it that logs one in this many successful requests.
+    /// Creates a table and an app on it that logs one in this many successful requests.
     pub(crate) async fn with_log_sample(one_in: u32) -> Self {
         Self::create(Options { log_sample: Some(one_in), ..Options::default() }).await
     }
 
-    /// Builds an app over the table of this name, which need not exist.
+    /// Builds an app on the table with this name, which doesn't have to exist.
     pub(crate) fn connect(table: &str, endpoint: &str, timeouts: Timeouts) -> Self {
         Self::build(table, endpoint, timeouts, Options::default())
     }
 
-    /// Builds an app over the same table and with the same clock, with another connection to DynamoDB.
+    /// Builds an app on the same table and with the same clock, but with another connection to DynamoDB.
     pub(crate) fn connected_to(&self, endpoint: &str, timeouts: Timeouts) -> Self {
         let app = Self::build(&self.table, endpoint, timeouts, Options::default());
         Self { start: self.start, ..app }
     }
 
-    /// Builds an app over the same table and with the same clock, for which the sessions that were created
-    /// earlier than `seconds` after the clock's time are revoked.
+    /// Builds an app on the same table and with the same clock that revokes sessions created earlier than `seconds`
+    /// after the clock's time.
     pub(crate) fn revoked_before(&self, seconds: u64) -> Self {
         let moment = self.start + Duration::from_secs(seconds);
         let options = Options { revoked_before: Some(moment), ..Options::default() };
@@ -111,8 +111,8 @@ impl App {
         Self { start: self.start, ..app }
     }
 
-    /// Builds an app over the same table and with the same clock, with other limits, in seconds: as after a
-    /// deployment that changes them.
+    /// Builds an app on the same table and with the same clock but different limits, in seconds, as if a deployment
+    /// had changed them.
     pub(crate) fn redeployed(&self, max_ttl: Option<u32>, max_lifetime: Option<u32>) -> Self {
         let options = Options { max_ttl, max_lifetime, ..Options::default() };
         let app = Self::build(&self.table, engine::endpoint(), Timeouts::Long, options);
@@ -134,7 +134,7 @@ impl App {
             functions: Arc::new(Functions::new(table, endpoint, options, configure)),
             table: table.to_owned(),
             calls: calls.clone(),
-            // A whole second, so that expiry, which has a resolution of one second, is exact.
+            // A whole second, so that sessions expire on time: expiry has a resolution of one second.
             start: Duration::from_secs(since_epoch().as_secs()),
             time_limit: Duration::from_secs(300),
             has_real_clock: false,
@@ -164,7 +164,7 @@ impl App {
         OffsetDateTime::from_unix_timestamp(timestamp).unwrap().format(&Rfc3339).unwrap()
     }
 
-    /// Prepares a request. It is sent when it is awaited.
+    /// Prepares a request, which is sent when it's awaited.
     pub(crate) fn send(&self, example: Example) -> Request {
         Request::new(self.clone(), example)
     }
@@ -176,31 +176,31 @@ impl App {
         created.header("Session-Id").to_owned()
     }
 
-    /// Invokes a function, this long after the clock's time. Returns the payload of the response.
+    /// Invokes a function, this long after the clock's time. Returns the response's payload.
     pub(super) async fn invoke(&self, function: &str, event: &Value, after: Duration) -> Value {
         let now = if self.has_real_clock { since_epoch() } else { self.start };
         self.functions.invoke(function, event, self.time_limit, now + after).await
     }
 
-    /// Returns the DynamoDB operations sent since the last call of this method, retries included.
+    /// Returns the DynamoDB operations sent since this method was last called, including retries.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.calls.0.lock().unwrap())
     }
 
-    /// Returns all items of the table, as stored.
+    /// Returns all items in the table, as stored.
     pub(crate) async fn items(&self) -> Vec<Value> {
         let parameters = json!({ "TableName": self.table });
         let scanned = engine::call("Scan".into(), parameters).await.unwrap();
         scanned["Items"].as_array().unwrap().clone()
     }
 
-    /// Returns the item of the session with this id, as stored.
+    /// Returns the item for the session with this id, as stored.
     pub(crate) async fn item(&self, id: &str) -> Option<Value> {
         let handle = handle(id);
         self.items().await.into_iter().find(|item| item["id"]["S"] == handle)
     }
 
-    /// Writes an item directly to the table, bypassing the API.
+    /// Writes an item straight to the table, bypassing the API.
     pub(crate) async fn put_item(&self, item: Value) {
         let parameters = json!({ "TableName": self.table, "Item": item });
         engine::call("PutItem".into(), parameters).await.unwrap();
@@ -212,12 +212,12 @@ fn since_epoch() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }
 
-/// Counts the calls of one operation.
+/// Counts the calls to one operation.
 pub(crate) fn count(calls: &[String], operation: &str) -> usize {
     calls.iter().filter(|call| *call == operation).count()
 }
 
-/// Records the operations that a client sends, retries included.
+/// Records the operations that a client sends, including retries.
 #[derive(Debug, Clone, Default)]
 struct CallRecorder(Arc<Mutex<Vec<String>>>);
 

@@ -1,4 +1,4 @@
-//! The DynamoDB engine behind the tests: the embedded one, or the one at `DYNAMODB_ENDPOINT`.
+//! The DynamoDB engine that the tests use: the embedded one, or the one at `DYNAMODB_ENDPOINT`.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::library::new_id;
 use crate::table;
 
-/// Endpoint of the engine. The first call starts the embedded engine if it is needed.
+/// The engine's endpoint. The first call starts the embedded engine if we need it.
 pub(crate) fn endpoint() -> &'static str {
     static ENDPOINT: OnceLock<String> = OnceLock::new();
     ENDPOINT.get_or_init(|| std::env::var("DYNAMODB_ENDPOINT").unwrap_or_else(|_| start_embedded()))
@@ -15,7 +15,7 @@ pub(crate) fn endpoint() -> &'static str {
 
 /// Starts an embedded engine and returns its endpoint.
 ///
-/// It has a thread and a runtime of its own, because it outlives the runtime of any single test.
+/// It gets its own thread and runtime, because it outlives any single test's runtime.
 fn start_embedded() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -41,7 +41,7 @@ pub(crate) async fn create_table() -> String {
     name
 }
 
-/// Calls a DynamoDB operation, bypassing the API. Returns the engine's response, or its error body.
+/// Calls a DynamoDB operation, bypassing the API. Returns the engine's response or its error body.
 pub(crate) async fn call(operation: String, parameters: Value) -> Result<Value, String> {
     let call = move || table::call(endpoint(), &operation, &parameters);
     tokio::task::spawn_blocking(call).await.unwrap()

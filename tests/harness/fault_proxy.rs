@@ -1,5 +1,5 @@
-//! A proxy in front of DynamoDB that injects faults, for tests of what the network and DynamoDB can
-//! do to a call.
+//! A proxy in front of DynamoDB that injects faults, to test everything that the network and DynamoDB can do to a
+//! call.
 
 use std::collections::VecDeque;
 use std::future::IntoFuture as _;
@@ -21,50 +21,49 @@ use super::response::Response;
 pub(crate) enum Fault {
     /// Forwards it and returns the response: no fault.
     Pass,
-    /// Responds with this body and does not forward the call.
+    /// Responds with this body, without forwarding the call.
     Respond(&'static str),
     /// Forwards the call, then closes the connection instead of responding.
     LoseResponse,
-    /// Closes the connection and does not forward the call.
+    /// Closes the connection, without forwarding the call.
     Disconnect,
-    /// Never responds, and does not forward the call.
+    /// Never responds, and doesn't forward the call.
     Hang,
     /// Holds the call until the test releases it, then forwards it and returns the response.
     Hold,
-    /// Responds with this status and DynamoDB error, and does not forward the call.
+    /// Responds with this status and DynamoDB error, without forwarding the call.
     Fail(u16, &'static str),
-    /// Responds with this status and no body, as a load balancer does, and does not forward the call.
+    /// Responds with this status and no body, like a load balancer, without forwarding the call.
     Bare(u16),
-    /// Responds that the transaction was canceled with these reasons for its writes, and does not
-    /// forward the call.
+    /// Responds that the transaction was canceled, with these reasons for its two writes, without forwarding it.
     Cancel([&'static str; 2]),
-    /// Responds with this status and a body that repeats the call, which is not forwarded: an error's
-    /// message, or with 200 what is not JSON.
+    /// Responds with this status and a body that quotes the call, without forwarding it. The quote is in an error
+    /// message, or in HTML if the status is 200.
     Echo(u16),
-    /// Responds with HTML, as a captive portal does.
+    /// Responds with HTML, like a captive portal.
     Garbage,
 }
 
 /// An app whose calls to DynamoDB go through a proxy.
 pub(crate) struct FaultProxy {
     pub(crate) app: App,
-    /// An app over the same table and with the same clock, whose calls do not go through the proxy.
+    /// An app on the same table and with the same clock, whose calls don't go through the proxy.
     pub(crate) direct: App,
     shared: Arc<Shared>,
 }
 
-/// What the connections of a proxy share.
+/// What a proxy's connections share.
 struct Shared {
     faults: Mutex<VecDeque<Fault>>,
     calls: Mutex<Vec<Value>>,
-    /// Number of calls that are held and that no test waited for.
+    /// How many held calls no test has waited for yet.
     held: Semaphore,
-    /// Number of held calls that may go on.
+    /// How many held calls may go on.
     released: Semaphore,
 }
 
 impl FaultProxy {
-    /// Starts a proxy that forwards every call, until faults are injected.
+    /// Starts a proxy, which forwards every call until you inject faults.
     pub(crate) async fn start(timeouts: Timeouts) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -88,12 +87,12 @@ impl FaultProxy {
         Self { direct: app.connected_to(engine::endpoint(), timeouts), app, shared }
     }
 
-    /// Applies these faults to the next calls, one each, in place of any that are left.
+    /// Applies these faults to the next calls, one each, replacing any that are left.
     pub(crate) fn inject(&self, faults: &[Fault]) {
         *self.shared.faults.lock().unwrap() = faults.iter().copied().collect();
     }
 
-    /// Returns the parameters of the calls received since the last call of this method.
+    /// Returns the parameters of the calls received since this method was last called.
     pub(crate) fn take_parameters(&self) -> Vec<Value> {
         std::mem::take(&mut self.shared.calls.lock().unwrap())
     }
@@ -108,8 +107,8 @@ impl FaultProxy {
         self.shared.released.add_permits(1);
     }
 
-    /// Sends a request whose calls have these faults, the last of which holds its call. Runs `meanwhile`
-    /// while it is held, and returns the response.
+    /// Sends a request and applies these faults to its calls; the last fault must hold its call. Runs `meanwhile`
+    /// while the call is held, then returns the response.
     pub(crate) async fn send_around(
         &self,
         request: Request,
@@ -173,7 +172,7 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
     }
 }
 
-/// An error of DynamoDB.
+/// A DynamoDB error.
 fn error_body(error: &str, message: &str) -> Value {
     let error = format!("com.amazonaws.dynamodb.v20120810#{error}");
     json!({ "__type": error, "message": message })

@@ -1,11 +1,11 @@
-//! HTTP requests as a server reads them, for tests that stand in for DynamoDB or Lambda.
+//! The server side of HTTP requests, for tests that stand in for DynamoDB or Lambda.
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
-/// Start of the header line that names the DynamoDB operation.
+/// How the header line that names the DynamoDB operation starts.
 pub(crate) const TARGET: &str = "x-amz-target: DynamoDB_20120810.";
 
-/// Reads a request: the lines of its head, and its body. Returns `None` when the connection closes.
+/// Reads a request: the lines of its head, and its body. Returns `None` once the connection is closed.
 pub(crate) async fn read_request(
     connection: &mut (impl AsyncBufRead + Unpin),
 ) -> Option<(Vec<String>, Vec<u8>)> {

@@ -1,4 +1,4 @@
-//! The library under test. No other file of these tests uses its items.
+//! The library under test. This is the only file in these tests that uses it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,8 +21,8 @@ use super::app::Options;
 pub(super) struct Functions(Api);
 
 impl Functions {
-    /// Builds the functions over `table` with the default configuration, except for `options`.
-    /// `configure` changes the settings of the DynamoDB client.
+    /// Builds the functions on `table` with the default configuration, except for `options`. `configure` changes the
+    /// DynamoDB client's settings.
     pub(super) fn new(
         table: &str,
         endpoint: &str,
@@ -47,8 +47,8 @@ impl Functions {
         Self(Api::new(client, &config))
     }
 
-    /// Invokes a function with an event that arrives at `now`, the time since the Unix epoch.
-    /// Returns the payload that Lambda would return.
+    /// Invokes a function with an event that arrives at `now`, the time since the Unix epoch. Returns the payload
+    /// that Lambda would return.
     pub(super) async fn invoke(
         &self,
         function: &str,
@@ -76,7 +76,7 @@ fn timestamp(time: Duration) -> Timestamp {
     Timestamp::from_millis(u64::try_from(time.as_millis()).unwrap())
 }
 
-/// What a function reads from its environment on Lambda.
+/// What a function would read from its environment on Lambda.
 fn aws(endpoint: &str) -> SdkConfig {
     let region = Region::from_static("us-east-1");
     let credentials = Credentials::new("local", "local", None, None, "test");
@@ -89,12 +89,12 @@ pub(crate) fn new_id() -> String {
     SessionId::generate().unwrap().expose().to_owned()
 }
 
-/// Handle of the session with this id.
+/// The handle of the session with this id.
 pub(crate) fn handle(id: &str) -> String {
     SessionId::parse(id).unwrap().handle().as_str().to_owned()
 }
 
-/// Subscriber that logs as the functions do.
+/// A subscriber that logs the way the functions do.
 pub(super) fn log_subscriber<W>(
     level: LevelFilter,
     writer: W,
@@ -105,7 +105,7 @@ where
     logging::subscriber(level, writer)
 }
 
-/// Key, function and headers of a route.
+/// A route's key, function, and headers.
 pub(crate) type Row = (String, String, BTreeSet<String>);
 
 /// The table of routes.

@@ -11,17 +11,16 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::library::log_subscriber;
 
-/// The log of the current thread.
+/// The current thread's log.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Captures what this thread logs until the guard is dropped.
     pub(crate) fn capture(level: LevelFilter) -> (Self, DefaultGuard) {
-        // While a process has a single subscriber, `tracing` caches whether a line is enabled for
-        // all threads, as decided by the first thread that reaches it, and the threads of other
-        // tests have no subscriber. With a second one, which is never dropped, each thread decides
-        // for itself.
+        // As long as a process has only one subscriber, `tracing` lets the first thread that reaches a line decide
+        // for all threads whether it's enabled, and other tests' threads have no subscriber. With a second one,
+        // which is never dropped, each thread decides for itself.
         static SECOND: OnceLock<Dispatch> = OnceLock::new();
         SECOND.get_or_init(|| Dispatch::new(log_subscriber(LevelFilter::OFF, io::sink)));
         let log = Self::default();

@@ -1,4 +1,4 @@
-//! What the tests share: the API over a table of its own, requests to it, and checked responses.
+//! What the tests share: the API on a new table, requests to it, and checked responses.
 
 mod app;
 pub(crate) mod engine;

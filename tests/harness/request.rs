@@ -1,4 +1,4 @@
-//! Requests: the event of an API Gateway HTTP API, changed where a test needs it.
+//! Requests: an API Gateway HTTP API's event, changed where a test needs it.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use super::app::App;
 use super::response::Response;
 use super::routes::{Example, Route, route};
 
-/// A request that is sent when it is awaited.
+/// A request that's sent when it's awaited.
 ///
-/// The example decides which function it is sent to, whatever is changed afterwards.
+/// The example decides which function gets it, whatever you change afterwards.
 pub(crate) struct Request {
     app: App,
     event: Value,
@@ -31,13 +31,13 @@ impl Request {
         Self { app, event, route, function: &route.function, at: Duration::ZERO }
     }
 
-    /// Sends the request to this function instead of the one of its route.
+    /// Sends the request to this function instead of its route's own.
     pub(crate) fn function(mut self, function: &'static str) -> Self {
         self.function = function;
         self
     }
 
-    /// Sends the request to another app over the same table.
+    /// Sends the request to another app on the same table.
     pub(crate) fn through(mut self, app: &App) -> Self {
         self.app = app.clone();
         self
@@ -71,12 +71,12 @@ impl Request {
         self
     }
 
-    /// Sets the arrival, in seconds after the time of the app's clock.
+    /// Sets when the request arrives, in seconds after the app's clock.
     pub(crate) fn at(self, seconds: u64) -> Self {
         self.at_exactly(Duration::from_secs(seconds))
     }
 
-    /// Sets the arrival, as the time after that of the app's clock.
+    /// Sets how long after the app's clock the request arrives.
     pub(crate) fn at_exactly(mut self, at: Duration) -> Self {
         self.at = at;
         self
@@ -91,7 +91,7 @@ impl Request {
         })
     }
 
-    /// Returns the same request, to send it again.
+    /// Copies the request, so that it can be sent again.
     #[allow(dead_code, reason = "only the histories use it")]
     pub(crate) fn copy(&self) -> Self {
         Self { app: self.app.clone(), event: self.event.clone(), ..*self }
@@ -122,7 +122,7 @@ impl IntoFuture for Request {
     }
 }
 
-/// Whether a problem may repeat this id of a request.
+/// Whether a problem may repeat this request id.
 fn is_request_id(id: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_=-".contains(c);
     (1..=64).contains(&id.len()) && id.chars().all(is_allowed)

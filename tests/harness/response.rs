@@ -1,4 +1,4 @@
-//! Responses: decoded as API Gateway does, and checked for what holds for all of them.
+//! Responses: decoded as API Gateway decodes them, and checked for everything that holds for all of them.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -27,10 +27,10 @@ const HEADERS: [&str; 14] = [
     "Session-User",
 ];
 
-/// The title of each type of problem that was seen so far.
+/// The title of each problem type seen so far.
 static TITLES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// Returns the name as the documents spell it. The payload has names in lower case.
+/// Returns the name as the docs spell it. The payload has names in lowercase.
 fn documented(name: String) -> String {
     let documented = HEADERS.iter().find(|header| header.eq_ignore_ascii_case(&name));
     documented.map_or(name, |header| (*header).to_owned())
@@ -47,7 +47,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// Decodes the payload of a function.
+    /// Decodes a function's payload.
     pub(super) fn decode(payload: &Value) -> Self {
         let headers: BTreeMap<String, String> =
             serde_json::from_value(payload["headers"].clone()).unwrap();
@@ -59,8 +59,7 @@ impl Response {
         Self { status, body, is_text, headers }
     }
 
-    /// Checks what holds for every response of a route. `instance` is the request id that a problem
-    /// must repeat.
+    /// Checks what holds for every response from a route. `instance` is the request id that a problem must repeat.
     pub(super) fn check(&self, route: &Route, instance: Option<&str>) {
         assert!(self.has_documented_status(route), "{} must not return {self:?}", route.key);
         for name in self.headers.keys() {
@@ -73,17 +72,17 @@ impl Response {
         if matches!(self.status, 201 | 204 | 304) || is_head && self.status < 400 {
             assert!(self.body.is_empty(), "{self:?}");
         }
-        // A `412` carries the current data instead of a problem if the request prefers that.
+        // If the request prefers it, a `412` carries the current data instead of a problem.
         if self.status >= 400 && !self.headers.contains_key("Preference-Applied") {
             self.check_problem(instance);
         }
     }
 
-    /// Whether the document has the status. It leaves out that a function may be reached by a route that is
-    /// not its own.
+    /// Whether the OpenAPI document lists the status. It doesn't mention that a request may reach a function that
+    /// doesn't serve its route.
     fn has_documented_status(&self, route: &Route) -> bool {
         let is_foreign = self.status == 404 && self.problem() == "route-not-found";
-        // Only a patch can have a media type that the API does not support.
+        // Only a patch can have an unsupported media type.
         let is_odd = self.status == 415
             && !route.key.starts_with("PATCH")
             && !self.headers.contains_key("Accept-Encoding");
@@ -100,11 +99,11 @@ impl Response {
         let title = problem["title"].as_str().filter(|title| !title.is_empty()).unwrap();
         let mut titles = TITLES.lock().unwrap();
         let known = titles.entry(self.problem()).or_insert_with(|| title.to_owned());
-        assert_eq!(known, title, "RFC 9457, 3.1.3: one title for each type");
+        assert_eq!(known, title, "RFC 9457, 3.1.3: one title per type");
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
     }
 
-    /// Value of a header that must be there.
+    /// The value of a header, which must be there.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
@@ -114,14 +113,14 @@ impl Response {
         self.headers.keys().map(String::as_str).collect()
     }
 
-    /// Code of the problem, or an empty string if the body is not a problem.
+    /// The problem's code, or an empty string if the body isn't a problem.
     pub(crate) fn problem(&self) -> String {
         let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let code = problem["type"].as_str().and_then(|t| t.strip_prefix("urn:session-api:"));
         code.unwrap_or_default().to_owned()
     }
 
-    /// Status and problem code, as in `404 session-not-found`.
+    /// The status and the problem's code, as in `404 session-not-found`.
     pub(crate) fn outcome(&self) -> String {
         let problem = if self.status < 400 { String::new() } else { self.problem() };
         format!("{} {problem}", self.status).trim_end().to_owned()

@@ -1,4 +1,4 @@
-//! The routes as `docs/openapi.yaml` describes them, and a request to each.
+//! The routes as described in `docs/openapi.yaml`, and a request to each.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -7,30 +7,30 @@ use serde_json::Value;
 
 use super::library::handle;
 
-/// A route of the document.
+/// A route in the OpenAPI document.
 #[derive(Debug)]
 pub(crate) struct Route {
     /// Method and path, as in `POST /session`.
     pub(crate) key: String,
-    /// Lambda function that serves it.
+    /// The Lambda function that serves it.
     pub(crate) function: String,
-    /// Headers that it reads, in lower case, and whether it requires them.
+    /// The headers that it reads, in lowercase, and whether it requires them.
     pub(crate) headers: Vec<(String, bool)>,
-    /// Statuses of its responses.
+    /// The statuses that it may return.
     pub(crate) statuses: Vec<u16>,
-    /// An example of each required header, and of a required body.
+    /// An example of each required header. `body` is one of a required body.
     examples: Vec<(String, Value)>,
     body: Option<String>,
 }
 
-/// The document.
+/// The OpenAPI document.
 pub(crate) fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT
         .get_or_init(|| serde_yaml_ng::from_str(include_str!("../../docs/openapi.yaml")).unwrap())
 }
 
-/// Routes of the document.
+/// The routes in the OpenAPI document.
 pub(crate) fn routes() -> &'static [Route] {
     static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
     ROUTES.get_or_init(|| {
@@ -47,7 +47,7 @@ pub(crate) fn routes() -> &'static [Route] {
     })
 }
 
-/// A plain request to each route, and the second one of `PUT /session`.
+/// A plain request to each route, and the other kind of `PUT /session`.
 pub(crate) fn every_request() -> impl Iterator<Item = Example> {
     routes().iter().map(|route| Example::plain(&route.key)).chain([CREATE_WITH_ID])
 }
@@ -104,7 +104,7 @@ fn read(document: &Value, key: String, operation: &Value) -> Route {
     }
 }
 
-/// A request: the key of its route, headers other than the required ones, and a body.
+/// A request: its route's key, headers beyond the required ones, and a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Example(
     pub(crate) &'static str,
@@ -149,7 +149,7 @@ pub(crate) const LIST: Example = Example("GET /sessions", &[("session-id", EXAMP
 pub(crate) const REVOKE_ALL: Example = Example::plain("DELETE /sessions");
 pub(crate) const REVOKE: Example = Example::plain("DELETE /sessions/{handle}");
 
-/// Session id in the requests and in `events/`.
+/// The session id in these requests and in `events/`.
 pub(crate) const EXAMPLE_ID: &str = "events-example-id-0123456789abcdefghijklmnop";
 
 impl fmt::Display for Example {
@@ -159,7 +159,7 @@ impl fmt::Display for Example {
 }
 
 impl Example {
-    /// A request with only what its route requires.
+    /// A request with nothing but what its route requires.
     pub(crate) const fn plain(key: &'static str) -> Self {
         Self(key, &[], "")
     }
