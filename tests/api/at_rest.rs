@@ -1,5 +1,4 @@
-//! Data at rest: what a copy of the table reveals, and how the API handles items that were tampered
-//! with.
+//! Data at rest: what a copy of the table reveals, and how the API handles tampered items.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +57,7 @@ fn attributes(item: &Value) -> Vec<&str> {
     attributes
 }
 
-/// Whether the version of an item's data was made by this write.
+/// Whether this write made the version of an item's data.
 fn is_made_by(item: &Value, write: &str) -> bool {
     item["etag"]["S"].as_str().unwrap().split_once('.').unwrap().0 == write
 }
@@ -139,13 +138,13 @@ async fn tampered_items_cause_internal_errors() {
         } else {
             item[attribute] = value.clone();
         }
-        // A `user` that is not a string cannot be written at all: the index requires one.
+        // There's no `user` that isn't a string: the index requires a string, so it couldn't even be written.
         app.put_item(item).await;
         let read = app.send(READ).await;
         assert_eq!(read.outcome(), "500 internal", "{attribute}: {value}");
         bodies.insert(String::from_utf8(read.body).unwrap());
     }
-    assert_eq!(bodies.len(), 1, "the response does not reveal the cause: {bodies:?}");
+    assert_eq!(bodies.len(), 1, "the response must not reveal the cause: {bodies:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Bad input: rejected before any call to DynamoDB, with a problem that names the header and its form.
+//! Bad input: rejected before any call to DynamoDB, with a problem that names the header and says what's valid.
 
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -180,7 +180,7 @@ async fn content_encoding_is_rejected_on_every_route() {
             assert!(detail.contains("Content-Encoding"), "{detail}");
         }
     }
-    // A compressed text body also arrives with the wrong length. The encoding is the cause to report.
+    // A compressed text body also arrives with the wrong length, but the encoding is the cause to report.
     let mangled = app.send(CREATE).header("content-encoding", "gzip").edit_event(|event| {
         event["body"] = "\u{1f}\u{fffd}".into();
     });

@@ -26,7 +26,7 @@ async fn data_is_returned_byte_for_byte() {
     let app = App::new().await;
     let all: Vec<u8> = (0..=255).collect();
     let mut mib = text(MIB);
-    mib[MIB - 1] = b'.'; // Otherwise it would end in the middle of a character.
+    mib[MIB - 1] = b'.'; // Or else it would end in the middle of a character.
     let fixed: [&[u8]; 8] = [
         b"",
         b"x",
@@ -65,10 +65,10 @@ async fn base64_bodies_may_contain_text() {
 }
 
 #[tokio::test]
-async fn text_bodies_that_were_altered_at_equal_length_are_rejected_if_their_hash_was_signed() {
+async fn text_bodies_altered_without_a_change_in_length_are_rejected_if_their_hash_was_signed() {
     let app = App::new().await;
     let id = app.create_session().await;
-    // An emoji of four bytes, cut after three: a decoder that replaces makes three bytes of it.
+    // A four-byte emoji, cut off after three bytes: a decoder replaces those with three other bytes.
     let (sent, arrived) = (&b"\xf0\x9f\x98"[..], "\u{fffd}");
     let hash = digest(&SHA256, sent);
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -90,7 +90,7 @@ async fn altered_text_bodies_are_rejected() {
     let before = app.items().await;
     app.take_calls();
     for (length, body) in [
-        // Latin-1 is not UTF-8: the last of four bytes was replaced by U+FFFD.
+        // Latin-1 isn't UTF-8: the last of four bytes was replaced with U+FFFD.
         ("4", Some("caf\u{fffd}")),
         ("1", Some("\u{fffd}")),
         // The length counts bytes, not characters.
@@ -148,7 +148,7 @@ async fn payloads_carry_text_as_text_and_other_bytes_as_base64() {
         (b"".as_slice(), true),
         ("{\"straße\":\t\"1\"}\r\n".as_bytes(), true),
         (b"\xff", false),
-        // JSON takes six bytes for each control character: 1 MiB of them would not fit in a response.
+        // JSON spends six bytes on each control character: 1 MiB of them wouldn't fit into a response.
         (b"O:1:\"A\":1:{s:4:\"\0*\0b\";i:1;}", false),
     ] {
         let created = app.send(CREATE).body(data).await;
@@ -201,7 +201,7 @@ async fn item_with_all_attributes_at_maximum_size_is_accepted() {
         .body(&data)
         .await;
     assert_eq!(full.status, 201);
-    // Four write ids, a lock, a predecessor and, in the grace period, a successor.
+    // Adds four write ids, a lock, a predecessor, and, in the grace period, a successor.
     let mut id = full.header("Session-Id").to_owned();
     for _ in 0..2 {
         for event in [TOUCH, TOUCH] {

@@ -1,4 +1,4 @@
-//! Consumed capacity: operations consume the read and write units that docs/deploy.md states.
+//! Consumed capacity: operations consume as many read and write units as docs/deploy.md says.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tracing::level_filters::LevelFilter;
@@ -25,7 +25,7 @@ async fn operations_consume_the_documented_units() {
         assert!(response.status < 300, "{response:?}");
         (log.lines().last().unwrap()["capacity"].as_f64().unwrap(), response)
     };
-    // Size of the item in KB, rounded up as DynamoDB does.
+    // The item's size in KB, rounded up like DynamoDB does.
     for (bytes, kilobytes) in [(500, 1.0), (9_000, 10.0)] {
         let data = json(bytes);
         let reads = f64::ceil(kilobytes / 4.0);

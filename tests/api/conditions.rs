@@ -1,4 +1,4 @@
-//! Preconditions and the order of refusals: the same on every route, and never ignored.
+//! Preconditions and the order of refusals: both are the same on every route, and nothing is ignored.
 
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,
@@ -19,7 +19,7 @@ async fn if_match_is_evaluated_or_refused() {
         } else {
             assert_eq!(refused.outcome(), "412 etag-mismatch", "{event}");
         }
-        assert_eq!(app.item(id).await, before, "{event}: nothing changed");
+        assert_eq!(app.item(id).await, before, "{event}: nothing must change");
         let granted = send(&format!("\"stale\", {}", created.header("ETag"))).await;
         assert!(granted.status < 300, "{event}: {granted:?}");
     }

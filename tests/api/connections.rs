@@ -1,5 +1,5 @@
-//! Connections to DynamoDB that end while a function is idle or frozen: the functions as Lambda runs them,
-//! between a stand-in for its Runtime API and one for DynamoDB.
+//! Connections to DynamoDB that end while a function is idle or frozen. The functions run as they do on Lambda,
+//! between stand-ins for its Runtime API and for DynamoDB.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -23,12 +23,12 @@ enum End {
     Reset,
 }
 
-/// A stand-in for DynamoDB, with the engine of the tests behind it.
+/// A stand-in for DynamoDB, backed by the tests' engine.
 #[derive(Clone)]
 struct Dynamodb {
     url: String,
     calls: Arc<Mutex<Vec<String>>>,
-    /// Tells all connections to end. Each holds a receiver while it is open.
+    /// Tells all connections to end. Each holds a receiver while it's open.
     end: watch::Sender<Option<End>>,
 }
 
@@ -77,7 +77,7 @@ impl Dynamodb {
         }
     }
 
-    /// Ends all connections, of which there must be one, and returns once they are closed.
+    /// Ends all connections and returns once they're closed. There must be at least one.
     async fn end_connections(&self, how: End) {
         assert!(self.end.receiver_count() > 0, "the function has no connection");
         self.end.send(Some(how)).unwrap();
@@ -93,7 +93,7 @@ impl Dynamodb {
     }
 }
 
-/// A function in an execution environment of Lambda.
+/// A function in a Lambda execution environment.
 struct Function {
     process: Child,
     events: UnboundedSender<Value>,
@@ -110,7 +110,7 @@ impl Function {
         let (sender, payloads) = unbounded_channel();
         let idle = Arc::new(Semaphore::new(0));
         tokio::spawn(serve_runtime_api(listener, received, sender, idle.clone()));
-        // Cargo builds all of them into one folder.
+        // Cargo builds all functions into one folder.
         let program = std::path::Path::new(env!("CARGO_BIN_EXE_read")).with_file_name(name);
         let process = Command::new(program)
             .env_clear()
@@ -135,7 +135,7 @@ impl Function {
         self.idle.acquire().await.unwrap().forget();
     }
 
-    /// Sends an event, which a frozen function finds when it thaws.
+    /// Sends an event. A frozen function finds it when it thaws.
     async fn send(&self, event: &Value) {
         self.events.send(event.clone()).unwrap();
         moment().await;
@@ -153,12 +153,12 @@ impl Function {
     }
 }
 
-/// Gives a signal, or what was sent over a connection, the time to arrive.
+/// Gives a signal, or something sent over a connection, time to arrive.
 async fn moment() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
-/// Serves Lambda's Runtime API to a function, which uses a single connection.
+/// Serves Lambda's Runtime API to a function, which uses only one connection.
 async fn serve_runtime_api(
     listener: TcpListener,
     mut events: UnboundedReceiver<Value>,
@@ -184,12 +184,12 @@ async fn serve_runtime_api(
 async fn respond(connection: &mut BufReader<TcpStream>, status: &str, headers: &str, body: &str) {
     let length = body.len();
     let response = format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}");
-    // The client may have gone.
+    // The client may be gone.
     let _ = connection.write_all(response.as_bytes()).await;
 }
 
 #[tokio::test]
-async fn connections_that_ended_while_a_function_slept_cost_no_call_and_no_failure() {
+async fn connections_that_ended_while_a_function_slept_cause_no_extra_calls_or_failures() {
     for event in every_request() {
         let payload = event.event();
         let route = route(event.0);

@@ -1,4 +1,4 @@
-//! Destroying a session, which cannot be undone.
+//! Destroying a session, which can't be undone.
 
 use crate::harness::{App, CREATE_WITH_ID, DESTROY, READ, REPLACE, TOUCH, new_id};
 

@@ -1,19 +1,19 @@
-//! The commands in the documents produce the output that the documents show.
+//! The commands in the docs produce the output that the docs show.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::watch::Local;
 
-/// A command of a document, and the output that the document shows for it.
+/// A command in a document, and the output that the document shows for it.
 #[derive(Debug, PartialEq)]
 struct Example {
     command: String,
     output: String,
 }
 
-/// Reads the `console` blocks of a Markdown document. A command starts with `$` and continues on the
-/// next line after a backslash, a pipe or an open parenthesis.
+/// Reads the `console` blocks in a Markdown document. A command starts with `$`. If a line ends with a backslash, a
+/// pipe, or an open parenthesis, the command continues on the next line.
 fn examples(markdown: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut indent = None;
@@ -49,7 +49,7 @@ fn examples(markdown: &str) -> Vec<Example> {
     examples
 }
 
-/// Replaces what differs in each run: times, ETags, handles and ids of requests.
+/// Replaces whatever differs between runs: times, ETags, handles, and request ids.
 fn normalized(output: &str) -> String {
     let words = output.trim().split_inclusive(|c: char| c.is_whitespace() || "\",".contains(c));
     let word = |word: &str| {
@@ -74,17 +74,17 @@ fn normalized(output: &str) -> String {
         .join("\n")
 }
 
-/// Runs the commands of a document in one shell, and compares what they print.
+/// Runs a document's commands in one shell and compares what they print.
 fn check(markdown: &str, url: &str, before: &str) {
     let is_run = |example: &&Example| {
-        // Commands for a person's own machine and account.
+        // These commands are for people's own machines and accounts.
         !["make", "rustup", "aws", "PATH", "cargo"]
             .iter()
             .any(|word| example.command.starts_with(word))
     };
     let all = examples(markdown);
     let examples: Vec<_> = all.iter().filter(is_run).collect();
-    assert!(examples.len() > 3, "the document has {} examples", examples.len());
+    assert!(examples.len() > 3, "the document has only {} examples", examples.len());
     let mark = "---- next ----";
     let mut script = before.to_owned();
     for example in &examples {
@@ -100,7 +100,7 @@ fn check(markdown: &str, url: &str, before: &str) {
         .stderr(Stdio::null())
         .output()
         .unwrap();
-    // A remaining lifetime that began in the second before the start can be one second shorter still.
+    // If the run started just before a new second began, lifetimes can be another second shorter.
     let seconds = started.elapsed().as_secs() + 1;
     let printed = String::from_utf8(run.stdout).unwrap();
     let outputs: Vec<_> = printed.split(mark).skip(1).collect();
@@ -112,7 +112,7 @@ fn check(markdown: &str, url: &str, before: &str) {
     }
 }
 
-/// Replaces a remaining lifetime by the one that is shown, if it is at most `seconds` shorter.
+/// Replaces a remaining lifetime with the one shown if it's at most `seconds` shorter.
 fn with_elapsed_lifetime(printed: &str, shown: &str, seconds: u64) -> String {
     let lifetime = |line: &str| line.strip_prefix("session-ttl: ")?.parse::<u64>().ok();
     let mut shown = shown.lines();
@@ -146,7 +146,7 @@ fn console_blocks_are_read_as_commands_and_output() {
 }
 
 #[test]
-fn lifetimes_are_shorter_only_by_the_time_that_passed() {
+fn lifetimes_may_be_shorter_by_the_time_that_passed() {
     let shown = "etag: …\nsession-ttl: 3600\n\ndata";
     for (printed, matches) in [("3600", true), ("3598", true), ("3597", false), ("3601", false)] {
         let printed = shown.replace("3600", printed);

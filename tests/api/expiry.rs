@@ -1,4 +1,4 @@
-//! Expiry: a session counts as absent from the second it expires, even while its item is in the table.
+//! Expiry: a session counts as absent from the second it expires, even if its item is still in the table.
 
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE, ROTATE,
@@ -24,7 +24,7 @@ async fn sessions_expire_at_the_exact_second() {
             }
         }
     }
-    assert_eq!(app.items().await.len(), 12, "no item was deleted");
+    assert_eq!(app.items().await.len(), 12, "no item must be deleted");
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn ids_of_expired_sessions_can_be_reused() {
     assert_eq!(read.body, b"new");
     assert!(
         !read.header_names().contains(&"Session-User"),
-        "the new session does not inherit the user"
+        "the new session must not inherit the user"
     );
 }
 
@@ -142,14 +142,14 @@ async fn absolute_lifetime_ends_sessions_that_are_older_than_the_setting() {
 }
 
 #[tokio::test]
-async fn writes_slide_the_expiry_by_todays_maximum_at_most() {
+async fn writes_slide_the_expiry_by_at_most_the_current_maximum() {
     let before = App::new().await;
     let app = before.redeployed(Some(60), None);
     for event in [REPLACE, PATCH, TOUCH, ROTATE, LOCK] {
         let created = before.send(CREATE).header("session-ttl", "8640000").await;
         let id = created.header("Session-Id");
         let untouched = app.send(READ).id(id).at(1).await;
-        assert_eq!(untouched.header("Session-TTL"), "8639999", "a read extends nothing");
+        assert_eq!(untouched.header("Session-TTL"), "8639999", "reads must not extend the session");
         let changed = app.send(event).id(id).at(1).await;
         assert!(changed.status < 300, "{event}: {changed:?}");
         let id = if event == ROTATE { changed.header("Session-Id") } else { id };
@@ -157,12 +157,12 @@ async fn writes_slide_the_expiry_by_todays_maximum_at_most() {
         app.take_calls();
         assert!(app.send(event).id(id).at(30).await.status < 424, "{event}");
         let writes = app.take_calls().iter().filter(|call| *call != "GetItem").count();
-        assert_eq!(writes, 1, "{event}: from then on, one call does it");
+        assert_eq!(writes, 1, "{event}: from now on, one call is enough");
     }
 }
 
 #[tokio::test]
-async fn items_stay_in_the_table_for_one_absolute_lifetime_after_their_last_use_at_most() {
+async fn items_stay_in_the_table_for_at_most_one_absolute_lifetime_after_their_last_use() {
     let app = App::with_max_lifetime(100).await;
     let created = app.send(CREATE).header("session-ttl", "8640000").await;
     let item = app.item(created.header("Session-Id")).await.unwrap();

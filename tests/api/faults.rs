@@ -1,4 +1,4 @@
-//! Faults of DynamoDB and of the network: the API retries them, or reports the store as unavailable.
+//! DynamoDB and network faults: the API retries, or reports that the store is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ async fn retried_writes_recognize_their_own_first_attempt() {
     proxy.inject(&[LoseResponse]);
     let created = app.send(CREATE).await;
     assert_eq!(created.status, 201);
-    // A repeated creation could undo a logout, so the session is looked for instead.
+    // Repeating a creation could undo a logout, so the API looks for the session instead.
     assert_eq!(app.take_calls(), ["PutItem", "GetItem"]);
     let read = app.send(READ).id(created.header("Session-Id")).await;
     assert_eq!(read.header("ETag"), created.header("ETag"));
@@ -46,8 +46,8 @@ async fn retried_writes_recognize_their_own_first_attempt() {
     assert_eq!(app.send(DESTROY).header("if-match", etag).await.status, 204);
 }
 
-/// Starts a proxy for this fault: `Hang` needs the time limits of production to end, and other faults
-/// must not reach a time limit by accident.
+/// Starts a proxy for this fault: `Hang` only ends with production's time limits, and other faults must not hit a
+/// time limit by accident.
 async fn proxy_for(fault: Fault) -> FaultProxy {
     match fault {
         Hang => FaultProxy::start(Timeouts::Production).await,
@@ -90,7 +90,7 @@ async fn creations_are_repeated_only_if_the_first_was_not_applied() {
         assert_eq!(app.take_calls(), ["PutItem", "GetItem"], "{fault:?}");
         proxy.inject(&[fault]);
         let created = app.send(CREATE).await;
-        assert_eq!(created.status, 201, "a new id can be tried at any time: {fault:?}");
+        assert_eq!(created.status, 201, "it's always safe to try another id: {fault:?}");
         assert_eq!(app.take_calls(), ["PutItem", "GetItem", "PutItem"], "{fault:?}");
         assert_eq!(app.items().await.len(), 1);
     }
@@ -153,7 +153,7 @@ async fn canceled_rotations_are_retried_if_their_reason_is_temporary() {
         ("ItemCollectionSizeLimitExceeded", 1, "500 internal"),
         ("UnknownReason", 1, "500 internal"),
     ] {
-        // A condition that was not met does not make it a refusal.
+        // Even if a condition wasn't met too, this isn't a refusal.
         for first in ["None", "ConditionalCheckFailed"] {
             let cancel = Cancel([first, reason]);
             proxy.inject(&[Pass, cancel, cancel, cancel]);
@@ -168,7 +168,7 @@ async fn canceled_rotations_are_retried_if_their_reason_is_temporary() {
 }
 
 #[tokio::test]
-async fn rotations_that_meet_neither_condition_are_refused() {
+async fn rotations_that_fail_both_conditions_are_refused() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.direct;
     let (old, new) = (app.create_session().await, new_id());
@@ -187,7 +187,7 @@ async fn revoke_all_continues_after_a_throttled_deletion() {
     for _ in 0..2 {
         proxy.app.create_session().await;
     }
-    // The query, one deletion, and all attempts of the other.
+    // The query, one deletion, and all attempts at the other.
     proxy.inject(&[Pass, Pass, THROTTLE, THROTTLE, THROTTLE]);
     assert_eq!(proxy.app.send(REVOKE_ALL).await.body, br#"{"destroyed":2}"#);
     assert!(proxy.direct.items().await.is_empty());
@@ -271,12 +271,12 @@ async fn interrupted_rotation_leaves_the_session_under_one_id() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     app.send(CREATE_WITH_ID).await;
-    // To the table, this is a function that died between its two calls.
+    // To the table, this looks like a function that died between its two calls.
     proxy.inject(&[Pass, Disconnect, Disconnect, Disconnect]);
     assert_eq!(app.send(ROTATE).await.outcome(), "503 store-unavailable");
     assert_eq!(app.send(READ).await.status, 200);
     assert_eq!(app.items().await.len(), 1);
-    // The transaction is committed but its response is lost: the SDK retries it with the same token.
+    // The transaction is committed but its response gets lost: the SDK retries it with the same token.
     proxy.inject(&[Pass, LoseResponse]);
     let rotated = app.send(ROTATE).await;
     assert_eq!(rotated.status, 200);
@@ -285,7 +285,7 @@ async fn interrupted_rotation_leaves_the_session_under_one_id() {
     assert_eq!(app.items().await.len(), 1);
 }
 
-/// Asserts that the table has one session, and that it is live under this id.
+/// Asserts that the table has exactly one session, and that it's live under this id.
 async fn assert_only_session(app: &App, id: &str) {
     assert_eq!(app.send(READ).id(id).await.status, 200);
     assert_eq!(app.items().await.len(), 1);
@@ -351,7 +351,7 @@ async fn rotation_repeats_its_token_until_it_learns_the_outcome() {
     let id = rotated.header("Session-Id");
     assert_eq!(app.send(ROTATE).id(id).await.status, 200);
     let next = proxy.take_parameters().pop().unwrap();
-    assert_ne!(next["ClientRequestToken"], token, "each transaction has its own token");
+    assert_ne!(next["ClientRequestToken"], token, "each transaction must have its own token");
 }
 
 #[tokio::test]
@@ -410,7 +410,7 @@ async fn revoke_all_queries_a_lagging_index_until_it_finds_nothing() {
     assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#);
     let calls = app.take_calls();
     assert_eq!(calls[..4], ["Query", "Query", "DeleteItem", "Query"]);
-    assert!(calls.len() >= 7, "it finds nothing for a second: {calls:?}");
+    assert!(calls.len() >= 7, "it must find nothing for a second: {calls:?}");
     assert_eq!(app.send(READ).await.status, 404);
 }
 

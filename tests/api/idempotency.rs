@@ -1,5 +1,5 @@
-//! Requests that a client repeats, with the same `Idempotency-Key` or `Session-New-Id`: the response is that of
-//! the first attempt, and nothing is applied twice or undone.
+//! Requests that a client repeats with the same `Idempotency-Key` or `Session-New-Id`: they get the first attempt's
+//! response, and nothing is applied twice or undone.
 
 use serde_json::Value;
 
@@ -22,12 +22,12 @@ async fn repeated_updates_respond_as_the_first_did() {
                 let target = Target::new(&app, update).await;
                 let request = target.request(&app, update).header("prefer", prefer);
                 let request = request.header("idempotency-key", KEY).header("session-label", "own");
-                // A lock takes no label.
+                // Locking doesn't accept a label.
                 let request = match update.event {
                     REPLACE | PATCH | TOUCH => request,
                     _ => request.without("session-label"),
                 };
-                // Unlock has no key: it is known by its token.
+                // Unlocking needs no key: the token identifies it.
                 let request = match update.name {
                     "unlock" => request.without("idempotency-key"),
                     _ => request,
@@ -37,7 +37,7 @@ async fn repeated_updates_respond_as_the_first_did() {
                 target.write_meanwhile(others).await;
                 let before = target.item().await;
                 let again = request.await;
-                assert_eq!(target.item().await, before, "{name}: nothing changes");
+                assert_eq!(target.item().await, before, "{name}: nothing must change");
                 if others == 0 {
                     assert_eq!(again, first, "{name}");
                 }
@@ -47,7 +47,7 @@ async fn repeated_updates_respond_as_the_first_did() {
     }
 }
 
-/// Asserts that a response is that of the first attempt, except for what is no longer known.
+/// Asserts that a response equals the first attempt's, except for what's no longer known.
 fn assert_same_success(again: &Response, first: &Response, name: &str) {
     assert!(again.status == first.status || again.status == 204, "{name}: {again:?}");
     if etag(again).is_some() {
@@ -109,7 +109,7 @@ async fn repeated_creations_with_an_id_respond_as_the_first_did() {
         let again = create.await;
         assert_eq!(again.status, 201);
         assert_eq!(etag(&again), etag(&first).filter(|_| others == 0));
-        assert_eq!(target.item().await, before, "a later write is not undone");
+        assert_eq!(target.item().await, before, "later writes must not be undone");
         let other = app.send(CREATE_WITH_ID).id(&target.id);
         assert_eq!(other.await.outcome(), "412 session-exists");
     }
@@ -138,12 +138,12 @@ async fn repeated_rotations_respond_as_the_first_did() {
         new.write_meanwhile(others).await;
         let before = app.items().await;
         let again = rotate.await;
-        assert_eq!(app.items().await, before, "nothing is rotated or undone");
+        assert_eq!(app.items().await, before, "nothing must be rotated or undone");
         assert_eq!(again.status, 200);
         for name in ["Session-Id", "Session-TTL", "Session-Expires"] {
             assert_eq!(again.header(name), first.header(name), "{name}");
         }
-        // The rotation's version of the data is unknown after later changes.
+        // Once the data has changed again, the rotation's version is no longer known.
         assert_eq!(etag(&again), etag(&first).filter(|_| others == 0));
     }
 }
@@ -175,7 +175,7 @@ async fn repeated_rotations_find_no_session_once_it_has_left_the_new_id() {
     assert_eq!(repeat.copy().at(60).await.outcome(), "404 session-not-found");
     let rotated_again = app.send(ROTATE).id(&new).header("session-grace", "60").await;
     assert_eq!(rotated_again.status, 200);
-    assert_eq!(app.send(READ).id(&new).await.status, 200, "it is in its grace period");
+    assert_eq!(app.send(READ).id(&new).await.status, 200, "it's in its grace period");
     assert_eq!(repeat.await.outcome(), "404 session-not-found");
 }
 
@@ -215,17 +215,21 @@ async fn keys_belong_to_one_route_and_one_body() {
     ] {
         assert!(request.await.status < 300);
         let newest = writes().await;
-        assert!(!seen.contains(&newest), "it is another write");
+        assert!(!seen.contains(&newest), "it must count as another write");
         seen.push(newest);
     }
     let other = app.create_session().await;
     assert_eq!(send(REPLACE).id(&other).body(b"{\"a\":1}").await.status, 204);
     assert_eq!(app.send(READ).id(&other).await.body, b"{\"a\":1}");
     let put = || app.send(REPLACE).id(&other).body(b"{\"a\":1}");
-    assert_ne!(etag(&put().await), etag(&put().await), "without a key, every request is a write");
+    assert_ne!(
+        etag(&put().await),
+        etag(&put().await),
+        "without a key, every request is a new write"
+    );
 }
 
-/// Name of the DynamoDB operation with these parameters.
+/// Returns the DynamoDB operation that has these parameters.
 fn operation(parameters: &Value) -> &'static str {
     if parameters["TransactItems"].is_array() {
         "TransactWriteItems"
@@ -238,9 +242,9 @@ fn operation(parameters: &Value) -> &'static str {
     }
 }
 
-/// Delivers a call to DynamoDB once more.
+/// Delivers a call to DynamoDB again.
 async fn deliver_again(mut parameters: Value) -> Result<Value, String> {
-    // DynamoDB knows a transaction by its token for ten minutes only.
+    // DynamoDB remembers a transaction's token for only ten minutes.
     parameters.as_object_mut().unwrap().remove("ClientRequestToken");
     engine::call(operation(&parameters).into(), parameters).await
 }
@@ -276,7 +280,7 @@ async fn late_duplicates_change_nothing() {
         }
         assert_eq!(app.send(DESTROY).id(&new.id).await.status, 204);
         assert!(deliver_again(duplicate).await.is_err());
-        assert_eq!(app.item(&new.id).await, None, "a late rotation does not bring a session back");
+        assert_eq!(app.item(&new.id).await, None, "a late rotation must not bring a session back");
     }
     let id = new_id();
     proxy.app.send(CREATE_WITH_ID).id(&id).await;
@@ -310,7 +314,7 @@ async fn destructions_spare_sessions_created_after_they_arrived() {
     let target = Target::new(&app, &UPDATES[0]).await;
     let item = target.item().await;
     let arrival: u64 = item["created"]["N"].as_str().unwrap().parse().unwrap();
-    // Up to a second may also be the difference between two clocks, so the outcome is unknown.
+    // Up to a second could also be the difference between two clocks, so the outcome is unknown.
     for (lead, if_match, outcome) in [
         (1, "*", "503 store-unavailable"),
         (1_000, "*", "503 store-unavailable"),
@@ -328,5 +332,8 @@ async fn destructions_spare_sessions_created_after_they_arrived() {
     }
     app.put_item(item).await;
     assert_eq!(app.send(DESTROY).id(&target.id).await.status, 204);
-    assert!(app.item(&target.id).await.is_none(), "a session of the same millisecond is destroyed");
+    assert!(
+        app.item(&target.id).await.is_none(),
+        "a session created in the same millisecond must be destroyed"
+    );
 }

@@ -1,5 +1,5 @@
-//! Requests that arrive late or wait: retries after their session ended, requests from before a logout, and
-//! what their responses may still say. What a request may change is fixed when it arrives.
+//! Requests that arrive late or wait: retries after their session has ended, requests from before a logout, and
+//! what their responses may still reveal. What a request may change is fixed when it arrives.
 
 use std::future::IntoFuture as _;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::writes::{Target, UPDATES, etag};
 
 const KEY: &str = "a-key-of-one-request";
 
-/// What became of a session before a retry arrives.
+/// What has become of a session by the time a retry arrives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Live,
@@ -38,7 +38,7 @@ impl Fate {
         Self::CreatedAgain,
     ];
 
-    /// Lets it happen to the session with this id. Returns the app and the second of the retry.
+    /// Makes it happen to the session with this id. Returns the app and the second for the retry.
     async fn befall(self, app: &App, id: &str) -> (App, u64) {
         let done = match self {
             Self::Live => return (app.clone(), 10),
@@ -62,7 +62,7 @@ impl Fate {
 async fn retries_of_an_update_succeed_only_while_its_session_is_live() {
     let app = App::new().await;
     for update in &UPDATES {
-        // A lock that is held would keep the session from being rotated.
+        // A held lock would keep the session from being rotated.
         let fates = Fate::ALL.into_iter().filter(|fate| {
             !(matches!(fate, Fate::Rotated | Fate::RotatedWithGrace)
                 && (update.token == "session-lock" || update.event == LOCK))
@@ -80,12 +80,12 @@ async fn retries_of_an_update_succeed_only_while_its_session_is_live() {
             let retry = request.through(&later).at(seconds).await;
             let is_other = fate == Fate::CreatedAgain;
             match (fate, update.token) {
-                // After ten seconds, the lease has expired.
+                // The lease has expired after ten seconds.
                 (Fate::Live, _) if update.event == LOCK => {
                     assert_eq!(retry.outcome(), "412 not-lock-holder", "{}", update.name);
                 }
                 (Fate::Live, _) => assert!(retry.status < 300, "{}: {retry:?}", update.name),
-                // It means the new session, which nobody has locked.
+                // The request now applies to the new session, which nobody has locked.
                 (_, "session-lock" | "session-unlock") if is_other => {
                     let expected =
                         if update.name == "unlock" { "204" } else { "412 not-lock-holder" };
@@ -118,7 +118,7 @@ async fn retries_of_a_creation_with_an_id_succeed_only_while_its_session_is_live
             Fate::RotatedWithGrace | Fate::CreatedAgain => {
                 assert_eq!(retry.outcome(), "412 session-exists", "{fate:?}");
             }
-            // The id is free, so this creates another session.
+            // The id is free, so this creates a new session.
             _ => {
                 assert_eq!(retry.status, 201, "{fate:?}");
                 assert_ne!(etag(&retry), etag(&first), "{fate:?}");
@@ -197,7 +197,7 @@ async fn retries_report_the_expiry_of_the_session() {
 async fn requests_from_before_a_logout_do_not_change_the_session_created_after_it() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.direct;
-    // At every held call but the last, somebody else writes, so the session is read again.
+    // While each held call but the last is waiting, somebody else writes, so the API reads the session again.
     for (event, calls) in [
         (PATCH, &[Hold][..]),
         (PATCH, &[Pass, Hold]),
@@ -239,7 +239,7 @@ async fn requests_from_before_a_logout_do_not_change_the_session_created_after_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patches_that_meet_a_logout_do_not_reach_the_next_session() {
+async fn patches_that_race_with_a_logout_do_not_reach_the_next_session() {
     let app = App::new().await.with_real_clock();
     for round in 0..20 {
         let id = app.create_session().await;
@@ -286,7 +286,7 @@ async fn a_waiting_lock_is_not_taken_for_a_client_that_has_had_it() {
 }
 
 #[tokio::test]
-async fn a_lock_that_was_lost_before_the_response_arrived_is_no_refusal() {
+async fn a_lock_that_was_lost_before_the_response_arrived_is_not_a_refusal() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.direct;
     let id = app.create_session().await;
@@ -298,7 +298,7 @@ async fn a_lock_that_was_lost_before_the_response_arrived_is_no_refusal() {
         assert_eq!(app.send(LOCK).id(&id).await.status, 200);
     };
     let response = proxy.send_around(renew, &[LoseResponse, Hold], meanwhile).await;
-    assert_eq!(response.outcome(), "503 store-unavailable", "it has slid the expiry");
+    assert_eq!(response.outcome(), "503 store-unavailable", "it has already slid the expiry");
 }
 
 #[tokio::test]
@@ -338,7 +338,7 @@ async fn a_throttled_poll_does_not_end_a_wait_for_a_lock() {
 }
 
 #[tokio::test]
-async fn an_etag_never_comes_back() {
+async fn an_etag_is_never_reused() {
     let app = App::new().await;
     let target = Target::new(&app, &UPDATES[0]).await;
     let patch = app.send(PATCH).id(&target.id).header("idempotency-key", KEY);
@@ -346,9 +346,13 @@ async fn an_etag_never_comes_back() {
     let first = patch.copy().await;
     target.write_meanwhile(4).await;
     let again = patch.await;
-    assert_eq!((first.status, again.status), (204, 204), "it is applied again after four others");
+    assert_eq!(
+        (first.status, again.status),
+        (204, 204),
+        "after four other writes, it's applied again"
+    );
     assert_ne!(etag(&first), etag(&again));
-    // The same request with another media type is another one.
+    // The same request with a different media type is a different request.
     let put = |media_type: &str| {
         let put = app.send(REPLACE).id(&target.id).header("idempotency-key", KEY).body(b"1");
         put.header("content-type", media_type)
@@ -356,7 +360,7 @@ async fn an_etag_never_comes_back() {
     let (json, text) = (put("application/json").await, put("text/plain").await);
     assert_ne!(etag(&json), etag(&text));
     assert_eq!(app.send(READ).id(&target.id).await.header("Content-Type"), "text/plain");
-    // To and fro, with other data each time.
+    // Back and forth, with different data each time.
     let (here, there) = (target.id.clone(), new_id());
     let mut tags = Vec::new();
     for (n, (from, to)) in
@@ -373,7 +377,7 @@ async fn an_etag_never_comes_back() {
 }
 
 #[tokio::test]
-async fn a_repeated_rotation_with_other_data_names_no_version_that_never_was() {
+async fn a_repeated_rotation_with_other_data_returns_no_version_that_never_existed() {
     let app = App::new().await;
     let (old, new) = (app.create_session().await, new_id());
     let rotate = app.send(ROTATE).id(&old).header("session-new-id", &new);
@@ -385,7 +389,7 @@ async fn a_repeated_rotation_with_other_data_names_no_version_that_never_was() {
 }
 
 #[tokio::test]
-async fn rotations_to_and_fro_take_one_transaction_each() {
+async fn rotations_back_and_forth_take_one_transaction_each() {
     let app = App::new().await;
     for grace in ["0", "5"] {
         let (here, there) = (app.create_session().await, new_id());
@@ -399,7 +403,7 @@ async fn rotations_to_and_fro_take_one_transaction_each() {
 }
 
 #[tokio::test]
-async fn a_change_that_always_collides_ends() {
+async fn a_change_that_always_collides_gives_up() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let id = proxy.direct.create_session().await;
     let calls: Vec<_> = [Pass, Hold].into_iter().cycle().take(200).collect();

@@ -1,4 +1,4 @@
-//! Successful requests: the headers of each endpoint's response and the calls it makes.
+//! Successful requests: each endpoint's response headers, and the calls it makes.
 
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, READ, REPLACE, TOUCH, new_id,

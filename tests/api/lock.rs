@@ -1,5 +1,5 @@
-//! Session locks: at most one request at a time holds a session's lock, and a lease frees it if the
-//! holder crashes.
+//! Session locks: only one request at a time can hold a session's lock, and the lease frees it if the holder
+//! crashes.
 
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
@@ -172,10 +172,10 @@ async fn waiter_polls_with_reads_and_gives_up_in_time() {
     lock(&app, &id, "60").await;
     let started = Instant::now();
     let waited = app.send(LOCK).id(&id).header("session-wait", "10").await;
-    // The last poll may come 25 ms before the end of the wait.
+    // The last poll may be due 25 ms before the wait ends.
     assert!(started.elapsed() > Duration::from_millis(9_950));
     assert_eq!(waited.outcome(), "423 session-locked");
-    // It counts from the response, which may come these 25 ms early, and rounds up.
+    // Retry-After counts from the response, which may come those 25 ms early, and is rounded up.
     assert!(["50", "51"].contains(&waited.header("Retry-After")), "{waited:?}");
     let calls = app.take_calls();
     assert_eq!(count(&calls, "UpdateItem"), 1);
@@ -188,7 +188,7 @@ async fn waiter_polls_with_reads_and_gives_up_in_time() {
 /// On-demand prices: $0.625 per million write units, $0.125 per million read units.
 const READ_UNITS_PER_WRITE_UNIT: f64 = 5.0;
 
-/// Size of an item as DynamoDB bills it, except that each digit of a number counts as one byte.
+/// An item's size as DynamoDB bills it, except that every digit of a number counts as one byte.
 fn size(item: &Value) -> usize {
     let size = |(name, value): (&String, &Value)| {
         let binary = value["B"].as_str().map(|encoded| STANDARD.decode(encoded).unwrap().len());
@@ -213,8 +213,8 @@ async fn waiting_costs_at_most_a_tenth_of_conditional_writes() {
 
     let calls = app.take_calls();
     let reads = log.lines()[0]["capacity"].as_f64().unwrap();
-    assert!(reads > 0.0, "the polls are metered");
-    // DynamoDB bills a refused write by the item's size, but no engine reports it.
+    assert!(reads > 0.0, "the polls must be metered");
+    // DynamoDB bills a refused write by the item's size, but doesn't report it, and neither does any test engine.
     let write = size(&app.items().await[0]).div_ceil(1024) as f64 * READ_UNITS_PER_WRITE_UNIT;
     let cost = reads + count(&calls, "UpdateItem") as f64 * write;
     let as_writes = calls.len() as f64 * write;
@@ -276,7 +276,7 @@ async fn waiter_gets_404_when_the_session_is_gone() {
         assert_eq!(
             count(&app.take_calls(), "UpdateItem"),
             1,
-            "only the first attempt to lock is a write"
+            "only the first attempt at the lock is a write"
         );
     }
 }
@@ -296,12 +296,12 @@ async fn locked_increments_survive_crashing_holders() {
             let held = token(&locked);
             let count: u32 = std::str::from_utf8(&locked.body).unwrap().parse().unwrap();
             if n.is_multiple_of(5) {
-                return; // It crashes: the lock is not released.
+                return; // Crash without releasing the lock.
             }
             let put = app.send(REPLACE).id(&id).header("session-unlock", &held);
             match put.body((count + 1).to_string().as_bytes()).await.outcome().as_str() {
                 "204" => return,
-                // The lease expired and another request took the lock. Nothing was written: retry.
+                // The lease expired, and another request took the lock. Nothing was written, so retry.
                 "423 session-locked" | "412 not-lock-holder" => {}
                 outcome => panic!("{outcome}"),
             }

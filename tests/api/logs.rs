@@ -1,4 +1,4 @@
-//! Logs: one line per request, with what an operator needs and without secrets.
+//! Logs: one line per request, with everything an operator needs and no secrets.
 
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
@@ -35,7 +35,7 @@ async fn log_contains_no_ids_users_or_data_at_any_level() {
     for event in [CREATE, CREATE_WITH_ID, READ, REPLACE, TOUCH, DESTROY] {
         assert_eq!(broken.send(event).body(b"data-Zecret").await.status, 500);
     }
-    // Init refuses such an endpoint. The SDK's error for it has the whole request in its text.
+    // Init would refuse this endpoint. The SDK's error for it contains the whole request.
     let unreachable = App::connect("sessions", "localhost:8000", Timeouts::Long);
     for event in [CREATE, CREATE_WITH_ID, READ, REPLACE, TOUCH, DESTROY] {
         assert_eq!(unreachable.send(event).body(b"data-Zecret").await.status, 503);
@@ -44,20 +44,20 @@ async fn log_contains_no_ids_users_or_data_at_any_level() {
     let lines = log.lines();
     assert_eq!(lines.len(), 2 + 6 * 5 + 3 + 6 + 6, "one line per request: {text}");
     for attribute in [handle(EXAMPLE_ID).as_str(), "TableName", "ExpressionAttributeValues"] {
-        assert!(!text.contains(attribute), "a request to DynamoDB is logged: {text}");
+        assert!(!text.contains(attribute), "a request to DynamoDB was logged: {text}");
     }
     for line in lines {
         // The metric filter in the template counts failures by these two fields.
         assert!(line["status"].is_u64() && line["version"] == "7", "{line}");
     }
     for secret in ["Zecret", &id, EXAMPLE_ID, "ada", "grace", "apple", "AKIA", "Signature"] {
-        // `metadata`, a word of error messages, contains `ada`.
+        // The word `metadata` in error messages contains `ada`.
         let searched = text.replace("metadata", "");
         assert!(!searched.contains(secret), "{secret} in {text}");
     }
 }
 
-/// Returns all strings of a DynamoDB call that are not the name of something.
+/// Returns all strings in a DynamoDB call that aren't the name of something.
 fn attribute_values(parameters: &Value) -> Vec<String> {
     match parameters {
         Value::Array(values) => values.iter().flat_map(attribute_values).collect(),
@@ -77,7 +77,7 @@ async fn failed_calls_are_logged_without_their_request() {
     let (log, _guard) = Log::capture(LevelFilter::TRACE);
     let mut secrets = vec![handle(EXAMPLE_ID), EXAMPLE_ID.to_owned(), "user-Zecret".to_owned()];
     let mut requests = 0;
-    // Init refuses such an endpoint. Here the client gets it all the same.
+    // Init would refuse these endpoints, but here the client gets them anyway.
     for invalid in ["localhost:8000", "http://user-Zecret:user-Zecret@", "http://a b", "no-url"] {
         let app = App::connect("sessions", invalid, Timeouts::Long);
         for event in every_request() {
@@ -96,7 +96,7 @@ async fn failed_calls_are_logged_without_their_request() {
         }
     }
     secrets.extend(attribute_values(&proxy.take_parameters().into()));
-    // Short values, such as a time to live, appear in a log by chance.
+    // Short values, such as a time to live, may be in a log by coincidence.
     secrets.retain(|secret| secret.len() > 8);
     assert!(secrets.iter().any(|secret| secret.len() > 60), "no sealed data was sent");
     secrets.extend(["TableName", "Expression", "Credential", "Signature"].map(str::to_owned));
@@ -151,8 +151,8 @@ async fn requests_are_logged_as_one_line() {
 }
 
 #[tokio::test]
-async fn of_successes_only_a_sample_is_logged() {
-    // The id of the requests ends in 8c3fcd, a multiple of 3 and not of 10.
+async fn only_a_sample_of_successes_is_logged() {
+    // All requests have the same id. It ends in 8c3fcd, which is a multiple of 3 but not of 10.
     for (one_in, expected) in [(10, json!([[404, 1]])), (3, json!([[201, 3], [404, 1]]))] {
         let (log, _guard) = Log::capture(LevelFilter::INFO);
         let app = App::with_log_sample(one_in).await;

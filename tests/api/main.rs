@@ -1,5 +1,5 @@
-//! Tests of the API, from the payload of an invocation to the payload of its response, over a real
-//! DynamoDB engine: the embedded one, or the one at `DYNAMODB_ENDPOINT`.
+//! Tests for the API, from an invocation's payload to the response's payload, on a real DynamoDB engine: the embedded
+//! one, or the one at `DYNAMODB_ENDPOINT`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

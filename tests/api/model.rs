@@ -1,5 +1,5 @@
-//! Model-based test: random sequences of operations have the outcomes that a simple model of the
-//! contract predicts, and no session outlives its absolute lifetime.
+//! Model-based test: random sequences of operations have the outcomes that a simple model of the contract predicts,
+//! and no session outlives its absolute lifetime.
 
 mod check;
 mod operation;
@@ -12,9 +12,9 @@ use check::Checker;
 use operation::{Operation, operations};
 use state::MAX_LIFETIME;
 
-/// Number of threads, because a request that ends the sessions of a user takes more than a second.
+/// Several threads, because a request that ends all of a user's sessions takes more than a second.
 const THREADS: usize = 8;
-/// Number of sequences of each.
+/// Number of sequences per thread.
 const CASES: u32 = 8;
 
 #[test]

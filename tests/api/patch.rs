@@ -1,4 +1,4 @@
-//! Merge patches, which all take effect even if they run concurrently.
+//! Merge patches: all take effect, even concurrent ones.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn patch_takes_one_read_and_one_write() {
     let read = app.send(READ).id(id).at(109).await;
     assert_eq!(read.body, br#"{"a":{"b":1}}"#);
     assert_eq!(read.header("ETag"), patched.header("ETag"));
-    assert_eq!(read.header("Session-TTL"), "1", "a patch slides the expiry");
+    assert_eq!(read.header("Session-TTL"), "1", "a patch must slide the expiry");
     assert_eq!(read.header("Session-User"), "ada");
     assert_eq!(read.header("Content-Type"), "application/json");
 }
@@ -106,7 +106,7 @@ async fn patch_respects_if_match() {
 }
 
 #[tokio::test]
-async fn patches_of_sessions_that_have_ended_report_nothing_of_their_data() {
+async fn patches_of_sessions_that_have_ended_reveal_nothing_about_their_data() {
     let app = App::new().await;
     let text = || app.send(CREATE).header("content-type", "text/plain").body(b"no JSON");
     let expired = text().header("session-ttl", "60").await;

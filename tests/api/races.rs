@@ -1,4 +1,4 @@
-//! Races: concurrent requests against one session.
+//! Races: concurrent requests to one session.
 
 use futures_util::future::join_all;
 
@@ -120,7 +120,7 @@ async fn writes_between_the_read_and_the_write_of_a_request_are_kept() {
 async fn locks_released_between_the_read_and_the_write_of_a_request_stay_released() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     for event in [ROTATE, PATCH] {
-        // The next holder shows that the first one may not write any more.
+        // If another request takes the lock, the first holder must not write anymore.
         for next_locks in [false, true] {
             let id = proxy.direct.create_session().await;
             let locked = proxy.direct.send(LOCK).id(&id).await;

@@ -1,5 +1,5 @@
-//! Calls to DynamoDB whose response was lost. The SDK retries them, and other requests write meanwhile: the
-//! write is applied once, and the response is that of its success. What cannot be known is `503`.
+//! Calls to DynamoDB whose response was lost. The SDK retries them while other requests write: the write is applied
+//! once, and the request succeeds. If we can't know, the response is `503`.
 
 use crate::harness::Fault::{Disconnect, Fail, Hold, LoseResponse, Pass};
 use crate::harness::{
@@ -29,14 +29,14 @@ async fn retried_updates_apply_once() {
             assert!(response.status < 300, "{name}: {response:?}");
 
             let item = target.item().await;
-            assert_eq!(Some(&item), before.as_ref(), "{name}: the retry changes nothing");
+            assert_eq!(Some(&item), before.as_ref(), "{name}: the retry must not change anything");
             let parameters = proxy.take_parameters();
             let [.., first, second] = &parameters[..] else { panic!("{name}: {parameters:?}") };
             assert_eq!(first, second, "{name}");
             let own = second["ExpressionAttributeValues"][":own"]["S"].as_str().unwrap();
             assert_eq!(write_ids(&item).map(|id| u32::from(id == own)).iter().sum::<u32>(), 1);
             if update.changes_data() {
-                // Others change the data unless it is locked. Then nobody knows the write's version any more.
+                // Others change the data unless it's locked. After that, the write's version is no longer known.
                 let is_current = item["etag"]["S"].as_str().unwrap().starts_with(own);
                 let stored = format!("\"{}\"", item["etag"]["S"].as_str().unwrap());
                 let expected = is_current.then_some(stored.as_str());
@@ -77,7 +77,7 @@ async fn retried_rotations_apply_once() {
         assert_eq!(rotated.status, 200);
         assert_eq!(rotated.header("Session-Id"), new.id);
         assert_eq!(rotated.header("ETag") == target.etag, body.is_empty());
-        assert_eq!(app.items().await, before.unwrap(), "the retry changes nothing");
+        assert_eq!(app.items().await, before.unwrap(), "the retry must not change anything");
         let kept = if grace == "0" { "404 session-not-found" } else { "200" };
         assert_eq!(app.send(READ).id(&target.id).await.outcome(), kept);
     }
@@ -97,7 +97,7 @@ async fn creations_whose_response_was_lost_are_found() {
         let item = target.item().await;
         let first = format!("\"{}\"", put["etag"]["S"].as_str().unwrap());
         assert_eq!(etag(&created), (others == 0).then_some(first.as_str()));
-        assert_eq!(item["etag"] == put["etag"], others == 0, "a later write is not undone");
+        assert_eq!(item["etag"] == put["etag"], others == 0, "later writes must not be undone");
     }
 }
 
@@ -129,7 +129,7 @@ async fn retried_destructions_succeed() {
             assert_eq!(
                 left,
                 if is_created_again { 200 } else { 404 },
-                "the new session is another"
+                "the new session isn't the one to destroy"
             );
         }
     }
@@ -159,7 +159,7 @@ impl Meanwhile {
             Self::Destroys => app.send(DESTROY),
             Self::Replaces => app.send(REPLACE).header("if-match", &target.etag),
             Self::Locks => app.send(LOCK),
-            // Not `DELETE /session/lock`: that one would be recognized as an attempt of the same write.
+            // Not `DELETE /session/lock`: the API would take that for an attempt at the same write.
             Self::Unlocks => app.send(TOUCH).header("session-unlock", &target.token),
         };
         assert!(request.id(&target.id).await.status < 300, "{self:?}");
@@ -192,7 +192,7 @@ async fn refusals_after_an_unknown_outcome_are_unavailable() {
         ("destroy", DESTROY, "", true, Replaces, "412 etag-mismatch"),
     ] {
         let update = Update { name, event, token };
-        // The outcome of a throttled call is known: it was not applied.
+        // We know the outcome of a throttled call: it wasn't applied.
         for (fault, expected) in [(Disconnect, "503 store-unavailable"), (THROTTLE, refusal)] {
             let target = Target::new(&proxy.direct, &update).await;
             let mut request = target.request(&proxy.app, &update);
@@ -208,7 +208,7 @@ async fn refusals_after_an_unknown_outcome_are_unavailable() {
     }
 }
 
-/// Prepares requests that take an id, with the faults of the calls before the one that takes it.
+/// Prepares requests that take an id, each with the faults for the calls before the one that takes it.
 fn requests_for_id(app: &App, old: &str, new: &str) -> [(Request, &'static [Fault]); 2] {
     let rotate = app.send(ROTATE).id(old).header("session-new-id", new);
     [(app.send(CREATE_WITH_ID).id(new), &[]), (rotate, &[Pass])]
@@ -245,6 +245,6 @@ async fn retries_of_a_conditional_write_do_not_repeat_it_after_four_others() {
     let put = target.request(&proxy.app, &UPDATES[0]).header("if-match", &target.etag);
     let meanwhile = target.write_meanwhile(4);
     let response = proxy.send_around(put, &[LoseResponse, Hold], meanwhile).await;
-    assert_eq!(response.outcome(), "503 store-unavailable", "nothing is known of it any more");
+    assert_eq!(response.outcome(), "503 store-unavailable", "the session no longer remembers it");
     assert_eq!(proxy.app.send(READ).id(&target.id).await.body, br#"{"meanwhile":3}"#);
 }

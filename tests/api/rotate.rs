@@ -39,7 +39,7 @@ async fn rotation_keeps_data_and_metadata() {
 
     let newest = new_id(&app.send(ROTATE).id(&new).header("session-ttl", "2000").at(100).await);
     let last = app.send(READ).id(&newest).at(999).await;
-    assert_eq!(last.header("Session-TTL"), "1", "the absolute lifetime is kept");
+    assert_eq!(last.header("Session-TTL"), "1", "the absolute lifetime must be kept");
     assert_eq!(app.send(READ).id(&newest).at(1000).await.status, 404);
 }
 
@@ -113,7 +113,7 @@ async fn old_id_is_read_only_during_grace_period() {
 
     let listed = app.send(LIST).without("session-id").at(1).await;
     let listed: serde_json::Value = serde_json::from_slice(&listed.body).unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), 1, "the old id is not listed");
+    assert_eq!(listed.as_array().unwrap().len(), 1, "the old id must not be listed");
 }
 
 #[tokio::test]
@@ -142,7 +142,10 @@ async fn grace_period_ends_when_the_successor_ends_or_is_rotated() {
     assert_eq!(app.send(READ).id(&first).await.status, 404);
     assert_eq!(app.send(READ).id(&second).await.status, 404);
     let left = app.items().await;
-    assert!(left.iter().all(|item| item["user"]["S"] != "ada"), "ids in their grace end too");
+    assert!(
+        left.iter().all(|item| item["user"]["S"] != "ada"),
+        "ids in their grace period must end too"
+    );
 }
 
 #[tokio::test]
@@ -160,10 +163,10 @@ async fn an_id_whose_grace_period_ended_early_is_free() {
         let rotated = app.send(ROTATE).id(&old).header("session-grace", "300").await;
         let taken = take(&old).await;
         assert_eq!(taken.outcome(), "412 session-exists");
-        assert!(!taken.header_names().contains(&"Session-User"), "nothing is given away");
+        assert!(!taken.header_names().contains(&"Session-User"), "nothing must be given away");
         assert_eq!(app.send(DESTROY).id(&old).await.outcome(), "404 session-not-found");
         assert_eq!(app.send(DESTROY).id(&new_id(&rotated)).await.status, 204);
-        assert_eq!(app.send(DESTROY).id(&old).await.status, 204, "there is none any more");
+        assert_eq!(app.send(DESTROY).id(&old).await.status, 204, "there's no such session anymore");
         assert!(take(&old).await.status < 300, "{event}");
         assert_eq!(app.send(READ).id(&old).await.status, 200);
     }
@@ -182,11 +185,14 @@ async fn an_id_in_its_grace_period_shows_its_former_owner_and_ends_with_their_lo
         let read = app.send(READ).id(old).await;
         assert_eq!(read.body, br#"{"cart":["apple"]}"#);
         if before.is_empty() {
-            assert!(!read.header_names().contains(&"Session-User"), "the id knows nobody");
+            assert!(
+                !read.header_names().contains(&"Session-User"),
+                "the old id never had an owner"
+            );
         } else {
             assert_eq!(read.header("Session-User"), before);
             let revoked = app.send(REVOKE_ALL).header("session-user", before).await;
-            assert_eq!(revoked.body, br#"{"destroyed":0}"#, "it is not a session");
+            assert_eq!(revoked.body, br#"{"destroyed":0}"#, "it doesn't count as a session");
             assert_eq!(app.send(READ).id(old).await.status, 404);
         }
         assert_eq!(app.send(READ).id(&new).await.status, 200);
@@ -206,7 +212,7 @@ async fn a_logout_that_keeps_the_session_ends_the_grace_period() {
         assert_eq!(app.send(event).id(&new).header("session-user", "\"\"").await.status, 204);
         assert_eq!(app.send(READ).id(&old).await.outcome(), "404 session-not-found", "{event}");
         assert_eq!(app.send(READ).id(&new).await.status, 200);
-        assert_eq!(rotate.await.status, 200, "a retry of the rotation is still recognized");
+        assert_eq!(rotate.await.status, 200, "a retry of the rotation must still be recognized");
     }
 }
 
@@ -227,13 +233,13 @@ async fn concurrent_rotations_have_one_winner() {
             (0..4).map(|_| tokio::spawn(reader(app.clone(), old.clone(), stop.clone()))).collect();
         let responses = send_concurrently((0..5).map(|_| app.send(ROTATE).id(&old))).await;
         let winners: Vec<_> = responses.iter().filter(|response| response.status == 200).collect();
-        assert_eq!(winners.len(), 1, "one rotation wins: {responses:?}");
+        assert_eq!(winners.len(), 1, "only one rotation must win: {responses:?}");
         assert!(responses.iter().all(|response| [200, 404].contains(&response.status)));
         assert_eq!(app.send(READ).id(&new_id(winners[0])).await.status, 200);
         stop.store(true, Ordering::Relaxed);
         for reader in readers {
             let seen = reader.await.unwrap();
-            assert!(seen.is_sorted(), "the old id does not come back: {seen:?}");
+            assert!(seen.is_sorted(), "the old id must not come back: {seen:?}");
             assert!(seen.iter().all(|status| [200, 404].contains(status)));
         }
         assert_eq!(app.send(READ).id(&old).await.status, 404);
@@ -298,7 +304,7 @@ async fn destroyed_sessions_cannot_be_read_through_their_old_id() {
 }
 
 #[tokio::test]
-async fn session_new_id_is_free_and_another_one() {
+async fn session_new_id_must_be_free_and_different() {
     let app = App::new().await;
     let (id, taken) = (app.create_session().await, app.create_session().await);
     let rotate = |new: &str| {
@@ -315,7 +321,7 @@ async fn session_new_id_is_free_and_another_one() {
     assert_eq!(app.send(READ).id(own).await.status, 200);
     assert_eq!(app.send(READ).id(&id).await.status, 404);
     assert_eq!(app.send(ROTATE).id(&taken).header("session-new-id", own).await.status, 412);
-    // An id whose session expired is free.
+    // An id whose session has expired is free.
     assert_eq!(app.send(READ).id(own).at(3_600).await.status, 404);
     let fresh = app.send(CREATE).at(3_600).await;
     let rotate = app.send(ROTATE).id(fresh.header("Session-Id")).header("session-new-id", own);

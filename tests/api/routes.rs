@@ -1,4 +1,4 @@
-//! The table of routes agrees with its description in `docs/openapi.yaml`.
+//! The table of routes matches its description in `docs/openapi.yaml`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::harness::{
 
 const FUNCTIONS: [&str; 3] = ["read", "write", "destroy"];
 
-/// Every request header that some route reads, with a valid and a malformed value.
+/// Every request header that any route reads, with a valid and a malformed value.
 const HEADERS: [(&str, &str, &str); 17] = [
     ("content-type", "application/json", ""),
     ("idempotency-key", "0123456789abcdef", "0123456789abcde"),
@@ -33,14 +33,14 @@ const HEADERS: [(&str, &str, &str); 17] = [
     ("session-unknown", "1", "1"),
 ];
 
-/// Prepares a request to a route that has what it requires, to the only session of a new app.
+/// Prepares a request to a route, with everything that the route requires, about a new app's only session.
 async fn request(route: &'static Route) -> Request {
     let app = App::new().await;
     assert_eq!(app.send(CREATE_WITH_ID).await.status, 201);
     app.send(Example::plain(&route.key))
 }
 
-/// Whether a route refuses the header if it does not accept it.
+/// Whether routes that don't accept the header refuse it, rather than ignore it.
 fn is_checked(header: &str) -> bool {
     header.starts_with("session-") || header.starts_with("if-")
 }
@@ -152,7 +152,7 @@ async fn routes_refuse_session_headers_and_preconditions_that_they_do_not_accept
     }
 }
 
-/// curl before 8.10 sorts two such headers wrongly when it signs a request.
+/// When curl before 8.10 signs a request, it sorts two such headers in the wrong order.
 #[test]
 fn no_header_name_is_a_prefix_of_another() {
     for (name, ..) in HEADERS {

@@ -1,5 +1,4 @@
-//! The init phase of a function, from its start to its first request for an invocation. Lambda gives it
-//! a full CPU.
+//! A function's init phase, from its start to its first request for an invocation. Lambda gives it a full CPU.
 
 use std::process::Stdio;
 
@@ -11,8 +10,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::harness::{TARGET, read_request};
 
-/// Responds to each request with an empty JSON object, which the Lambda runtime takes for an
-/// invocation. Sends the header lines that start with `prefix` to `seen`.
+/// Responds to each request with an empty JSON object, which the Lambda runtime takes for an invocation. Sends header
+/// lines that start with `prefix` to `seen`.
 async fn serve(listener: TcpListener, prefix: &'static str, seen: UnboundedSender<String>) {
     loop {
         let (connection, _) = listener.accept().await.unwrap();
@@ -32,8 +31,8 @@ async fn serve(listener: TcpListener, prefix: &'static str, seen: UnboundedSende
     }
 }
 
-/// Starts a function. Returns its requests to DynamoDB and Lambda, up to the first one for an
-/// invocation, and a future of the first line of its log.
+/// Starts a function. Returns its requests to DynamoDB and Lambda, up to the first one for an invocation, and a
+/// future that returns the first line of its log.
 async fn start(program: &str, has_dynamodb: bool) -> (Vec<String>, impl Future<Output = Value>) {
     let lambda = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dynamodb = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -56,7 +55,7 @@ async fn start(program: &str, has_dynamodb: bool) -> (Vec<String>, impl Future<O
     if has_dynamodb {
         tokio::spawn(serve(dynamodb, TARGET, sender.clone()));
     } else {
-        // Not simply an unused port: another test may get it.
+        // Not just an unused port: another test might get it.
         tokio::spawn(async move {
             while let Ok((connection, _)) = dynamodb.accept().await {
                 drop(connection);
@@ -69,7 +68,7 @@ async fn start(program: &str, has_dynamodb: bool) -> (Vec<String>, impl Future<O
         requests.push(receiver.recv().await.unwrap());
     }
     let log = async move {
-        // Moves the whole child: capturing only its output would drop the child, which kills it.
+        // Move the whole child: capturing only its output would drop the child, and that kills it.
         let mut function = function;
         let mut lines = BufReader::new(function.stdout.take().unwrap()).lines();
         serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap()
@@ -108,7 +107,7 @@ async fn log_lines_contain_the_function_version() {
 }
 
 #[tokio::test]
-async fn init_fails_without_region_or_credentials_and_asks_no_metadata_service() {
+async fn init_fails_without_region_or_credentials_and_never_asks_the_metadata_service() {
     let metadata = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     metadata.set_nonblocking(true).unwrap();
     let metadata_url = format!("http://{}", metadata.local_addr().unwrap());
@@ -144,7 +143,7 @@ async fn init_fails_without_region_or_credentials_and_asks_no_metadata_service()
 }
 
 #[tokio::test]
-async fn invalid_sdk_variables_end_init_and_print_no_secret() {
+async fn init_fails_with_invalid_sdk_variables_and_prints_no_secret() {
     let secret = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"Zecret\xff");
     for (variable, value, expected) in [
         (

@@ -1,4 +1,4 @@
-//! The sessions of a user: listing them, and destroying one or all.
+//! A user's sessions: listing them, and destroying one or all.
 
 use std::future::IntoFuture as _;
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn list_and_revoke_all_handle_300_sessions() {
     assert_eq!(current[0]["handle"], handle(own));
 
     let early = app.send(REVOKE_ALL).id(own).at(9).await;
-    assert_eq!(early.body, br#"{"destroyed":10}"#, "later sessions did not exist yet");
+    assert_eq!(early.body, br#"{"destroyed":10}"#, "the later sessions didn't exist yet");
     let revoked = app.send(REVOKE_ALL).id(own).at(300).await;
     assert_eq!(revoked.body, br#"{"destroyed":289}"#);
     assert_eq!(app.send(READ).id(own).await.status, 200);
@@ -84,7 +84,7 @@ async fn expired_sessions_and_sessions_of_other_users_are_excluded() {
     assert_eq!(app.send(READ).id(&reassigned).await.status, 200);
 }
 
-/// Response to a query of the index that finds these sessions, and more if there is a `last` one.
+/// Responds to a query of the index with these sessions. If there's a `last` one, there are more pages.
 fn index_page(found: &[&str], last: Option<Value>) -> Fault {
     let items: Vec<_> = found.iter().map(|id| json!({ "id": { "S": handle(id) } })).collect();
     let mut page = json!({
@@ -99,7 +99,7 @@ fn index_page(found: &[&str], last: Option<Value>) -> Fault {
 }
 
 #[tokio::test]
-async fn sessions_that_only_a_stale_index_assigns_to_the_user_are_excluded() {
+async fn sessions_that_only_a_stale_index_lists_for_the_user_are_excluded() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.app;
     let reassigned = app.create_session().await;
@@ -158,7 +158,7 @@ async fn handles_only_destroy_sessions_of_their_user() {
     assert_eq!(
         revoke("ada", &id).await.outcome(),
         "404 session-not-found",
-        "a session id is not a handle"
+        "a session id isn't a handle"
     );
     app.take_calls();
     assert_eq!(revoke("ada", "short").await.outcome(), "404 session-not-found");
@@ -198,10 +198,10 @@ async fn session_limit_ends_the_sessions_that_got_their_owner_first() {
         ids.push(app.send(CREATE).at(n).await.header("Session-Id").to_owned());
     }
     let other = app.send(CREATE).header("session-user", "grace").await;
-    // Logging in counts, not the creation.
+    // What counts is when the user logged in, not when the session was created.
     let login = app.send(ROTATE).id(&ids[0]).header("session-user", "ada").at(5).await;
     ids[0] = login.header("Session-Id").to_owned();
-    // Writes that name no owner do not.
+    // Writes without an owner don't count.
     assert_eq!(app.send(TOUCH).id(&ids[1]).at(6).await.status, 204);
     let limit = |n: &str| app.send(REVOKE_ALL).header("session-limit", n).at(6);
     assert_eq!(limit("6").await.body, br#"{"destroyed":0}"#);
@@ -209,14 +209,18 @@ async fn session_limit_ends_the_sessions_that_got_their_owner_first() {
     for (n, status) in [(0, 200), (1, 404), (2, 404), (3, 200), (4, 200)] {
         assert_eq!(app.send(READ).id(&ids[n]).at(6).await.status, status, "{n}");
     }
-    assert_eq!(limit("3").await.body, br#"{"destroyed":0}"#, "a retry ends nothing more");
+    assert_eq!(
+        limit("3").await.body,
+        br#"{"destroyed":0}"#,
+        "a retry must not end any more sessions"
+    );
     assert_eq!(limit("1").await.body, br#"{"destroyed":2}"#);
     assert_eq!(app.send(READ).id(&ids[0]).at(6).await.status, 200);
     assert_eq!(app.send(READ).id(other.header("Session-Id")).await.status, 200);
 }
 
 #[tokio::test]
-async fn session_limit_is_not_for_rotations_nor_for_a_session_to_keep() {
+async fn session_limit_is_refused_on_other_routes_and_with_a_session_to_keep() {
     let app = App::new().await;
     let id = app.create_session().await;
     app.take_calls();
@@ -242,7 +246,7 @@ async fn simultaneous_logins_leave_as_many_sessions_as_they_limit_to() {
             assert_eq!(rotated.status, 200);
             let limit = app.send(REVOKE_ALL).header("session-user", &user);
             let limit = limit.header("session-limit", &max.to_string());
-            // The response may be lost, and the call repeated.
+            // Sent twice, as if the response had been lost.
             let (first, second) = join(limit.copy().into_future(), limit.into_future()).await;
             assert_eq!((first.status, second.status), (200, 200));
         };
@@ -255,7 +259,7 @@ async fn simultaneous_logins_leave_as_many_sessions_as_they_limit_to() {
 }
 
 #[tokio::test]
-async fn session_limit_counts_no_session_that_has_ended_and_deletes_it() {
+async fn session_limit_deletes_sessions_that_have_ended_and_does_not_count_them() {
     let app = App::with_max_lifetime(100).await;
     let mut live = Vec::new();
     for n in 0..40 {
@@ -267,7 +271,7 @@ async fn session_limit_counts_no_session_that_has_ended_and_deletes_it() {
     }
     let limit = app.send(REVOKE_ALL).header("session-limit", "30").at(20);
     assert_eq!(limit.await.body, br#"{"destroyed":0}"#);
-    assert_eq!(app.items().await.len(), 20, "the dead are gone");
+    assert_eq!(app.items().await.len(), 20, "the ended sessions must be gone");
     for id in live {
         assert_eq!(app.send(READ).id(&id).at(20).await.status, 200);
     }
@@ -279,7 +283,7 @@ async fn session_limit_makes_progress_even_if_its_time_runs_out() {
     for n in 0..300 {
         proxy.direct.send(CREATE).at(n / 100).await;
     }
-    // After the query, 256 items are read. Then 255 are deleted, before the next one is read.
+    // After the query, 256 items are read. 255 of them are deleted before the next one is read.
     let mut calls = vec![Fault::Pass; 1 + 256 + 255];
     calls.push(Fault::Hang);
     proxy.inject(&calls);
@@ -306,7 +310,7 @@ async fn clocks_that_differ_by_up_to_a_second_do_not_undo_a_logout() {
         assert_eq!(app.send(DESTROY).id(&id).await.outcome(), "503 store-unavailable");
         assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":1}"#, "{lead} ms");
         assert_eq!(app.send(READ).id(&id).await.status, 404);
-        // So does a limit.
+        // A limit ends it too.
         app.put_item(item).await;
         let newer = app.send(CREATE).at(2).await;
         let limit = app.send(REVOKE_ALL).header("session-limit", "1").at(1);
@@ -372,10 +376,10 @@ async fn one_unreadable_item_does_not_hide_the_others() {
     let listed = list(&app, "ada", &id).await;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["handle"], handle(&id));
-    // An item whose expiry is missing does not count as a session.
+    // An item without an expiry doesn't count as a session.
     assert_eq!(app.send(REVOKE_ALL).await.body, br#"{"destroyed":4}"#);
     let left = app.items().await;
-    assert_eq!(left.len(), 1, "all but the foreign item are gone: {left:?}");
+    assert_eq!(left.len(), 1, "all items but the foreign one must be gone: {left:?}");
 }
 
 #[tokio::test]
@@ -421,7 +425,7 @@ async fn revoke_all_ends_a_session_that_is_being_rotated() {
                 id = rotated.header("Session-Id").to_owned();
             }
         };
-        // Revocation of all sessions ends the rotations: none outlives it.
+        // The rotations stop once revoking all sessions has ended the one they rotate.
         let (revoked, ()) = join(app.send(REVOKE_ALL).into_future(), rotations).await;
         assert_eq!(revoked.body, br#"{"destroyed":1}"#);
         assert!(app.items().await.is_empty());

@@ -1,4 +1,4 @@
-//! End to end over HTTP: the program of `make run`, with the real binaries behind `cargo lambda watch`.
+//! End to end over HTTP: the program that `make run` starts, with the real binaries behind `cargo lambda watch`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::{Request, Response};
 
-/// The local API, as a process of its own. Dropping it sends `SIGTERM`.
+/// The local API, as a separate process. Dropping it sends `SIGTERM`.
 pub(crate) struct Local {
     process: Child,
     port: u16,
@@ -16,14 +16,14 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Starts the API over sessions that are stored in a new folder of this name.
+    /// Starts the API, with its sessions in a new folder of this name.
     pub(crate) fn start(data: &str) -> Self {
         let free_port = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().port()
         };
         let port = free_port();
-        // Cargo builds examples in a sibling of the folder with the tests.
+        // Cargo builds examples into a folder next to the one with the tests.
         let tests = std::env::current_exe().unwrap();
         let program = tests.parent().unwrap().parent().unwrap().join("examples/local");
         let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(data);
@@ -38,7 +38,7 @@ impl Local {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.by_ref().map(Result::unwrap).find(|line| line.contains("is ready at"));
-        // The output must be read to the end, or the functions would block on a full pipe.
+        // Read the output to the end, or the functions would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let local = Self { process, port, url: format!("http://localhost:{port}") };
         assert!(ready.is_some(), "the program exited before it was ready");
@@ -49,10 +49,10 @@ impl Local {
         &self.url
     }
 
-    /// Ends the program with a signal, and returns the port that it served.
+    /// Ends the program with a signal and returns the port that it served.
     fn kill(&mut self, signal: &str) -> u16 {
         let pid = self.process.id();
-        // `kill` is a builtin of the shell. Not every machine has it as a program.
+        // Not every machine has `kill` as a program, but it's a shell builtin.
         let kill = Command::new("sh").args(["-c", &format!("kill -s {signal} {pid}")]).status();
         assert!(kill.unwrap().success());
         self.process.wait().unwrap();
@@ -86,13 +86,13 @@ impl Drop for Local {
 
 #[test]
 #[ignore = "requires cargo-lambda, which `make test` installs"]
-fn port_is_free_soon_after_the_program_ends_in_any_way() {
+fn port_is_free_soon_after_the_program_ends_for_any_reason() {
     for signal in ["TERM", "HUP", "KILL"] {
         let port = Local::start("ended").kill(signal);
         let is_free = || std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
         let deadline = Instant::now() + Duration::from_secs(8);
         while !is_free() {
-            assert!(Instant::now() < deadline, "the emulator outlives SIG{signal}");
+            assert!(Instant::now() < deadline, "the emulator outlived SIG{signal}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }

@@ -1,4 +1,4 @@
-//! The writes that update a session, for tests of what holds for all of them.
+//! All writes that update a session, to test what they have in common.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::harness::{
 pub(crate) struct Update {
     pub(crate) name: &'static str,
     pub(crate) event: Example,
-    /// Header that has the token of the session's lock, or an empty string if nobody holds the lock.
+    /// The header that holds the lock's token, or an empty string if nobody holds the lock.
     pub(crate) token: &'static str,
 }
 
@@ -40,7 +40,7 @@ impl Update {
         [REPLACE, PATCH].contains(&self.event)
     }
 
-    /// Returns the faults of all calls of the request, from those of its write.
+    /// Given the faults for its write, returns the faults for all of the request's calls.
     pub(crate) fn faults(&self, of_write: &[Fault]) -> Vec<Fault> {
         let before = if self.event == PATCH { &[Pass][..] } else { &[] };
         [before, of_write].concat()
@@ -52,12 +52,12 @@ pub(crate) struct Target {
     pub(crate) app: App,
     pub(crate) id: String,
     pub(crate) etag: String,
-    /// Token of its lock, or an empty string if nobody holds the lock.
+    /// The lock's token, or an empty string if nobody holds the lock.
     pub(crate) token: String,
 }
 
 impl Target {
-    /// Creates a session, and locks it if the write has the token of a lock.
+    /// Creates a session, and locks it if the write has a lock's token.
     pub(crate) async fn new(app: &App, update: &Update) -> Self {
         let created = app.send(CREATE).await;
         let id = created.header("Session-Id").to_owned();
@@ -69,7 +69,7 @@ impl Target {
         Self { app: app.clone(), id, etag: created.header("ETag").to_owned(), token }
     }
 
-    /// Prepares the write to this session through an app.
+    /// Prepares the write to this session, to be sent through `app`.
     pub(crate) fn request(&self, app: &App, update: &Update) -> Request {
         let request = app.send(update.event).without("session-unlock").id(&self.id);
         match update.token {
@@ -78,7 +78,7 @@ impl Target {
         }
     }
 
-    /// Writes to the session `count` times: to its data, unless somebody holds the lock.
+    /// Writes to the session `count` times: to its data, or to its label if somebody holds the lock.
     pub(crate) async fn write_meanwhile(&self, count: u32) {
         for n in 0..count {
             let is_locked = self.item().await["lock"].is_object();
@@ -91,18 +91,18 @@ impl Target {
         }
     }
 
-    /// Returns its item.
+    /// Returns the session's item.
     pub(crate) async fn item(&self) -> Value {
         self.app.item(&self.id).await.unwrap()
     }
 }
 
-/// Returns the write ids of an item, newest first.
+/// Returns an item's write ids, newest first.
 pub(crate) fn write_ids(item: &Value) -> [&str; 4] {
     ["w0", "w1", "w2", "w3"].map(|name| item[name]["S"].as_str().unwrap())
 }
 
-/// Returns the entity tag of a response, if it has one.
+/// Returns a response's entity tag, if it has one.
 pub(crate) fn etag(response: &Response) -> Option<&str> {
     response.header_names().contains(&"ETag").then(|| response.header("ETag"))
 }

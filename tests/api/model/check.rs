@@ -1,4 +1,4 @@
-//! Runs operations against the API and against the model, and compares the two.
+//! Runs operations on both the API and the model, and compares the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -19,23 +19,23 @@ const ETAG_MISMATCH: &str = "412 etag-mismatch";
 const NOT_LOCK_HOLDER: &str = "412 not-lock-holder";
 const EXISTS: &str = "412 session-exists";
 
-/// A write to a session, with everything that its request says, so that it can be sent again.
+/// A write to a session, with everything in its request, so that it can be sent again.
 struct Write {
     id: String,
     request: Request,
-    /// What it is recognized by when it is sent again, if it has it.
+    /// What identifies the write when it's sent again, if `has_key`.
     key: String,
     has_key: bool,
     prefers_data: bool,
     if_match: Option<String>,
     token: Option<String>,
-    /// Whether it releases the lock.
+    /// Whether the write releases the lock.
     releases: bool,
     attributes: Attributes,
     kind: Kind,
 }
 
-/// What a write does apart from its attributes.
+/// What a write does besides changing attributes.
 enum Kind {
     Create,
     Replace { data: Value, is_json: bool },
@@ -62,22 +62,22 @@ fn with_attributes(mut request: Request, attributes: Attributes) -> Request {
     request
 }
 
-/// What a rotation is recognized by.
+/// What identifies a rotation.
 fn rotation(old: &str, new: &str) -> String {
     format!("{old} to {new}")
 }
 
-/// The API and the model of it.
+/// The API and its model.
 pub(super) struct Checker {
     app: App,
     pub(super) state: State,
-    /// Number of the operation. Data that is written contains it, so that all data differs.
+    /// The operation's number. Written data contains it, so that all data differs.
     step: u64,
-    /// The writes that have a key.
+    /// The writes with a key.
     sent: Vec<Write>,
-    /// The tokens of the locks that writes took.
+    /// The lock tokens that writes got, by the write's key.
     locks: BTreeMap<String, String>,
-    /// Every tag that stood for some data.
+    /// Every tag that ever stood for some data.
     etags: BTreeSet<String>,
     /// When the operation began.
     began: Instant,
@@ -90,7 +90,7 @@ impl Checker {
         Self { app, state: State::default(), step: 0, sent: Vec::new(), locks, etags, began }
     }
 
-    /// Runs an operation, asserts that its outcome is that of the model, and updates the model.
+    /// Runs an operation, asserts that its outcome is the model's, and updates the model.
     pub(super) async fn run(&mut self, operation: Operation) {
         self.step += 1;
         self.began = Instant::now();
@@ -161,7 +161,7 @@ impl Checker {
         assert_eq!(read.outcome(), expected);
     }
 
-    /// Asserts that reads of this id return the data and metadata of the model.
+    /// Asserts that reads of this id return the model's data and metadata.
     pub(super) async fn read(&self, id: &str) {
         let read = self.send(READ, id).await;
         let head = self.send(HEAD, id).await;
@@ -175,13 +175,13 @@ impl Checker {
         self.assert_shows(&read, session);
     }
 
-    /// Asserts that a response counts the seconds until the session expires. Whole seconds that the operation takes on
-    /// a slow machine pass for the API too.
+    /// Asserts that a response shows the seconds until the session expires. On a slow machine, the operation may take
+    /// whole seconds, which then pass for the API too.
     fn check_seconds_left(&self, shown: &str, session: &Session) {
         let left = session.seconds_left(self.state.time);
         let passed = self.began.elapsed().as_secs();
         let range = left.saturating_sub(passed)..=left;
-        assert!(range.contains(&shown.parse().unwrap()), "{shown} of {range:?}");
+        assert!(range.contains(&shown.parse().unwrap()), "{shown} is not within {range:?}");
     }
 
     /// Asserts that a response shows the session with its data and metadata.
@@ -193,7 +193,7 @@ impl Checker {
         assert_eq!(optional(response, "Session-Label"), session.label);
     }
 
-    /// Prepares a request about a session, without the optional headers of the example.
+    /// Prepares a request about a session, without the example's optional headers.
     fn send(&self, example: Example, id: &str) -> Request {
         let request = self.app.send(example).id(id).at(self.state.time);
         ["session-ttl", "session-user", "session-unlock"]
@@ -214,7 +214,7 @@ impl Checker {
         self.state.insert(created.header("Session-Id"), session);
     }
 
-    /// Prepares a write to a session. Three of four have a key.
+    /// Prepares a write to a session. Three out of four have a key.
     fn prepare(
         &self,
         example: Example,
@@ -288,7 +288,7 @@ impl Checker {
         self.write(write).await;
     }
 
-    /// Sends a write, for the first time or again.
+    /// Sends a write, whether for the first time or again.
     async fn write(&mut self, write: Write) {
         let response = write.request.copy().at(self.state.time).await;
         match self.refusal(&write) {
@@ -300,7 +300,7 @@ impl Checker {
             None => {
                 let is_repeated = self.remembering(&write).is_some();
                 let is_plain = is_repeated && response.outcome() == "204";
-                // A retry does not know the data of its first attempt if it has changed since.
+                // If the data has changed since the first attempt, a retry no longer knows it.
                 assert!(is_plain || response.outcome() == write.success(), "{response:?}");
                 let id = if is_repeated { write.target() } else { self.apply(&write, &response) };
                 self.check(&write, &response, &id, is_repeated);
@@ -317,7 +317,7 @@ impl Checker {
         }
     }
 
-    /// Returns the session that remembers the write. One that has ended or was rotated away does not count.
+    /// Returns the session that remembers the write, unless it has ended or was rotated away.
     fn remembering(&self, write: &Write) -> Option<&Session> {
         let session = self.state.current(&write.target())?;
         let is_rotated = matches!(write.kind, Kind::Rotate { .. })
@@ -325,7 +325,7 @@ impl Checker {
         (is_rotated || session.etag_after(&write.key).is_some()).then_some(session)
     }
 
-    /// Why the write is refused, or `None` if it is not.
+    /// Why the write is refused, or `None` if it isn't.
     fn refusal(&self, write: &Write) -> Option<&'static str> {
         if let Some(session) = self.remembering(write) {
             let own = write.token.as_ref().or(self.locks.get(&write.key));
@@ -341,14 +341,14 @@ impl Checker {
         }
         let Some(session) = self.state.current(&write.id) else { return Some(NOT_FOUND) };
         let is_locked = match (&write.kind, &write.token) {
-            // A touch goes through.
+            // A touch ignores the lock.
             (Kind::Touch, None) => None,
             (_, token) => self.state.lock_refusal(session, token.as_ref()),
         };
         let is_stale = write.if_match.as_ref().is_some_and(|etag| *etag != session.etag);
         let is_text = matches!(write.kind, Kind::Patch { .. }) && !session.is_json;
         let is_taken = if let Kind::Rotate { new: Some(new), .. } = &write.kind {
-            // A session may come back to an id that is in the grace period before it.
+            // A session may return to the id it came from, even if that's still in its grace period.
             let taken = self.state.readable(new);
             taken.is_some_and(|other| other.successor.as_ref() != Some(&write.id))
         } else {
@@ -360,7 +360,7 @@ impl Checker {
             .or(is_taken.then_some(EXISTS))
     }
 
-    /// Makes the changes of a write. Returns the id of the session after it.
+    /// Applies a write to the model. Returns the session's id afterwards.
     fn apply(&mut self, write: &Write, response: &Response) -> String {
         let time = self.state.time;
         let mut session = match write.kind {
@@ -399,7 +399,7 @@ impl Checker {
             return write.id.clone();
         };
         let new = response.header("Session-Id").to_owned();
-        // Its two ids identify a rotation, even if the API chose the new one.
+        // A rotation is identified by its two ids, even if the API chose the new one.
         session.remember(&rotation(&write.id, &new));
         session.predecessor = Some(write.id.clone());
         self.state.sessions.remove(&write.id);
@@ -414,14 +414,14 @@ impl Checker {
         new
     }
 
-    /// Notes the tag of new data, which no data had before.
+    /// Notes the tag of new data, and asserts that no data has had it before.
     fn made(&mut self, session: &mut Session, response: &Response) {
         session.etag = response.header("ETag").to_owned();
-        assert!(self.etags.insert(session.etag.clone()), "a tag came back");
+        assert!(self.etags.insert(session.etag.clone()), "a tag was reused");
     }
 
-    /// Checks what the response to a write shows of the session. If it is that to a retry, it shows the
-    /// session as it is now, or less.
+    /// Checks what the response to a write shows of the session. The response to a retry shows the session as it is
+    /// now, or less.
     fn check(&self, write: &Write, response: &Response, id: &str, is_repeated: bool) {
         let session = &self.state.sessions[id];
         if let Kind::Rotate { .. } = write.kind {
@@ -434,10 +434,10 @@ impl Checker {
             self.assert_shows(response, session);
         } else if let Some(shown) = optional(response, "ETag") {
             let etag = session.etag_after(&write.key);
-            assert!(etag.is_none_or(|etag| etag == shown), "{shown} of {etag:?}");
+            assert!(etag.is_none_or(|etag| etag == shown), "{shown} is not {etag:?}");
             assert!(self.etags.contains(shown), "no data has {shown}");
         } else {
-            assert!(is_repeated, "the first response has the tag");
+            assert!(is_repeated, "the first response must have the tag");
         }
     }
 
@@ -448,7 +448,7 @@ impl Checker {
         let write = format!("release {token}");
         let expected = match self.state.current(&id) {
             None => NOT_FOUND,
-            // It was released before.
+            // This token has released the lock before.
             Some(session) if session.etag_after(&write).is_some() => "204",
             Some(session) => match self.state.lock_refusal(session, Some(&token)) {
                 Some("423 session-locked") => NOT_LOCK_HOLDER,
@@ -514,7 +514,7 @@ impl Checker {
         destroyed.retain(|id| !is_kept(id));
         let expected = json!({ "destroyed": destroyed.len() }).to_string();
         assert_eq!(revoked.body, expected.as_bytes());
-        // Ids in their grace period are destroyed as well, but not counted.
+        // Ids in their grace period are destroyed too, but not counted.
         let mut rotated = self.state.rotated_ids_of(user);
         rotated.retain(|id| !is_kept(id));
         for id in destroyed.iter().chain(&rotated) {
@@ -522,8 +522,8 @@ impl Checker {
         }
     }
 
-    /// Asserts that the sessions that got their owner last are left. The model does not know the order of
-    /// those that got it in the same second.
+    /// Asserts that the sessions that got their owner last are left. If several got it in the same second, the model
+    /// doesn't know their order.
     async fn limit(&mut self, user: usize, limit: usize) {
         let before = self.state.sessions_of(user);
         let request = self.app.send(REVOKE_ALL).at(self.state.time);
@@ -565,7 +565,7 @@ impl Write {
         }
     }
 
-    /// The id of the session after the write, which remembers it.
+    /// The id of the session that remembers the write.
     fn target(&self) -> String {
         match &self.kind {
             Kind::Rotate { new: Some(new), .. } => new.clone(),
@@ -577,7 +577,7 @@ impl Write {
 const NOTHING: Requirements =
     Requirements { if_match: IfMatch::Absent, token: Token::Absent, releases: false };
 
-/// Value of a header that need not be there.
+/// The value of a header, if it's there.
 fn optional<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.header_names().contains(&name).then(|| response.header(name))
 }

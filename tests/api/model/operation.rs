@@ -1,8 +1,8 @@
-//! Operations, and how they are generated.
+//! Operations, and how to generate them.
 
 use proptest::prelude::*;
 
-/// `If-Match` of a request.
+/// A request's `If-Match`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum IfMatch {
     Absent,
@@ -10,7 +10,7 @@ pub(super) enum IfMatch {
     Stale,
 }
 
-/// Token of the lock that a request sends.
+/// The lock token that a request sends.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Token {
     Absent,
@@ -19,7 +19,7 @@ pub(super) enum Token {
     Wrong,
 }
 
-/// Change of an owner, one of [`USERS`], or of a label, one of [`LABELS`].
+/// A change to an owner, one of [`USERS`], or to a label, one of [`LABELS`].
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change {
     Keep,
@@ -27,16 +27,16 @@ pub(super) enum Change {
     Remove,
 }
 
-/// The id that a rotation leads to.
+/// The id to which a session is rotated.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum NewId {
     Generated,
     Fresh,
-    /// One of the ids that exist so far.
+    /// One of the ids so far.
     Known(usize),
 }
 
-/// What a write changes apart from the data and the lock.
+/// What a write changes besides the data and the lock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attributes {
     pub(super) ttl: Option<u64>,
@@ -44,7 +44,7 @@ pub(super) struct Attributes {
     pub(super) label: Change,
 }
 
-/// What a write requires, and whether it releases the lock if it has its token.
+/// What a write requires, and whether it releases the lock if it has the token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Requirements {
     pub(super) if_match: IfMatch,
@@ -52,7 +52,7 @@ pub(super) struct Requirements {
     pub(super) releases: bool,
 }
 
-/// An operation. `on` selects one of the ids that exist so far, and `user` one of [`USERS`].
+/// An operation. `on` selects one of the ids so far, and `user` one of [`USERS`].
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Create {
@@ -122,12 +122,12 @@ pub(super) enum Operation {
         on: usize,
         user: usize,
     },
-    /// Leaves so many sessions of the user.
+    /// Ends all but this many of the user's sessions.
     Limit {
         user: usize,
         limit: usize,
     },
-    /// Sends a request with a key again: one of those so far.
+    /// Repeats one of the requests with a key so far.
     Repeat {
         which: usize,
     },
@@ -137,7 +137,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// The first operation, so that there is an id.
+    /// The first operation, so that there is an id to select.
     pub(super) const FIRST: Self = Self::Create {
         ttl: 60,
         attributes: Attributes { ttl: None, user: Change::Set(0), label: Change::Keep },
@@ -149,8 +149,8 @@ pub(super) const LABELS: [&str; 2] = ["Firefox", "lynx%202"];
 
 /// Generates a sequence of operations.
 ///
-/// Time advances by an even number of seconds and leases are odd, so that no lease expires while a
-/// request runs: leases expire to the millisecond, and a request takes a few.
+/// Time advances by an even number of seconds, and leases last an odd number, so that no lease expires during a
+/// request: leases expire to the millisecond, and a request takes a few of those.
 pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let on = 0..64_usize;
     let user = 0..USERS.len();

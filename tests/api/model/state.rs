@@ -1,4 +1,4 @@
-//! The model: the sessions that the contract says exist.
+//! The model: the sessions that exist according to the contract.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::operation::{Attributes, Change, IfMatch, LABELS, Token, USERS};
 
-/// Absolute lifetime of sessions, in seconds.
+/// The sessions' absolute lifetime, in seconds.
 pub(super) const MAX_LIFETIME: u32 = 120;
 
-/// Number of writes that a session remembers.
+/// How many writes a session remembers.
 const REMEMBERED: usize = 4;
 
 /// A lock token that was never issued.
@@ -22,13 +22,13 @@ pub(super) struct Session {
     pub(super) etag: String,
     pub(super) ttl: u64,
     pub(super) expires: u64,
-    /// Seconds after the start at which it was created.
+    /// When it was created, in seconds after the start.
     pub(super) created: u64,
     pub(super) user: Option<&'static str>,
-    /// Seconds after the start at which it got its owner, and at which a write named that owner last.
+    /// When it got its owner, and when a write last named that owner, in seconds after the start.
     pub(super) owned: (u64, u64),
     pub(super) label: Option<&'static str>,
-    /// Token and expiry of the lock.
+    /// The lock's token and expiry.
     pub(super) lock: Option<(String, u64)>,
     /// The id that it was rotated to.
     pub(super) successor: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session with the data of the examples.
+    /// A session with the examples' data.
     pub(super) fn new(time: u64) -> Self {
         Self {
             data: json!({ "cart": ["apple"] }),
@@ -58,7 +58,7 @@ impl Session {
         }
     }
 
-    /// Makes the changes of a write, and slides the expiry.
+    /// Applies a write's attributes and slides the expiry.
     pub(super) fn apply(&mut self, attributes: Attributes, time: u64) {
         let Attributes { ttl, user, label } = attributes;
         self.ttl = ttl.unwrap_or(self.ttl);
@@ -74,7 +74,7 @@ impl Session {
         change(&mut self.label, label, &LABELS);
     }
 
-    /// Remembers a write, after it.
+    /// Remembers a write. Call this after applying it.
     pub(super) fn remember(&mut self, write: &str) {
         self.writes.push((write.to_owned(), self.etag.clone()));
         if self.writes.len() > REMEMBERED {
@@ -82,8 +82,8 @@ impl Session {
         }
     }
 
-    /// Returns the tag of the data after this write, if the session remembers it. A rotation between the same ids may
-    /// be there twice.
+    /// Returns the data's tag after this write, if the session remembers the write. A rotation between the same two ids
+    /// may be there twice; the last one counts.
     pub(super) fn etag_after(&self, write: &str) -> Option<&String> {
         self.writes.iter().rfind(|(known, _)| known == write).map(|(_, etag)| etag)
     }
@@ -108,11 +108,11 @@ fn change(value: &mut Option<&'static str>, change: Change, values: &[&'static s
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The items. Those that have expired are still there.
+    /// The items, including expired ones.
     pub(super) sessions: BTreeMap<String, Session>,
-    /// Every id that was ever used, oldest first.
+    /// Every id ever used, oldest first.
     pub(super) ids: Vec<String>,
-    /// The latest lock token of each id.
+    /// Each id's latest lock token.
     pub(super) tokens: BTreeMap<String, String>,
     /// Seconds since the start.
     pub(super) time: u64,
@@ -129,27 +129,27 @@ impl State {
         self.sessions.get(id).filter(|session| session.ends() > self.time)
     }
 
-    /// The live session under this id, unless it was rotated.
+    /// The live session under this id, unless it was rotated away.
     pub(super) fn current(&self, id: &str) -> Option<&Session> {
         self.live(id).filter(|session| session.successor.is_none())
     }
 
-    /// The session that a read of this id returns. A rotated id is readable until its successor ends or
-    /// is rotated again, or its owner logs out.
+    /// The session that a read of this id returns. An id that was rotated away is readable until its successor ends, is
+    /// rotated again, or loses its owner.
     pub(super) fn readable(&self, id: &str) -> Option<&Session> {
         let session = self.live(id)?;
         let Some(successor) = &session.successor else { return Some(session) };
         (self.current(successor)?.predecessor.as_deref() == Some(id)).then_some(session)
     }
 
-    /// Ids of a user's sessions.
+    /// The ids of a user's sessions.
     pub(super) fn sessions_of(&self, user: usize) -> Vec<String> {
         let is_theirs = |session: &Session| session.user == Some(USERS[user]);
         let ids = self.sessions.keys();
         ids.filter(|id| self.current(id).is_some_and(is_theirs)).cloned().collect()
     }
 
-    /// Ids that a user's sessions were rotated from and that are in their grace period.
+    /// The ids in their grace period that belong to a user.
     pub(super) fn rotated_ids_of(&self, user: usize) -> Vec<String> {
         let is_theirs =
             |session: &Session| session.successor.is_some() && session.user == Some(USERS[user]);
@@ -157,7 +157,7 @@ impl State {
         ids.filter(|id| self.live(id).is_some_and(is_theirs)).cloned().collect()
     }
 
-    /// Value of `If-Match`.
+    /// The value of `If-Match`.
     pub(super) fn if_match(&self, id: &str, if_match: IfMatch) -> Option<String> {
         let current = self.sessions.get(id).map_or("\"none\"", |session| &session.etag);
         match if_match {
@@ -167,7 +167,7 @@ impl State {
         }
     }
 
-    /// Value of `Session-Lock` or `Session-Unlock`.
+    /// The value of `Session-Lock` or `Session-Unlock`.
     pub(super) fn token(&self, id: &str, token: Token) -> Option<String> {
         match token {
             Token::Absent => None,
@@ -176,12 +176,12 @@ impl State {
         }
     }
 
-    /// Token of the lock, if somebody holds it.
+    /// The lock's token, if somebody holds it.
     pub(super) fn held<'a>(&self, session: &'a Session) -> Option<&'a String> {
         session.lock.as_ref().filter(|(_, until)| *until > self.time).map(|(token, _)| token)
     }
 
-    /// Why the lock refuses a write with this token, or `None` if it does not.
+    /// Why the lock refuses a write with this token, or `None` if it doesn't.
     pub(super) fn lock_refusal(
         &self,
         session: &Session,
