@@ -1,4 +1,4 @@
-//! The HTTP API: takes an event to its route, and returns the response and logs the request.
+//! The HTTP API: takes an event to its route, returns the response, and logs the request.
 
 mod context;
 mod create;

@@ -19,7 +19,7 @@ async fn if_match_is_evaluated_or_refused() {
         } else {
             assert_eq!(refused.outcome(), "412 etag-mismatch", "{event}");
         }
-        assert_eq!(app.item(id).await, before, "{event}: nothing must change");
+        assert_eq!(app.item(id).await, before, "{event} must not change anything");
         let granted = send(&format!("\"stale\", {}", created.header("ETag"))).await;
         assert!(granted.status < 300, "{event}: {granted:?}");
     }

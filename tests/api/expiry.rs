@@ -24,7 +24,7 @@ async fn sessions_expire_at_the_exact_second() {
             }
         }
     }
-    assert_eq!(app.items().await.len(), 12, "no item must be deleted");
+    assert_eq!(app.items().await.len(), 12, "expired items must stay");
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn repeated_updates_respond_as_the_first_did() {
                 target.write_meanwhile(others).await;
                 let before = target.item().await;
                 let again = request.await;
-                assert_eq!(target.item().await, before, "{name}: nothing must change");
+                assert_eq!(target.item().await, before, "{name} must not change anything");
                 if others == 0 {
                     assert_eq!(again, first, "{name}");
                 }
@@ -138,7 +138,7 @@ async fn repeated_rotations_respond_as_the_first_did() {
         new.write_meanwhile(others).await;
         let before = app.items().await;
         let again = rotate.await;
-        assert_eq!(app.items().await, before, "nothing must be rotated or undone");
+        assert_eq!(app.items().await, before, "this must not rotate or undo anything");
         assert_eq!(again.status, 200);
         for name in ["Session-Id", "Session-TTL", "Session-Expires"] {
             assert_eq!(again.header(name), first.header(name), "{name}");

@@ -163,7 +163,7 @@ async fn an_id_whose_grace_period_ended_early_is_free() {
         let rotated = app.send(ROTATE).id(&old).header("session-grace", "300").await;
         let taken = take(&old).await;
         assert_eq!(taken.outcome(), "412 session-exists");
-        assert!(!taken.header_names().contains(&"Session-User"), "nothing must be given away");
+        assert!(!taken.header_names().contains(&"Session-User"), "this must reveal nothing");
         assert_eq!(app.send(DESTROY).id(&old).await.outcome(), "404 session-not-found");
         assert_eq!(app.send(DESTROY).id(&new_id(&rotated)).await.status, 204);
         assert_eq!(app.send(DESTROY).id(&old).await.status, 204, "there's no such session anymore");
@@ -233,7 +233,7 @@ async fn concurrent_rotations_have_one_winner() {
             (0..4).map(|_| tokio::spawn(reader(app.clone(), old.clone(), stop.clone()))).collect();
         let responses = send_concurrently((0..5).map(|_| app.send(ROTATE).id(&old))).await;
         let winners: Vec<_> = responses.iter().filter(|response| response.status == 200).collect();
-        assert_eq!(winners.len(), 1, "only one rotation must win: {responses:?}");
+        assert_eq!(winners.len(), 1, "exactly one rotation must win: {responses:?}");
         assert!(responses.iter().all(|response| [200, 404].contains(&response.status)));
         assert_eq!(app.send(READ).id(&new_id(winners[0])).await.status, 200);
         stop.store(true, Ordering::Relaxed);
