@@ -1,4 +1,4 @@
-//! A session store for web applications: an HTTP API on AWS Lambda over a DynamoDB table.
+//! A session store for web applications: an HTTP API on AWS Lambda, backed by a DynamoDB table.
 //!
 //! # The life of a request
 //!

@@ -1,4 +1,4 @@
-//! Random bytes for secrets, and their text form.
+//! Random bytes for secrets, raw or as text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -67,13 +67,13 @@ pub enum SealError {
 /// Why sealed data can't be opened. None of this happens to an unmodified item that this code wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// It is too short to be sealed data.
+    /// It's too short to be sealed data.
     #[error("the sealed data is truncated")]
     Truncated,
-    /// It is sealed in an unknown format.
+    /// Its format is unknown.
     #[error("the sealed data has unknown version {0}")]
     UnknownVersion(u8),
-    /// It was modified, or sealed for another session or media type.
+    /// It was modified, or it was sealed for another session or media type.
     #[error("the sealed data is not authentic")]
     NotAuthentic,
     /// It's authentic, but malformed inside. [`seal`] never produces that.

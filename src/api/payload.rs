@@ -1,4 +1,4 @@
-//! Lambda's payloads: the event of an API Gateway HTTP API and the response to it, both in
+//! Lambda payloads: an API Gateway HTTP API's event and the response to it, both in
 //! [format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
 //!
 //! The types are `lambda_http`'s, except for the event: theirs refuses the whole event over one malformed

@@ -133,7 +133,7 @@ impl Problem {
         }
     }
 
-    /// The table of problems: code, status, title and detail.
+    /// The table of problems: code, status, title, and detail.
     #[rustfmt::skip]
     fn describe(&self) -> Description {
         const STORE_FAILED: &str = "The request may or may not have taken effect. Wait for Retry-After, then resend it \
@@ -238,7 +238,7 @@ impl Problem {
     }
 }
 
-/// The document of RFC 9457.
+/// The problem document (RFC 9457).
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: String,

@@ -23,7 +23,7 @@ const DEFAULT_LEASE: u64 = 10;
 /// Maximum wait for a lock, in seconds. Even with the calls around it, that's well within the function's time
 /// limit.
 const MAX_WAIT: u64 = 10;
-/// Maximum time that an id stays readable after a rotation, in seconds.
+/// Maximum grace period after a rotation, in seconds.
 const MAX_GRACE: u64 = 300;
 
 /// The highest limit on the number of a user's sessions.

@@ -25,7 +25,6 @@ impl Response {
         Self { http, new_handle: None }.with(CACHE_CONTROL, "no-store")
     }
 
-    /// Sets a header.
     pub(super) fn with(mut self, header: &'static str, value: &str) -> Self {
         // Never fails: the values come from types that hold only visible ASCII, spaces, and tabs.
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -46,7 +45,6 @@ impl Response {
         self.with(SESSION_ID, id.expose())
     }
 
-    /// Sets `ETag`.
     pub(super) fn with_etag(self, etag: &ETag) -> Self {
         self.with(ETAG, &format!("\"{}\"", etag.as_str()))
     }

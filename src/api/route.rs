@@ -29,7 +29,7 @@ type Endpoint = for<'a> fn(&'a RequestContext) -> BoxFuture<'a, Result<Response,
 
 /// A route: a method on a path.
 pub struct Route {
-    /// Method and path, in API Gateway's form.
+    /// Method and path, the way API Gateway writes them.
     pub key: &'static str,
     /// The function that serves the route.
     pub function: Function,
@@ -85,7 +85,6 @@ pub(super) fn not_found() -> Problem {
 }
 
 impl Route {
-    /// Finds the route with this key.
     pub(super) fn find(key: &str) -> Option<&'static Self> {
         ROUTES.iter().find(|route| route.key == key)
     }

@@ -161,7 +161,6 @@ impl SessionStore {
         send_write!(self, request, UpdateItemError).outcome(write, live)
     }
 
-    /// Deletes an item.
     pub(super) async fn delete_item(
         &self,
         handle: &Handle,

@@ -82,7 +82,7 @@ pub(super) fn if_owned_since(user: &User, owned: u64) -> Expression {
         .value(":owned", item::number(owned))
 }
 
-/// Requires a live session of this user.
+/// Requires a live session that belongs to this user.
 pub(super) fn if_live_and_owned(user: &User, live: Liveness) -> Expression {
     if_live(live)
         .push_condition(&format!(" AND #{USER} = :user"))

@@ -30,14 +30,12 @@ impl Expression {
         self.with_names(text)
     }
 
-    /// Adds a value.
     pub(super) fn value(mut self, key: &str, value: AttributeValue) -> Self {
         let other = self.values.insert(key.to_owned(), value);
         debug_assert!(other.is_none_or(|other| self.values.get(key) == Some(&other)), "{key}");
         self
     }
 
-    /// Sets an attribute.
     pub(super) fn set(self, name: &str, value: AttributeValue) -> Self {
         self.set_to(name, &format!(":{name}")).value(&format!(":{name}"), value)
     }
@@ -54,7 +52,6 @@ impl Expression {
         }
     }
 
-    /// Sets or removes the label.
     pub(super) fn change_label(self, change: &Change<Label>) -> Self {
         match change {
             Change::Keep => self,
@@ -102,7 +99,6 @@ impl Expression {
         self.set_to(ETAG, &format!("#{ETAG}")).set_to(CREATED, &format!("#{CREATED}"))
     }
 
-    /// Removes the lock.
     pub(super) fn release_lock(self) -> Self {
         self.remove(LOCK).remove(LOCK_UNTIL)
     }

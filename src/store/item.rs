@@ -124,7 +124,6 @@ pub(super) fn is_current(item: &Item, live: Liveness) -> Result<bool, CorruptIte
     Ok(is_live(item, live)? && successor(item)?.is_none())
 }
 
-/// Reads the owner.
 pub(super) fn user(item: &Item) -> Result<Option<User>, CorruptItem> {
     optional(item, USER, User::parse)
 }
@@ -134,7 +133,6 @@ pub(super) fn owned(item: &Item) -> Result<u64, CorruptItem> {
     integer(item, OWNED)
 }
 
-/// Reads the last write ids.
 pub(super) fn recent_writes(item: &Item) -> Result<RecentWrites, CorruptItem> {
     let [w0, w1, w2, w3] = WRITES.map(|name| parsed(item, name, WriteId::parse));
     Ok(RecentWrites::new([w0?, w1?, w2?, w3?]))
@@ -197,13 +195,11 @@ pub(super) fn predecessor(item: &Item) -> Result<Option<Handle>, CorruptItem> {
     optional(item, PREDECESSOR, Handle::parse)
 }
 
-/// Reads the idle lifetime.
 pub(super) fn ttl(item: &Item) -> Result<Duration, CorruptItem> {
     let seconds = u32::try_from(integer(item, TTL)?).map_err(|_| CorruptItem::Attribute(TTL))?;
     Ok(Duration::from_secs(seconds.into()))
 }
 
-/// Reads the handle.
 pub(super) fn handle(item: &Item) -> Result<Handle, CorruptItem> {
     parsed(item, ID, Handle::parse)
 }
@@ -235,7 +231,6 @@ impl fmt::Debug for SealedSession {
     }
 }
 
-/// Removes the sealed data from the item and returns it.
 fn take_sealed(item: &mut Item) -> Result<Vec<u8>, CorruptItem> {
     match item.remove(DATA) {
         Some(AttributeValue::B(sealed)) => Ok(sealed.into_inner()),

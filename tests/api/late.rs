@@ -158,7 +158,7 @@ async fn a_lock_has_one_holder_however_late_a_retry_arrives() {
     assert_eq!(lock(first, "1").at(1).await.outcome(), "412 not-lock-holder");
     assert_eq!(lock(second, "30").at(2).await.status, 200);
     assert_eq!(lock(first, "1").at(2).await.outcome(), "423 session-locked");
-    // It can't get the lock, so it doesn't wait for it.
+    // This retry can't get the lock anymore, so it doesn't wait for it.
     app.take_calls();
     let waiting = lock(first, "1").header("session-wait", "5").at(3);
     assert_eq!(waiting.await.outcome(), "423 session-locked");

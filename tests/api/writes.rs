@@ -35,7 +35,6 @@ pub(crate) const UPDATES: [Update; 11] = [
 ];
 
 impl Update {
-    /// Whether the write changes the data.
     pub(crate) fn changes_data(&self) -> bool {
         [REPLACE, PATCH].contains(&self.event)
     }

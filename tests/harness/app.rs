@@ -207,7 +207,6 @@ impl App {
     }
 }
 
-/// Time since the Unix epoch.
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }

@@ -84,7 +84,6 @@ fn aws(endpoint: &str) -> SdkConfig {
     sdk_config(region, credentials, http_client, Some(endpoint.to_owned()))
 }
 
-/// Generates a session id.
 pub(crate) fn new_id() -> String {
     SessionId::generate().unwrap().expose().to_owned()
 }
@@ -108,7 +107,6 @@ where
 /// A route's key, function, and headers.
 pub(crate) type Row = (String, String, BTreeSet<String>);
 
-/// The table of routes.
 pub(crate) fn table_of_routes() -> Vec<Row> {
     let lower = |name: &&str| name.to_lowercase();
     let row = |route: &Route| {

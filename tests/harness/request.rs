@@ -48,13 +48,11 @@ impl Request {
         self.header("session-id", id)
     }
 
-    /// Sets a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.event["headers"][name] = value.into();
         self
     }
 
-    /// Removes a header.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.event["headers"].as_object_mut().unwrap().remove(name);
         self

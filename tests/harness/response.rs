@@ -36,7 +36,6 @@ fn documented(name: String) -> String {
     documented.map_or(name, |header| (*header).to_owned())
 }
 
-/// A decoded response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Response {
     pub(crate) status: u16,

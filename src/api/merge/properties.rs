@@ -18,7 +18,7 @@ enum Json {
     Object(Vec<(Key, Json)>),
 }
 
-/// A name, as a number, and how it is spelled.
+/// A number that identifies a name, and one way to spell that name.
 type Key = (usize, &'static str);
 
 impl Json {

@@ -79,7 +79,6 @@ pub(super) struct Checker {
     locks: BTreeMap<String, String>,
     /// Every tag that ever stood for some data.
     etags: BTreeSet<String>,
-    /// When the operation began.
     began: Instant,
 }
 

@@ -92,7 +92,6 @@ impl Session {
         self.expires.min(self.created + u64::from(MAX_LIFETIME))
     }
 
-    /// Seconds until it ends.
     pub(super) fn seconds_left(&self, time: u64) -> u64 {
         self.ends() - time
     }
@@ -196,7 +195,6 @@ impl State {
         }
     }
 
-    /// Adds a session under an id.
     pub(super) fn insert(&mut self, id: &str, session: Session) {
         self.sessions.insert(id.to_owned(), session);
         if !self.ids.iter().any(|known| known == id) {
