@@ -77,7 +77,7 @@ pub enum OpenError {
     #[error("the sealed data is not authentic")]
     NotAuthentic,
     /// It's authentic, but malformed inside. [`seal`] never produces that.
-    #[error("the sealed data does not decompress")]
+    #[error("the sealed data can't be decompressed")]
     NotDecompressed,
 }
 

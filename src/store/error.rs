@@ -24,7 +24,7 @@ pub enum StoreError {
     #[error("a live session already has the id")]
     AlreadyExists(Option<Box<SealedSession>>),
     /// The data doesn't have the required version.
-    #[error("the data does not have the required version")]
+    #[error("the data doesn't have the required version")]
     ETagMismatch(Box<SealedSession>),
     /// The session changed between an operation's read and its write.
     #[error("the session changed between the read and the write")]
@@ -48,7 +48,7 @@ pub enum StoreError {
     #[error("DynamoDB did not respond")]
     Unavailable(#[source] Cause),
     /// The write was refused or had no effect, but an earlier attempt may have been applied.
-    #[error("it is unknown whether an earlier attempt was applied")]
+    #[error("an earlier attempt may have been applied")]
     OutcomeUnknown,
     /// The item in the table can't be ours.
     #[error("the item is corrupt")]
