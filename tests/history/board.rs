@@ -1,4 +1,4 @@
-//! What the clients of a history share: what they know, and what they record.
+//! What a history's clients share: what they know so far, and what they have recorded.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use crate::report::History;
 /// An id of the history.
 struct KnownId {
     text: Option<String>,
-    /// Whether clients use it. They do not know of a rotation before its response.
+    /// Whether clients use it yet. They wait until the request that makes it is done.
     is_usable: bool,
 }
 
-/// The time that has passed, and the time over which the history has jumped.
+/// The history's time: what has really passed, plus the jumps.
 struct Clock {
     started: Instant,
     jumped: Moment,
@@ -23,14 +23,14 @@ struct Clock {
 }
 
 pub(crate) struct Board {
-    /// Distinguishes the history's users from those of other histories.
+    /// Tells this history's users from those of other histories.
     tag: String,
     clock: Mutex<Clock>,
     origins: AtomicUsize,
     ids: Mutex<Vec<KnownId>>,
-    /// Entity tags of responses, oldest first.
+    /// ETags from responses, oldest first.
     pub(crate) etags: Mutex<Vec<String>>,
-    /// Tokens of locks, with the operations that took them.
+    /// Lock tokens, with the operations that took the locks.
     pub(crate) tokens: Mutex<Vec<(Origin, String)>>,
     operations: Mutex<Vec<Operation>>,
 }
@@ -50,7 +50,7 @@ impl Board {
         }
     }
 
-    /// Returns the current moment, which is later than the last one.
+    /// Returns the current moment, which is always later than the previous one.
     pub(crate) fn tick(&self) -> Moment {
         let mut clock = self.clock.lock().unwrap();
         let elapsed = u64::try_from(clock.started.elapsed().as_millis()).unwrap();
@@ -58,7 +58,7 @@ impl Board {
         clock.last
     }
 
-    /// Lets so many seconds pass.
+    /// Moves the clock forward.
     pub(crate) fn jump(&self, seconds: u64) {
         self.clock.lock().unwrap().jumped += seconds * SECOND;
     }
@@ -72,7 +72,7 @@ impl Board {
         format!("{}-{user}", self.tag)
     }
 
-    /// Reads the value of `Session-User`.
+    /// Parses a `Session-User`.
     pub(crate) fn parse_user(&self, text: &str) -> u8 {
         text[self.tag.len() + 1..].parse().unwrap()
     }
@@ -113,7 +113,7 @@ impl Board {
         self.operations.lock().unwrap().push(operation);
     }
 
-    /// Returns the history, with the operations in the order of their invocations.
+    /// Returns the history, with its operations in the order they were sent.
     pub(crate) fn into_history(self) -> History {
         let ids = self.ids.into_inner().unwrap();
         let handles: Vec<_> = ids.iter().map(|id| id.text.as_deref().map(handle)).collect();

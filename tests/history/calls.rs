@@ -1,10 +1,10 @@
-//! Calls to DynamoDB, and what the items of the table remember of them.
+//! Calls to DynamoDB, and which of them the table's items remember.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// Number of other writes after which an item may have forgotten a write ("Retries" in the contract).
+/// An item remembers a write through at least this many later ones ("Retries" in docs/api.md).
 const REMEMBERED: usize = 3;
 
 /// A call as it arrives.
@@ -14,7 +14,7 @@ pub(crate) struct Call {
     pub(crate) parameters: Value,
 }
 
-/// A write of a call to one item.
+/// What a call writes to one item.
 struct ItemWrite<'a> {
     handle: &'a str,
     /// Empty for a write that leaves no id.
@@ -61,17 +61,17 @@ struct Applied {
     write_id: String,
     is_deletion: bool,
     client: usize,
-    /// Number of the operation among those of the client.
+    /// Number of the operation that the call belongs to.
     operation: u64,
 }
 
-/// The writes that were applied, so that every retry and every late call stays within the contract: an
-/// item recognizes a write as long as no more than [`REMEMBERED`] others came in between.
+/// The writes that were applied. They tell which calls would break the contract's limit: an item recognizes
+/// a retry only if no more than [`REMEMBERED`] other writes came in between.
 #[derive(Default)]
 pub(crate) struct Ledger {
     /// The writes to each item, in order.
     applied: HashMap<String, Vec<Applied>>,
-    /// The operation that each client waits for.
+    /// The operation that each client is waiting for.
     open: HashMap<usize, u64>,
 }
 
@@ -84,9 +84,9 @@ impl Ledger {
         self.open.remove(&client);
     }
 
-    /// Whether the call has to wait, because an item would forget the write of a client that may still
-    /// retry it. What was applied before may pass, because it has no effect. So may what ends a session or
-    /// starts one: a session that is destroyed forgets everything.
+    /// Whether the call has to wait, because it would make an item forget a write that another client may
+    /// still retry. A write that was already applied may pass, because it has no effect. So may one that
+    /// starts or ends a session: a destroyed session forgets everything anyway.
     pub(crate) fn must_wait(&self, call: &Call, client: usize) -> bool {
         let is_open =
             |a: &Applied| a.client != client && self.open.get(&a.client) == Some(&a.operation);
@@ -97,8 +97,8 @@ impl Ledger {
         })
     }
 
-    /// Whether a late call must not arrive any more: it was applied, and the item may have forgotten it.
-    /// A session that was destroyed remembers nothing, so that a creation of it must not arrive again.
+    /// Whether a late call must be dropped, because it was applied and the item may have forgotten that. A
+    /// destroyed session remembers nothing, so its creation must not arrive again either.
     pub(crate) fn is_forgotten(&self, call: &Call) -> bool {
         call.writes().iter().any(|write| {
             let Some(applied) = self.applied.get(write.handle) else { return false };
@@ -108,7 +108,7 @@ impl Ledger {
         })
     }
 
-    /// Notes a call that was applied.
+    /// Records a call that was applied.
     pub(crate) fn add(&mut self, call: &Call, client: usize) {
         let operation = self.open.get(&client).copied().unwrap_or_default();
         for ItemWrite { handle, write_id, kind } in call.writes() {
@@ -120,13 +120,13 @@ impl Ledger {
     }
 }
 
-/// Returns the writes to the session that the item holds now.
+/// Returns the writes to the item's current session.
 fn of_session(applied: &[Applied]) -> impl DoubleEndedIterator<Item = &Applied> {
     let end = applied.iter().rposition(|applied| applied.is_deletion);
     applied[end.map_or(0, |end| end + 1)..].iter()
 }
 
-/// Returns where the write is among those that were applied.
+/// Returns the write's position among the applied ones.
 fn position(applied: &[Applied], write: &ItemWrite<'_>) -> Option<usize> {
     let is_same = |applied: &Applied| applied.write_id == write.write_id;
     applied.iter().rposition(is_same).filter(|_| !write.write_id.is_empty())

@@ -1,9 +1,9 @@
-//! Linearizability: whether the events can be put into an order in which each happens at one moment
-//! between its invocation and its response, as the model says.
+//! Linearizability: whether the events can be ordered so that each happens at one moment between its request
+//! and its response, as the model says.
 //!
-//! The search is that of Wing and Gong with Lowe's memory of the positions that led nowhere, as in
-//! [Porcupine](https://github.com/anishathalye/porcupine). A position also leads nowhere if one did that has
-//! the same state after the same required events, but has fewer of the others behind it.
+//! This is Wing and Gong's search, with Lowe's memory of positions that led nowhere, as in
+//! [Porcupine](https://github.com/anishathalye/porcupine). If a position led nowhere, so does any other with the
+//! same state and the same required events but more optional ones behind it.
 
 use std::collections::HashMap;
 
@@ -11,19 +11,19 @@ use crate::event::Event;
 use crate::model::Model;
 use crate::state::State;
 
-/// Number of positions after which the search gives up. Most histories of this size need less than a hundred.
+/// The search gives up after this many positions. Most histories of this size need fewer than a hundred.
 const MAX_POSITIONS: usize = 30_000;
 
-/// How far the search came.
+/// How far the search got.
 #[derive(Debug, Default)]
 pub(crate) struct Stuck {
-    /// The longest order that was found, as numbers of events.
+    /// The longest order found, as event numbers.
     pub(crate) order: Vec<usize>,
     /// The state after it.
     pub(crate) state: State,
-    /// Number of positions that were searched.
+    /// Number of positions searched.
     pub(crate) positions: usize,
-    /// Whether the search gave up, so that there may be an order.
+    /// Whether the search gave up, so there may still be an order.
     pub(crate) gave_up: bool,
 }
 
@@ -57,7 +57,7 @@ impl Done {
         self
     }
 
-    /// Splits the set into the events that another set has, and the others.
+    /// Splits the set into the events that `other` has too, and the rest.
     fn split(self, other: Self) -> (Self, Self) {
         let both = |invert: u64| std::array::from_fn(|n| self.0[n] & (other.0[n] ^ invert));
         (Self(both(0)), Self(both(u64::MAX)))
@@ -78,15 +78,15 @@ struct Search<'a> {
     events: &'a [Event<'a>],
     /// The events that must happen.
     required: Done,
-    /// Positions from which no order was found: the required events that happened and the state, and the
-    /// other events that happened.
+    /// Positions that led nowhere: the required events that happened and the state, with the optional events
+    /// that happened.
     dead_ends: HashMap<(Done, State), Vec<Done>>,
     order: Vec<usize>,
     stuck: Stuck,
 }
 
 impl Search<'_> {
-    /// Whether all other required events can follow those that are `done`.
+    /// Whether all remaining required events can follow those in `done`.
     fn run(&mut self, mut done: Done, state: State) -> bool {
         let length = self.order.len();
         loop {
@@ -96,9 +96,9 @@ impl Search<'_> {
             for number in self.candidates(done, deadline) {
                 let event = &self.events[number];
                 match self.model.after(&state, event) {
-                    // It never changes anything, so that no order is lost if it happens now.
+                    // It never changes anything, so letting it happen now doesn't rule out any order.
                     Some(_) if event.is_read() => read = Some(number),
-                    // An event that need not happen is of no use if it changes nothing.
+                    // An optional event is useless if it changes nothing.
                     Some(after) if event.is_required() || after != state => {
                         branches.push((number, after));
                     }
@@ -147,13 +147,13 @@ impl Search<'_> {
         false
     }
 
-    /// Returns the first response among the required events that are left. `None` if none is left.
+    /// Returns the earliest response among the required events that are left, if any.
     fn deadline(&self, done: Done) -> Option<u64> {
         let left = self.events.iter().enumerate().filter(|(n, _)| !done.contains(*n));
         left.filter(|(_, event)| event.is_required()).map(|(_, event)| event.returned).min()
     }
 
-    /// Returns the events that can be next: those that are invoked before that response.
+    /// Returns the events that can come next: those sent before that response.
     fn candidates(&self, done: Done, deadline: u64) -> Vec<usize> {
         let is_done = |n| done.contains(n);
         let can_be_next = |n: &usize| {

@@ -1,4 +1,4 @@
-//! A client that performs operations, repeats them blindly, and records what it learned.
+//! A client that performs operations, repeats them blindly, and records what it learns.
 
 use std::future::IntoFuture as _;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::proxy::Network;
 use crate::request::Prepared;
 use crate::response;
 
-/// Number of times that a client sends a request that has no response.
+/// How many times a client sends a request that gets no response.
 const ATTEMPTS: usize = 4;
-/// Longest pause before an operation, so that operations overlap in different ways.
+/// Longest pause before an operation, in microseconds. Random pauses make operations overlap in different ways.
 const MAX_PAUSE: u64 = 4_000;
 
-/// An operation that can be repeated, at any later time.
+/// An operation that can be repeated at any later time.
 struct Sent {
     origin: Origin,
     id: Id,
@@ -53,7 +53,7 @@ impl Client {
         Self { number, app, board, network, faults, profile, random, sent: Vec::new() }
     }
 
-    /// Creates the session of the history.
+    /// Creates the history's session.
     pub(crate) async fn start(&mut self) {
         let board = self.board.clone();
         let origin = board.next_origin();
@@ -79,7 +79,7 @@ impl Client {
         self
     }
 
-    /// Reads what the session has become.
+    /// Reads what has become of the sessions.
     pub(crate) async fn finish(mut self) {
         let board = self.board.clone();
         for id in board.usable_ids() {
@@ -97,7 +97,7 @@ impl Client {
         Sent { origin, id, kind, prepared }
     }
 
-    /// Performs an operation until it has a response.
+    /// Sends an operation until it gets a response, or can't be sent again.
     async fn perform(&mut self, sent: Sent) {
         self.network.begin(self.number, sent.origin as u64).await;
         for _ in 0..ATTEMPTS {
@@ -131,8 +131,8 @@ impl Client {
         }
     }
 
-    /// Sends a request, reads the response unless it gets lost, and records both. Returns whether there is
-    /// one. After `503`, the outcome is still unknown.
+    /// Sends a request, reads the response unless it gets lost, and records both. Returns whether there was a
+    /// response. A `503` doesn't count: after it, we still don't know the outcome.
     async fn attempt(&self, sent: &Sent, reads_response: bool) -> bool {
         let Sent { origin, id, kind, prepared } = sent;
         let mut operation = Operation {

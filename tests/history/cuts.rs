@@ -1,5 +1,5 @@
-//! The first response to everything is lost: between app and API, and between function and DynamoDB. The
-//! sessions must end as they do without that.
+//! Every first response gets lost, both between app and API and between function and DynamoDB. Sessions must
+//! end up the same as if nothing had been lost.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use crate::variable;
 
 /// Number of operations on each session.
 const OPERATIONS_PER_SESSION: usize = 25;
-/// Number of sessions that are worked on at the same time.
+/// Number of sessions in use at the same time.
 const CONCURRENCY: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_end_alike_if_every_first_response_is_lost() {
+async fn sessions_end_up_the_same_if_every_first_response_is_lost() {
     let operations: usize = variable("OPERATIONS").unwrap_or(2_500);
     let table = engine::create_table().await;
     let cut_table = engine::create_table().await;
     let proxy = start_proxy().await;
-    // An app for each session: refused writes use up the retries that the SDK allows a client.
+    // One app per session, because refused writes use up the retries that the SDK allows each client.
     let app = |table, endpoint| App::connect(table, endpoint, Timeouts::Long).with_real_clock();
     let sessions = operations.div_ceil(OPERATIONS_PER_SESSION);
     let mut done = 0;
@@ -50,10 +50,10 @@ async fn sessions_end_alike_if_every_first_response_is_lost() {
     }
 }
 
-/// Operations on one session, the same for each seed.
+/// Operations on one session. A seed always makes the same ones.
 struct Script {
     app: App,
-    /// Whether the client loses each first response, and sends the request again.
+    /// Whether the client loses every first response and resends the request.
     is_cut: bool,
     random: Rng,
     id: String,
@@ -85,7 +85,7 @@ impl Script {
             0 => {
                 let response = self.send(self.app.send(CREATE).without("session-user")).await;
                 self.id = response.header("Session-Id").to_owned();
-                // The id is random, so the session goes on under one that is the same in both runs.
+                // The API's id is random, so rotate to one that is the same in both runs.
                 let renamed = self.request(ROTATE).header("session-new-id", &key);
                 self.send(renamed).await;
                 self.id = key.clone();
@@ -154,7 +154,7 @@ impl Script {
         }
     }
 
-    /// Sends a request. If responses are cut, the first one is lost.
+    /// Sends a request. If responses are cut, the first one gets lost.
     async fn send(&self, request: Request) -> Response {
         if self.is_cut {
             request.copy().await;
@@ -163,19 +163,19 @@ impl Script {
     }
 }
 
-/// A random text that can be an id or a key.
+/// Random text that can be an id or a key.
 fn text(random: &mut Rng) -> String {
     (0..32).map(|_| random.alphanumeric()).collect()
 }
 
-/// Describes a session, without what differs between two runs.
+/// Describes a session, leaving out what differs between two runs.
 fn describe(read: &Response) -> String {
     if read.status != 200 {
         return read.outcome();
     }
     let names = read.header_names();
     let header = |name| if names.contains(&name) { read.header(name) } else { "-" };
-    // Lifetimes are far apart; up to ten minutes have passed.
+    // Up to ten minutes have passed, so round up. Lifetimes are much further apart.
     let left: f64 = header("Session-TTL").parse().unwrap();
     format!(
         "{} {} {} {}",
@@ -186,7 +186,7 @@ fn describe(read: &Response) -> String {
     )
 }
 
-/// Starts a proxy that forwards every call, and loses the response to each first attempt.
+/// Starts a proxy that forwards every call but loses the response to each first attempt.
 async fn start_proxy() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -220,7 +220,7 @@ async fn serve(connection: TcpStream) -> Option<()> {
     }
 }
 
-/// The proxy must cut, or the test shows nothing.
+/// If the proxy didn't lose anything, the test above would prove nothing.
 #[tokio::test]
 async fn proxy_loses_first_responses() {
     let app = App::connect(&engine::create_table().await, &start_proxy().await, Timeouts::Long);

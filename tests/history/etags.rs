@@ -1,14 +1,14 @@
-//! The entity tags of the versions of the data, as far as responses show them.
+//! Which ETag belongs to which version of the data, as far as responses show.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::operation::{Kind, Operation, Origin, Outcome};
 
-/// The version of each tag. A version is known by the operation that made it.
+/// The version that each tag stands for. A version is named after the operation that made it.
 #[derive(Debug, Default)]
 pub(crate) struct ETags {
     versions: HashMap<String, Origin>,
-    /// Operations that were sent again. Each time they are applied, the version gets a new tag.
+    /// Operations that were sent again. Each time one is applied, its version gets a new tag.
     repeated: HashSet<Origin>,
 }
 
@@ -16,7 +16,7 @@ impl ETags {
     /// Collects the tags of all responses.
     ///
     /// # Errors
-    /// A tag stands for different data, or a version that was made once has two tags.
+    /// A tag stands for different data, or a version that was made only once has two tags.
     pub(crate) fn collect(operations: &[Operation]) -> Result<Self, String> {
         let mut etags = Self::default();
         let mut sent = HashSet::new();
@@ -47,16 +47,16 @@ impl ETags {
                     .as_ref()
                     .is_some_and(|data| *contents.entry(tag).or_insert(data) != data)
             {
-                return Err(format!("different data has the entity tag {tag}"));
+                return Err(format!("the ETag {tag} stands for different data"));
             }
             if *tags.entry(version).or_insert(tag) != tag && !etags.repeated.contains(&version) {
-                return Err(format!("the data of operation {version} has two entity tags"));
+                return Err(format!("the data that operation {version} wrote has two ETags"));
             }
         }
         Ok(etags)
     }
 
-    /// Whether the tag is that of this version. `None` if no response tells.
+    /// Whether the tag belongs to this version. `None` if no response tells.
     pub(crate) fn is_of(&self, tag: &str, version: Origin) -> Option<bool> {
         let is_repeated = self.repeated.contains(&version);
         match self.versions.get(tag) {

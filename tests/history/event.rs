@@ -1,14 +1,13 @@
-//! The events of a history: what must find a place in the order that explains it.
+//! The events of a history, which the checker puts in order.
 //!
-//! Each attempt of an operation is one event, which has its effect and its response, or the response of a
-//! retry while the session remembers the effect of another attempt. There are some more:
+//! Each attempt at an operation is one event: its effect together with its response. If the session remembers
+//! that another attempt took effect, the event is only the response. There are some more events:
 //!
-//! - An attempt without a response takes effect at some time after it was sent, or never.
-//! - If a call to DynamoDB may be repeated, an attempt may take effect before the moment that its response
-//!   shows.
-//! - A deletion that is repeated may also end a session whose creation was under way: a known limit.
-//! - `GET /sessions` reads one session after the other.
-//! - `DELETE /sessions` destroys one session after the other, and responds once none is left.
+//! - An attempt without a response takes effect some time after it was sent, or never.
+//! - If a call to DynamoDB may be repeated, an attempt may take effect earlier than its response suggests.
+//! - A repeated deletion may also end a session that was just being created: a known limit.
+//! - `GET /sessions` reads the sessions one by one.
+//! - `DELETE /sessions` destroys the sessions one by one, and responds once none is left.
 
 use crate::operation::{Entry, Id, Kind, Moment, NEVER, Operation, Outcome};
 
@@ -18,13 +17,13 @@ pub(crate) enum Step<'a> {
     Whole,
     /// The effect of the attempt.
     Effect,
-    /// What a list says of an id; `None` if it does not list it.
+    /// What a list says about an id; `None` if the id isn't listed.
     Listed(Id, Option<&'a Entry>),
-    /// An entry of a list for an id that the history never learned.
+    /// A list entry for an id that the history never learned.
     ListedUnknown(&'a Entry),
-    /// The destruction of the session with this id, as one of the sessions of a user.
+    /// `DELETE /sessions` destroys the session with this id.
     Revoked(Id),
-    /// The end of `DELETE /sessions`.
+    /// `DELETE /sessions` is done.
     AllRevoked,
 }
 
@@ -33,9 +32,9 @@ pub(crate) struct Event<'a> {
     pub(crate) operation: &'a Operation,
     pub(crate) step: Step<'a>,
     pub(crate) invoked: Moment,
-    /// [`NEVER`] for an event that need not happen.
+    /// [`NEVER`] if the event is optional.
     pub(crate) returned: Moment,
-    /// The event that this one must come before, by its number.
+    /// Number of the event that this one must come before.
     pub(crate) before: Option<usize>,
 }
 
@@ -44,7 +43,7 @@ impl Event<'_> {
         self.returned < NEVER
     }
 
-    /// Whether the event changes nothing in any state.
+    /// Whether the event never changes anything, whatever the state.
     pub(crate) fn is_read(&self) -> bool {
         match self.step {
             Step::Listed(..) | Step::ListedUnknown(_) => true,
@@ -54,11 +53,11 @@ impl Event<'_> {
     }
 }
 
-/// Returns the events of these operations. `ids` are the ids that the history knows, `count` is the number
-/// of all.
+/// Returns the events of these operations. `ids` are the ids that the history knows, and `count` is how many
+/// ids there are in all.
 pub(crate) fn events<'a>(operations: &'a [Operation], ids: &[Id], count: usize) -> Vec<Event<'a>> {
     let mut events = Vec::new();
-    // A session that is created again, or moved there again, may be destroyed again.
+    // If an id gets another session, that one may be destroyed too.
     let made = operations.iter().filter_map(|operation| match operation.kind {
         Kind::Create(_) => Some(operation.id),
         Kind::Rotate { new, .. } => Some(new),
@@ -75,13 +74,13 @@ pub(crate) fn events<'a>(operations: &'a [Operation], ids: &[Id], count: usize) 
     events
 }
 
-/// An event that must happen between the invocation and the response.
+/// An event that must happen between the request and the response.
 fn required<'a>(operation: &'a Operation, step: Step<'a>) -> Event<'a> {
     let (invoked, returned) = (operation.sent, operation.returned);
     Event { operation, step, invoked, returned, before: None }
 }
 
-/// An event that may happen at any time after the invocation, but before this other event.
+/// An event that may happen at any time after the request, but before event number `before`.
 fn possible<'a>(operation: &'a Operation, step: Step<'a>, before: Option<usize>) -> Event<'a> {
     Event { operation, step, invoked: operation.sent, returned: NEVER, before }
 }

@@ -1,4 +1,4 @@
-//! Faults that the network and DynamoDB inject into the calls of a history.
+//! Faults that the proxy and the clients inject into a history.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::calls::Call;
 
-/// Faults of a history.
+/// What goes wrong in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Mode {
     /// No fault.
@@ -25,11 +25,11 @@ pub(crate) enum Mode {
     Throttle,
     /// The call collides with a transaction.
     Conflict,
-    /// DynamoDB fails, before or after it applied the call.
+    /// DynamoDB fails, before or after applying the call.
     Fail,
-    /// The response comes after the function stopped waiting for it.
+    /// The response comes after the function has stopped waiting for it.
     Slow,
-    /// The client loses the response of the function.
+    /// The client loses the function's response.
     LoseReply,
     /// The request reaches the function twice, at the same time or one after the other.
     SendTwice,
@@ -37,7 +37,7 @@ pub(crate) enum Mode {
     Mixed,
 }
 
-/// Faults of a history: their mode, and that one call in `rarity` has one.
+/// A history's faults: their mode, and how rare they are. One call in `rarity` has one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Faults {
     pub(crate) mode: Mode,
@@ -45,7 +45,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Chooses the fault of one call or request: that of the mode, or none.
+    /// Chooses the fault for one call or request, which may be none.
     pub(crate) fn choose(self, random: &mut Rng) -> Mode {
         if random.u32(0..self.rarity) > 0 {
             return Mode::None;
@@ -75,17 +75,17 @@ impl Mode {
         Self::Mixed,
     ];
 
-    /// Whether a response can be lost, so that something repeats the call or the request.
+    /// Whether responses can get lost, so that calls or requests are repeated.
     pub(crate) fn loses_responses(self) -> bool {
         !matches!(self, Self::None | Self::Delay | Self::Throttle | Self::Conflict)
     }
 
-    /// Whether the function gives up on a response, and so must not wait long for it.
+    /// Whether the function gives up on some responses, so it must not wait long for them.
     pub(crate) fn is_slow(self) -> bool {
         matches!(self, Self::Slow | Self::Mixed)
     }
 
-    /// Returns the fault if it makes sense for the call, and none otherwise.
+    /// Returns the fault if it makes sense for the call, or else none.
     pub(crate) fn of(self, call: &Call) -> Self {
         match self {
             Self::DeliverLate | Self::DeliverTwice | Self::Conflict if !call.is_write() => {
@@ -98,10 +98,9 @@ impl Mode {
     }
 }
 
-/// Longest delay.
 pub(crate) const MAX_DELAY: Duration = Duration::from_millis(30);
 
-/// Returns a random duration of a delay.
+/// Returns a random delay.
 pub(crate) fn delay(random: &mut Rng) -> Duration {
     MAX_DELAY.mul_f64(random.f64())
 }

@@ -6,28 +6,28 @@ use crate::board::Board;
 use crate::harness::new_id;
 use crate::operation::{Change, Id, Keep, Kind, LockHeader, Origin, Write};
 
-/// Idle lifetimes, so far apart that a response shows which one it is.
+/// Idle lifetimes in seconds, far enough apart that a response shows which one it is.
 const LIFETIMES: [u64; 3] = [600, 3_600, 20_000];
 
-/// What most operations of a history are about.
+/// What a history is mostly about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Profile {
     /// Everything.
     Mixed,
-    /// Changes of a session that stays.
+    /// Changes to a session that stays.
     Writes,
     /// Sessions that end and are created again.
     Creations,
     Rotations,
     Locks,
-    /// The sessions of a user.
+    /// A user's sessions.
     Users,
-    /// Users who log in again and again, with a limit.
+    /// Users who log in again and again, with a session limit.
     Logins,
 }
 
-/// Kinds of operations, with their weight in each profile. A lock that is held makes most other writes fail,
-/// so that it is rare where the history is not about it.
+/// Kinds of operations, with their weight in each profile. While somebody holds the lock, most other writes
+/// fail, so locks are rare in histories that aren't about them.
 const WEIGHTS: [(Choice, [u32; 7]); 13] = [
     (Choice::Read, [8, 7, 7, 5, 4, 4, 6]),
     (Choice::Replace, [6, 8, 2, 3, 4, 2, 1]),
@@ -85,7 +85,7 @@ impl Profile {
     }
 }
 
-/// Chooses operations for a client from what the history knows so far.
+/// Chooses a client's operations, based on what the history knows so far.
 pub(crate) struct Generator<'a> {
     pub(crate) board: &'a Board,
     pub(crate) random: &'a mut Rng,
@@ -117,7 +117,7 @@ impl Generator<'_> {
             Choice::Replace => Kind::Replace(self.write(origin)),
             Choice::Patch => Kind::Patch(self.write(origin)),
             Choice::Touch => {
-                // It cannot happen under a lock without releasing it.
+                // A touch can release the lock, but not keep it.
                 let mut write = self.write(origin);
                 if let LockHeader::Lock(token) = write.lock {
                     write.lock = LockHeader::Unlock(token);
@@ -201,7 +201,7 @@ impl Generator<'_> {
         u8::from(self.random.u32(0..4) == 0)
     }
 
-    /// Chooses a tag that some response had, most often the newest.
+    /// Chooses an ETag from some response, most often the newest, or none.
     fn if_match(&mut self) -> Option<String> {
         let etags = self.board.etags.lock().unwrap();
         match self.random.u32(0..6) {
@@ -211,15 +211,15 @@ impl Generator<'_> {
         }
     }
 
-    /// Returns the operation that took the lock last, as far as its token is known.
+    /// Returns the last operation that is known to have taken the lock.
     fn token(&mut self) -> Option<Origin> {
         self.board.tokens.lock().unwrap().last().map(|(origin, _)| *origin)
     }
 }
 
 impl Kind {
-    /// Returns the same creation under an id that the API chooses. It has no owner: a late attempt would
-    /// leave a session behind that nobody can reach, but that its owner has.
+    /// Returns the same creation, but under an id that the API chooses, and without an owner. With one, a late
+    /// attempt would leave the owner a session that nobody can reach.
     fn into_post(self) -> Self {
         match self {
             Self::Create(write) => Self::Post(Write { user: Change::Keep, ..write }),

@@ -1,6 +1,6 @@
-//! Histories: clients that work on one session at the same time, through a network that loses, delays and
-//! repeats calls to DynamoDB. Each history must be linearizable: some order explains it, in which each
-//! operation takes effect once, between its invocation and its response.
+//! Histories: several clients use one session at once, over a network that loses, delays and repeats calls
+//! to DynamoDB. Each history must be linearizable: some order of the operations explains every response, and
+//! each operation takes effect once, between its request and its response.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -30,17 +30,17 @@ mod response;
 mod run;
 mod state;
 
-#[allow(dead_code, unused_imports, reason = "the tests of the API use all of it")]
+#[allow(dead_code, unused_imports, reason = "the API's tests use all of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
-#[allow(dead_code, reason = "the example uses all of it")]
+#[allow(dead_code, reason = "the local example uses all of it")]
 #[path = "../../examples/local/table.rs"]
 mod table;
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Number of fixed seeds: one of each fault, number of rounds and profile.
+/// Number of fixed seeds: one for every combination of fault, rounds and profile.
 const SEEDS: u64 = 273;
 
 #[tokio::test(flavor = "multi_thread")]

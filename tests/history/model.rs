@@ -1,9 +1,9 @@
-//! The contract as a sequential model: what each attempt of an operation does to the state, and what it
-//! responds.
+//! The contract as a sequential model: what each attempt at an operation does to the state, and what its
+//! response shows.
 //!
-//! Every attempt knows when it arrived, and judges by that what is live, whose lease has passed, and which
-//! session it means. The time that it spends in a function is shorter than anything that the contract
-//! measures, and than every jump of the clock.
+//! Every attempt knows when it arrived, and goes by that to decide what is live, whose lease is over, and which
+//! session it means. The time it spends in a function is shorter than anything the contract measures, and
+//! shorter than any jump of the clock.
 
 use crate::etags::ETags;
 use crate::event::{Event, Step};
@@ -12,7 +12,7 @@ use crate::operation::{
 };
 use crate::state::{Expected, GRACE, LEASE, Lock, Owner, Session, State, WriteId};
 
-/// Seconds that an attempt takes at most, by which a lifetime in a response may differ.
+/// The longest an attempt takes, in seconds. A lifetime in a response may be off by that much.
 const SLACK: u64 = 30;
 
 const NOT_FOUND: &str = "404 session-not-found";
@@ -24,7 +24,7 @@ const LOCKED: &str = "423 session-locked";
 /// What an attempt does at some moment.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// It succeeds, with this state after it and a response that shows this.
+    /// It succeeds, leaves this state behind, and its response shows this.
     Applied(State, Expected),
     Refused(&'static str),
     /// It cannot happen in this state.
@@ -116,7 +116,7 @@ impl Model {
             }
             (Kind::List { .. } | Kind::RevokeAll { .. }, _) => Effect::Impossible,
             (_, Some(session)) if session.successor.is_none() => {
-                // No attempt means a session that was created after its arrival: to it, there is none.
+                // An attempt never means a session that was created after it arrived. To it, there is none.
                 if session.created > *sent {
                     return match kind {
                         Kind::Destroy { .. } => unchanged(),
@@ -178,7 +178,7 @@ impl Model {
             });
             after = after.with(*id, old);
             changed.predecessor = Some(*id);
-            // Write ids are derived from the id.
+            // Write ids are derived from the session id, so only the rotation itself is remembered.
             changed.writes.drain(..changed.writes.len() - 1);
             now_at = *new;
         }
@@ -186,8 +186,8 @@ impl Model {
         Effect::Applied(after.with(now_at, Some(changed)), expected)
     }
 
-    /// Whether a session has the version that the operation requires. If no response tells, the operation
-    /// had the outcome that its response says.
+    /// Whether the session has the version that the operation requires. If no other response tells, believe
+    /// the operation's own.
     fn matches(&self, if_match: Option<&String>, session: &Session, operation: &Operation) -> bool {
         let Some(tag) = if_match else { return true };
         let is_refused =
@@ -195,7 +195,7 @@ impl Model {
         self.etags.is_of(tag, session.version()).unwrap_or(!is_refused)
     }
 
-    /// Whether a response agrees with the model, which may be silent on some of it.
+    /// Whether a response agrees with the model, as far as both say something.
     fn agrees(&self, seen: &Seen, expected: &Expected) -> bool {
         both(&seen.data, &expected.data, |seen, expected| seen == expected)
             && both(&seen.metadata, &expected.metadata, |seen, expected| seen == expected)
@@ -207,7 +207,7 @@ impl Model {
 }
 
 /// Returns the effect of an attempt if the session remembers that another one was applied. The response shows
-/// the session as it is, but the version of the data is the one that the request left behind.
+/// the session as it is now, but with the version that the request left behind.
 fn applied_before(state: &State, operation: &Operation) -> Option<Effect> {
     let Operation { id, kind, origin, sent, .. } = operation;
     let (id, write) = match kind {
@@ -217,7 +217,7 @@ fn applied_before(state: &State, operation: &Operation) -> Option<Effect> {
     };
     let session = state.current(*id, *sent)?;
     let remembered = session.writes.iter().find(|(known, _)| *known == write);
-    // A rotation is remembered for as long as the session knows its former id.
+    // A rotation is remembered as long as the session knows its former id.
     let is_rotated =
         matches!(kind, Kind::Rotate { .. }) && session.predecessor == Some(operation.id);
     if remembered.is_none() && !is_rotated {
@@ -252,7 +252,7 @@ fn requirements(kind: &Kind) -> Write {
     }
 }
 
-/// Returns why the lock refuses an operation, if it does. A holder whose lease has passed may write until
+/// Returns why the lock refuses an operation, if it does. A holder whose lease is over may write until
 /// somebody else takes the lock.
 fn lock_refusal(
     kind: &Kind,
@@ -283,7 +283,7 @@ fn listed<'a>(state: &'a State, operation: &Operation, id: Id) -> Option<&'a Ses
     state.current(id, operation.sent).filter(|session| session.user() == Some(user))
 }
 
-/// Whether the entry of a list shows this session.
+/// Whether a list entry shows this session.
 fn shows(entry: &Entry, session: &Session, operation: &Operation, id: Id) -> bool {
     let sends_id = matches!(operation.kind, Kind::List { sends_id: true, .. });
     let is_own = id == operation.id || session.predecessor == Some(operation.id);
@@ -292,8 +292,8 @@ fn shows(entry: &Entry, session: &Session, operation: &Operation, id: Id) -> boo
         && entry.is_current == (sends_id && is_own)
 }
 
-/// Whether `DELETE /sessions` may destroy this session. It keeps the session of the id that it names, also
-/// after a rotation of that id, and so many sessions that may have got their owner after this one.
+/// Whether `DELETE /sessions` may destroy this session. It spares the session whose id it names, even if that
+/// id was rotated. With a limit, a session may go only if that many others may have got their owner after it.
 fn is_to_revoke(state: &State, id: Id, session: &Session, operation: &Operation) -> bool {
     let Kind::RevokeAll { user, keep } = operation.kind else { return false };
     let Some(owner) = session.owner.filter(|owner| owner.user == user) else { return false };
@@ -304,7 +304,7 @@ fn is_to_revoke(state: &State, id: Id, session: &Session, operation: &Operation)
             let others = state.sessions.iter().filter(|(other, session)| {
                 **other != id && session.is_live(operation.sent) && session.successor.is_none()
             });
-            // Some may have ended since they were counted. But those that a limit ended were replaced by others.
+            // Some may have ended since they were counted. But if a limit ended them, others had replaced them.
             let was_counted = |(_, until, limit): &&(Owner, Moment, usize)| {
                 *until > operation.sent && *limit < count
             };
@@ -315,22 +315,22 @@ fn is_to_revoke(state: &State, id: Id, session: &Session, operation: &Operation)
     }
 }
 
-/// Returns the state after `DELETE /sessions` has destroyed the session with this id.
+/// Returns the state after `DELETE /sessions` has destroyed this session.
 fn revoked(state: &State, operation: &Operation, id: Id) -> Option<State> {
     let session = state.sessions.get(&id).filter(|session| session.is_live(operation.sent))?;
     if !is_to_revoke(state, id, session, operation) {
         return None;
     }
     let mut after = state.without(id, operation);
-    // An id in its grace period is destroyed too, but is not a session.
+    // An id in its grace period is destroyed too, but doesn't count as a session.
     if session.successor.is_none() && !operation.may_be_repeated {
         *after.destroyed.entry(operation.sent).or_default() += 1;
     }
     Some(after)
 }
 
-/// Whether `DELETE /sessions` is done: no more sessions than it keeps are left of those that the user had when
-/// it was called.
+/// Returns the state after `DELETE /sessions` is done, if it can be: of the sessions that the user had when the
+/// request arrived, no more are left than it keeps.
 fn all_revoked(state: &State, operation: &Operation) -> Option<State> {
     let Kind::RevokeAll { user, keep } = operation.kind else { return None };
     let is_left = |(id, session): &(&Id, &Session)| {

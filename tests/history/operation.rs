@@ -1,20 +1,20 @@
 //! Operations of a history: what a client asked for, and what it learned.
 
-/// A session id, by its number in the history. Every rotation and every `POST` has one for its new id,
-/// whether the history learns that id or not.
+/// A session id, by its number in the history. Every rotation and every `POST` gets one for its new id, even
+/// if the history never learns that id.
 pub(crate) type Id = usize;
 /// Number of an operation. It also names what the operation makes: data, a label, a lock.
 pub(crate) type Origin = usize;
 
-/// A moment on the clock that all clients and functions of a history share, in milliseconds. No two requests
-/// are sent at the same one.
+/// A moment on the clock that all of a history's clients and functions share, in milliseconds. No two requests
+/// are sent at the same moment.
 pub(crate) type Moment = u64;
 
 pub(crate) const SECOND: u64 = 1_000;
-/// Moment after which nothing happens: the response of an attempt that has none.
+/// Later than any other moment: when the response "arrives" if there is none.
 pub(crate) const NEVER: Moment = u64::MAX;
 
-/// Change of an optional attribute.
+/// A change to an optional attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change<T> {
     Keep,
@@ -32,7 +32,7 @@ impl<T> Change<T> {
     }
 }
 
-/// Lock header of a request, with the operation that took the lock whose token it sends.
+/// A request's lock header, with the operation that took the lock it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockHeader {
     Absent,
@@ -42,7 +42,7 @@ pub(crate) enum LockHeader {
     Unlock(Origin),
 }
 
-/// What a write requires of the session and changes in it, apart from its data.
+/// What a write requires of the session and changes in it, apart from the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Write {
     pub(crate) if_match: Option<String>,
@@ -78,7 +78,7 @@ pub(crate) enum Kind {
     Touch(Write),
     Rotate {
         new: Id,
-        /// Whether the request has a body, which replaces the data.
+        /// Whether the request has a body that replaces the data.
         has_data: bool,
         has_grace: bool,
         write: Write,
@@ -96,7 +96,7 @@ pub(crate) enum Kind {
     Destroy {
         if_match: Option<String>,
     },
-    /// `GET /sessions`. The operation's id is the one that the request sends, if it sends one.
+    /// `GET /sessions`, which may send the operation's id.
     List {
         user: u8,
         sends_id: bool,
@@ -112,25 +112,25 @@ pub(crate) enum Kind {
     },
 }
 
-/// What `DELETE /sessions` leaves.
+/// What `DELETE /sessions` spares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
     Nothing,
-    /// The session of the operation's id.
+    /// The session with the operation's id.
     Id,
-    /// So many sessions that got their owner last: `Session-Limit`.
+    /// This many of the sessions that got their owner last: `Session-Limit`.
     Newest(usize),
 }
 
-/// What a response shows. Parts that it does not have are `None`.
+/// What a response shows. Missing parts are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Operations that made the members of the data, in order. The last one made this version of it.
+    /// Operations that made the data's members, in order. The last one made this version.
     pub(crate) data: Option<Vec<Origin>>,
     pub(crate) etag: Option<String>,
     /// Seconds left.
     pub(crate) ttl: Option<u64>,
-    /// Owner and label, of a response that shows the session's metadata.
+    /// Owner and label, if the response shows the session's metadata.
     pub(crate) metadata: Option<Metadata>,
     pub(crate) destroyed: Option<u64>,
     pub(crate) listed: Option<Vec<Entry>>,
@@ -142,11 +142,11 @@ pub(crate) struct Metadata {
     pub(crate) label: Option<Origin>,
 }
 
-/// An entry of the list of a user's sessions.
+/// An entry in a list of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) handle: String,
-    /// The id with this handle. `None` if the history never learned that id.
+    /// The id behind this handle, if the history ever learned it.
     pub(crate) id: Option<Id>,
     pub(crate) ttl: u64,
     pub(crate) label: Option<Origin>,
@@ -155,22 +155,22 @@ pub(crate) struct Entry {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// No response, or `503`: the attempt takes effect at some later time, or never.
+    /// No response, or `503`: the attempt takes effect some time later, or never.
     Unknown,
     Success(Seen),
-    /// Status and problem. It may show the current session instead of the problem.
+    /// Status and problem. The response may show the current session instead of the problem.
     Refused(String, Seen),
 }
 
-/// An attempt of an operation. A client repeats it blindly, with the same key: attempts of one operation have
-/// the same origin.
+/// One attempt at an operation. A client repeats an operation blindly, with the same key. All attempts at it
+/// have the same origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Operation {
     pub(crate) origin: Origin,
     pub(crate) client: usize,
     pub(crate) id: Id,
     pub(crate) kind: Kind,
-    /// Whether the function may repeat a call to DynamoDB, because its response was lost.
+    /// Whether the function may repeat a call to DynamoDB because the response got lost.
     pub(crate) may_be_repeated: bool,
     /// When the request arrived.
     pub(crate) sent: Moment,
@@ -184,15 +184,15 @@ impl Operation {
         matches!(self.outcome, Outcome::Refused(..))
     }
 
-    /// Whether the attempt certainly changed nothing. One that took the lock and repeats the call is refused
-    /// if it has lost the lock since.
+    /// Whether the attempt certainly changed nothing. A refused lock request may have changed something: it can
+    /// take the lock, lose it again, and then be refused when its call is repeated.
     pub(crate) fn has_no_effect(&self) -> bool {
         let is_repeated_lock = matches!(self.kind, Kind::Lock { .. }) && self.may_be_repeated;
         let is_read = matches!(self.kind, Kind::Read { .. } | Kind::List { .. });
         is_read || self.is_refused() && !is_repeated_lock
     }
 
-    /// Whether the operation makes a new version of the data if it is applied.
+    /// Whether the operation makes a new version of the data if applied.
     pub(crate) fn makes_data(&self) -> bool {
         matches!(
             self.kind,

@@ -1,5 +1,5 @@
-//! A proxy between the functions of each client and DynamoDB, which injects faults at random within what
-//! the contract promises to survive.
+//! A proxy between each client's functions and DynamoDB. It injects random faults, as far as the contract promises
+//! to survive them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::faults::{self, Faults, Mode};
 use crate::harness::engine;
 use crate::harness::{TARGET, read_request};
 
-/// Time after which a response comes too late for the function. See [`crate::harness::Timeouts::Short`].
+/// A response that takes this long is too late for the function. See [`crate::harness::Timeouts::Short`].
 const SLOW: Duration = Duration::from_millis(200);
 
 /// The network of a history.
 pub(crate) struct Network {
     faults: Faults,
     random: Mutex<Rng>,
-    /// While it is locked, no other write reaches DynamoDB, so that writes are counted right.
+    /// Locked during each write, so that it has the writes in the order they reach DynamoDB.
     ledger: tokio::sync::Mutex<Ledger>,
     proxies: Mutex<Vec<AbortHandle>>,
 }
@@ -35,7 +35,7 @@ impl Network {
         Arc::new(Self { faults, random, ledger, proxies: Mutex::default() })
     }
 
-    /// Starts the proxy of a client and returns its endpoint.
+    /// Starts a client's proxy and returns its endpoint.
     pub(crate) async fn endpoint(self: &Arc<Self>, client: usize) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -54,7 +54,7 @@ impl Network {
         self.proxies.lock().unwrap().drain(..).for_each(|proxy| proxy.abort());
     }
 
-    /// Notes that a client starts an operation, and may retry its writes until [`Self::end`].
+    /// Notes that a client starts an operation, whose writes it may retry until [`Self::end`].
     pub(crate) async fn begin(&self, client: usize, operation: u64) {
         self.ledger.lock().await.begin(client, operation);
     }
@@ -68,8 +68,8 @@ impl Network {
         (self.faults.choose(&mut random).of(call), faults::delay(&mut random))
     }
 
-    /// Forwards a call, once no retry would leave the contract because of it. Returns `None` for a late
-    /// call that would leave the contract itself.
+    /// Forwards a call as soon as it can't push another client's retry outside the contract's limits. Returns
+    /// `None` for a late call that is outside them itself.
     async fn forward(&self, call: &Call, client: usize, mut is_late: bool) -> Option<Reply> {
         if !call.is_write() {
             return Some(send(call).await);
@@ -137,7 +137,7 @@ async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Repl
         }
         Mode::DeliverTwice => {
             let reply = forward().await?;
-            // What was refused may be accepted later, and nobody can recognize that.
+            // A refused call may be accepted later, and nobody could recognize it.
             if reply.0 == 200 {
                 tokio::spawn(network.clone().deliver_late(call, client, delay));
             }

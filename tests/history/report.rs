@@ -1,4 +1,4 @@
-//! Explanation of a history that is not linearizable.
+//! Explains why a history isn't linearizable.
 
 use std::fmt::Write as _;
 
@@ -14,11 +14,11 @@ pub(crate) enum Verdict {
     Linearizable,
     /// The search took too long.
     Undecided,
-    /// There is no order. Holds an explanation with as few operations as possible.
+    /// There is no such order. Holds an explanation with as few operations as possible.
     Wrong(String),
 }
 
-/// A history: the operations in the order of their invocations, and the ids.
+/// A history: the operations in the order they were sent, and the ids.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) operations: Vec<Operation>,
@@ -43,8 +43,8 @@ impl History {
         }
     }
 
-    /// Searches for an order of these operations. If there is none, returns what `explain` makes of where
-    /// the search got stuck.
+    /// Searches for an order of these operations. If there is none, returns `explain`'s view of where the search
+    /// got stuck.
     fn search<T>(
         &self,
         operations: &[Operation],
@@ -53,15 +53,15 @@ impl History {
         let ids =
             |is_known| (0..self.is_known.len()).filter(move |id| self.is_known[*id] == is_known);
         let known: Vec<Id> = ids(true).collect();
-        // The tags are those of the whole history, so that fewer operations do not know less.
+        // Take the tags from the whole history, so that a part of it doesn't know less.
         let etags = ETags::collect(&self.operations).unwrap_or_default();
         let model = Model { unknown_ids: ids(false).collect(), etags };
         let events = events(operations, &known, self.is_known.len());
         check(&model, &events).map_err(|stuck| explain(&model, &events, &stuck))
     }
 
-    /// Returns the operations up to the first response that cannot be explained, without the reads and
-    /// refusals that are not needed for that.
+    /// Returns the operations up to the first response that can't be explained, without the reads and refusals
+    /// that make no difference.
     fn shortest(&self) -> Vec<Operation> {
         let is_wrong = |operations: &[Operation]| {
             self.search(operations, |_, _, stuck| stuck.gave_up) == Err(false)
@@ -74,7 +74,7 @@ impl History {
         while number < operations.len() {
             let mut fewer = operations.clone();
             let removed = fewer.remove(number);
-            // An operation that was refused is of interest if its refusal is what is wrong.
+            // Keep a refused operation if its refusal is what's wrong.
             let mut without_response = operations.clone();
             without_response[number].outcome = Outcome::Unknown;
             without_response[number].returned = NEVER;
@@ -91,7 +91,7 @@ impl History {
         let mut text = String::new();
         let mut add = |line: String| writeln!(text, "{line}").unwrap();
         add(format!("  {explanation}"));
-        add("  Operations, with the milliseconds of their arrival and their response:".into());
+        add("  Operations, with the times of their requests and responses in milliseconds:".into());
         for operation in operations {
             let Operation { origin, client, id, kind, sent, returned, outcome, .. } = operation;
             let returned = if *returned == NEVER { "…".into() } else { returned.to_string() };
@@ -108,7 +108,7 @@ impl History {
     }
 }
 
-/// Returns the history until a moment: operations that have no response by then are unknown.
+/// Returns the history up to a moment. The outcome of operations that respond later is unknown.
 fn until(operations: &[Operation], end: u64) -> Vec<Operation> {
     let started = operations.iter().filter(|operation| operation.sent <= end);
     let cut = |operation: &Operation| {
@@ -122,7 +122,7 @@ fn until(operations: &[Operation], end: u64) -> Vec<Operation> {
     started.map(cut).collect()
 }
 
-/// Says how far the search came, and what each operation that can be next would do.
+/// Says how far the search got, and what each operation that could come next would do.
 fn explain(model: &Model, events: &[Event], stuck: &Stuck) -> String {
     let mut text = String::from("No order of the operations explains their responses.");
     let name = |event: &Event| match event.step {
@@ -138,7 +138,7 @@ fn explain(model: &Model, events: &[Event], stuck: &Stuck) -> String {
     if stuck.state.sessions.is_empty() {
         write!(text, "\n    no session").unwrap();
     }
-    text.push_str("\n  What could be next:");
+    text.push_str("\n  What could come next:");
     let left = events.iter().enumerate().filter(|(number, _)| !stuck.order.contains(number));
     let left: Vec<_> = left.map(|(_, event)| event).filter(|event| event.is_required()).collect();
     let deadline = left.iter().map(|event| event.returned).min().unwrap_or_default();

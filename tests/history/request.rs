@@ -1,4 +1,4 @@
-//! Requests of operations.
+//! The request for each operation.
 
 use fastrand::Rng;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::harness::{
 use crate::operation::{Change, Id, Keep, Kind, LockHeader, Origin, Write};
 use crate::state::{GRACE, LEASE};
 
-/// A request that is ready to be sent, any number of times.
+/// A request that is ready to be sent any number of times.
 pub(crate) struct Prepared {
     pub(crate) request: Request,
     /// Whether the API recognizes the request when it is sent again.
@@ -62,7 +62,7 @@ impl Builder<'_> {
                 let request = self.of_user(REVOKE, *user, false);
                 once(request.handle(&handle(&self.board.id(self.id))))
             }
-            // A token is released once, which makes the request recognizable.
+            // A token is released only once, so the API recognizes the request.
             Kind::Unlock { token } => {
                 let request = self.lock(self.send(UNLOCK), LockHeader::Unlock(*token));
                 Prepared { request, is_repeatable: true }
@@ -140,7 +140,7 @@ impl Builder<'_> {
     }
 }
 
-/// Sets or removes a header that the example may have.
+/// Sets a header, or removes it if the example has it.
 fn optional(request: Request, name: &str, value: Option<String>) -> Request {
     match value {
         Some(value) => request.header(name, &value),
@@ -157,7 +157,7 @@ fn changed<T>(change: Change<T>, value: impl Fn(T) -> String) -> Option<String> 
     }
 }
 
-/// Asks for the representation in every third request.
+/// Asks for the representation in one of three requests.
 fn prefer(request: Request, random: &mut Rng) -> Request {
     match random.u32(0..3) {
         0 => request.header("prefer", "return=representation"),
@@ -165,7 +165,7 @@ fn prefer(request: Request, random: &mut Rng) -> Request {
     }
 }
 
-/// Makes two of three requests recognizable when they are sent again.
+/// Gives two of three requests a key, by which the API recognizes them when they are sent again.
 fn keyed(request: Request, random: &mut Rng) -> Prepared {
     match random.u32(0..3) {
         0 => Prepared { request, is_repeatable: false },

@@ -13,7 +13,7 @@ pub(crate) fn outcome(board: &Board, operation: &Operation, response: &Response)
     let seen = seen(board, operation, response);
     if response.status >= 400 {
         let reason = match (&seen.data, &operation.kind) {
-            // The request preferred the data to the problem.
+            // The request asked for the data instead of the problem.
             (Some(_), Kind::Create(_)) => "412 session-exists".to_owned(),
             (Some(_), _) => "412 etag-mismatch".to_owned(),
             (None, _) => response.outcome(),
@@ -55,7 +55,7 @@ fn seen(board: &Board, operation: &Operation, response: &Response) -> Seen {
     }
 }
 
-/// Returns the operations that made the members of the data, in order.
+/// Returns the operations that made the data's members, in order.
 fn members(data: &[u8]) -> Vec<Origin> {
     let text = std::str::from_utf8(data).unwrap();
     let members = text.trim_matches(['{', '}']).split(',');

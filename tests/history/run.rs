@@ -1,4 +1,4 @@
-//! Runs histories, many at the same time, and counts them.
+//! Runs many histories at the same time, and counts them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,25 +16,24 @@ use crate::harness::{App, Timeouts, engine};
 use crate::proxy::Network;
 use crate::report::{History, Verdict};
 
-/// Number of clients of a history, and of operations of each.
+/// Clients per history, and operations per client.
 const CLIENTS: usize = 4;
 const OPERATIONS: usize = 8;
-/// Numbers of rounds of a history, between which its clock jumps.
+/// Rounds per history. Between rounds, its clock jumps.
 const ROUNDS: [usize; 3] = [1, 2, 4];
-/// Seconds over which the clock jumps: the end of leases, of grace periods, and of each lifetime. The sums of
-/// up to three of them are far from all of these, so that no two moments of a round differ in what is over.
+/// How far the clock jumps, in seconds: past leases, grace periods and lifetimes. No sum of up to three jumps
+/// comes close to any of those, so nothing expires in the middle of a round.
 const JUMPS: [u64; 4] = [70, 350, 4_000, 90_000];
 /// Number of histories that run at the same time.
 const CONCURRENCY: usize = 12;
-/// Number of histories after which the progress is reported.
+/// Progress is reported after this many histories.
 const PROGRESS: usize = 100;
-/// Time after which a history counts as stuck: far longer than it takes on a machine that does something else, too.
+/// A history counts as stuck after this long, which is far longer than it takes even on a busy machine.
 const MAX_DURATION: Duration = Duration::from_secs(300);
-/// Limits the time of each request: `DELETE /sessions` retries until then.
+/// Time limit of each request. `DELETE /sessions` retries that long.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
-/// Returns what the seed decides about a history: its faults, what its operations are about, and the number of
-/// its rounds.
+/// Returns what the seed decides about a history: its faults, its profile, and its number of rounds.
 fn settings(seed: u64) -> (Faults, Profile, usize) {
     let (mode, rest) = choose(&Mode::ALL, seed);
     let (rounds, rest) = choose(&ROUNDS, rest);
@@ -49,13 +48,13 @@ fn choose<T: Copy>(values: &[T], number: u64) -> (T, u64) {
     (values[usize::try_from(number % count).unwrap()], number / count)
 }
 
-/// Runs the history of a seed over a table.
+/// Runs a seed's history on a table.
 async fn history(seed: u64, table: &str) -> History {
     let (faults, profile, rounds) = settings(seed);
     let mut random = Rng::with_seed(seed);
     let network = Network::new(faults, random.fork());
     let board = Arc::new(Board::new());
-    // Short time limits would be a fault of their own on a busy machine.
+    // On a busy machine, short time limits would cause faults themselves.
     let timeouts = if faults.mode.is_slow() { Timeouts::Short } else { Timeouts::Long };
     let app = App::connect(table, engine::endpoint(), timeouts);
     let mut clients = Vec::new();
@@ -73,7 +72,7 @@ async fn history(seed: u64, table: &str) -> History {
         let operations = OPERATIONS / rounds;
         let running = clients.into_iter().map(|client| tokio::spawn(client.run(operations)));
         clients = join_all(running).await.into_iter().map(Result::unwrap).collect();
-        // Until then, everything that is late has arrived.
+        // Wait for everything that is still on its way.
         tokio::time::sleep(MAX_DELAY).await;
     }
     let reader = clients.swap_remove(0);
@@ -83,7 +82,7 @@ async fn history(seed: u64, table: &str) -> History {
     Arc::into_inner(board).unwrap().into_history()
 }
 
-/// Runs the histories of these seeds until the time is over. Prints progress, each history that is not
+/// Runs the histories of these seeds until the time is up. Prints progress, each history that isn't
 /// linearizable, and the counts.
 ///
 /// # Errors
@@ -100,7 +99,7 @@ pub(crate) async fn histories(
         let Ok(history) = history else {
             return (seed, Verdict::Wrong("  The history did not end.".to_owned()));
         };
-        // A search may take a while, and must not keep the clients of other histories waiting.
+        // A search may take a while, and must not hold up other histories' clients.
         (seed, tokio::task::spawn_blocking(move || history.check()).await.unwrap())
     };
     let mut counts: BTreeMap<Mode, (usize, usize)> = BTreeMap::new();

@@ -6,18 +6,18 @@ use crate::operation::{
     Change, Id, Keep, Kind, LockHeader, Metadata, Moment, Operation, Origin, SECOND, Write,
 };
 
-/// Idle lifetime of a session whose creation names none, in seconds like all of these.
+/// Idle lifetime of a session that is created without one, in seconds.
 pub(crate) const DEFAULT_TTL: u64 = 86_400;
-/// Grace period of a rotation that has one.
+/// Grace period of a rotation that has one, in seconds.
 pub(crate) const GRACE: u64 = 300;
-/// Lease of a lock.
+/// Lease of a lock, in seconds.
 pub(crate) const LEASE: u64 = 50;
 /// Number of writes that an item remembers.
 const REMEMBERED: usize = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Session {
-    /// Operations that made the members of the data, in order.
+    /// Operations that made the data's members, in order.
     pub(crate) data: Vec<Origin>,
     pub(crate) ttl: u64,
     pub(crate) expires: Moment,
@@ -32,7 +32,7 @@ pub(crate) struct Session {
     pub(crate) writes: Vec<(WriteId, Origin)>,
 }
 
-/// Who a session belongs to, and since when: some moment from the arrival of a request to its response.
+/// Who a session belongs to, and since when: some moment between a request and its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Owner {
     pub(crate) user: u8,
@@ -50,17 +50,17 @@ pub(crate) struct Lock {
 /// What a write is recognized by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum WriteId {
-    /// The key of an operation.
+    /// An operation's key.
     Of(Origin),
-    /// The token of a lock, which is released once.
+    /// A lock's token, which is released only once.
     Release(Origin),
 }
 
-/// What a response can show. Parts that the contract does not define are `None`.
+/// What a response can show. Parts that the contract doesn't define are `None`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expected {
     pub(crate) data: Option<Vec<Origin>>,
-    /// The operation that made the version of the data that the tag stands for.
+    /// The operation that made the version that the tag stands for.
     pub(crate) version: Option<Origin>,
     pub(crate) ttl: Option<u64>,
     pub(crate) metadata: Option<Metadata>,
@@ -109,12 +109,12 @@ impl Session {
         self.ttl = write.ttl.unwrap_or(self.ttl);
         self.expires = from + self.ttl * SECOND;
         if write.user == Change::Remove {
-            // A logout that keeps the session ends the grace period of its former id.
+            // A logout that keeps the session ends its former id's grace period.
             self.predecessor = None;
         }
         self.owner = match (write.user, self.owner) {
             (Change::Keep, owner) => owner,
-            // The contract does not say whether this is the moment at which it got the owner.
+            // The contract doesn't say whether this counts as getting the owner again.
             (Change::Set(user), Some(owner)) if owner.user == user => Some(Owner { to, ..owner }),
             (Change::Set(user), _) => Some(Owner { user, from, to }),
             (Change::Remove, _) => None,
@@ -143,13 +143,13 @@ impl Session {
     }
 }
 
-/// The items that exist. Those that have expired are still there.
+/// The items that exist, including expired ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     pub(crate) sessions: BTreeMap<Id, Session>,
-    /// Number of sessions that each `DELETE /sessions` in progress has destroyed.
+    /// How many sessions each `DELETE /sessions` in progress has destroyed so far.
     pub(crate) destroyed: BTreeMap<Moment, u64>,
-    /// Owners that sessions had, with the moment at which that surely was over, and the limit that ended it.
+    /// Former owners of sessions, with the moment by which that was surely over, and the limit that ended it.
     pub(crate) former: BTreeSet<(Owner, Moment, usize)>,
 }
 
@@ -160,7 +160,7 @@ impl State {
         (session.is_live(at) && session.successor.is_none()).then_some(session)
     }
 
-    /// The session that a read of this id shows. An id in its grace period is readable until its successor
+    /// The session that a read of this id shows. An id in its grace period stays readable until its successor
     /// ends or is rotated again, or its owner logs out.
     pub(crate) fn readable(&self, id: Id, at: Moment) -> Option<&Session> {
         let session = self.sessions.get(&id).filter(|session| session.is_live(at))?;
@@ -168,7 +168,7 @@ impl State {
         (self.current(new, at)?.predecessor == Some(id)).then_some(session)
     }
 
-    /// Returns the state with this session under the id, or with none.
+    /// Returns the state with this session, or none, under the id.
     pub(crate) fn with(&self, id: Id, session: Option<Session>) -> Self {
         let mut after = self.clone();
         match session {
@@ -185,7 +185,7 @@ impl State {
         after
     }
 
-    /// Notes that a session does not belong to its owner any more.
+    /// Notes that a session no longer belongs to its owner.
     pub(crate) fn leave(&mut self, owner: Option<Owner>, operation: &Operation) {
         let limit = match operation.kind {
             Kind::RevokeAll { keep: Keep::Newest(limit), .. } => limit,

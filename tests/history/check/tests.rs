@@ -1,4 +1,4 @@
-//! Histories written by hand, which the checker must tell apart.
+//! Handwritten histories, some right and some wrong, that the checker must tell apart.
 
 use crate::operation::LockHeader::{Absent, Lock, Unlock};
 use crate::operation::Outcome::{Refused, Success, Unknown};
@@ -8,7 +8,7 @@ use crate::operation::{
 };
 use crate::report::{History, Verdict};
 
-/// An operation that arrives at the first moment, and has a response at the second.
+/// An operation that arrives at the first of these times and gets its response at the second.
 fn operation(
     origin: Origin,
     id: Id,
@@ -48,7 +48,7 @@ fn refused(reason: &str) -> Outcome {
     Refused(reason.to_owned(), Seen::default())
 }
 
-/// A response that shows this data, whose version has this tag.
+/// A response that shows this data and this ETag.
 fn shown(data: &[Origin], tag: u32) -> Outcome {
     let data = (!data.is_empty()).then(|| data.to_vec());
     Success(Seen { data, etag: Some(tag.to_string()), ..Seen::default() })
@@ -58,12 +58,12 @@ fn absent() -> Outcome {
     refused("404 session-not-found")
 }
 
-/// The operation without a response.
+/// The same operation, with its response lost.
 fn lost(operation: Operation) -> Operation {
     Operation { returned: NEVER, outcome: Unknown, ..operation }
 }
 
-/// An attempt at this time without a response, and its retry.
+/// An attempt at this time whose response is lost, and its retry.
 fn retried_since(sent: Moment, retry: Operation) -> [Operation; 2] {
     [lost(Operation { sent, ..retry.clone() }), retry]
 }
@@ -183,7 +183,7 @@ fn locks_refuse_writes_without_their_token() {
 }
 
 #[test]
-fn rotations_carry_over_what_they_do_not_name() {
+fn rotations_keep_what_they_do_not_change() {
     let touched = Write { ttl: Some(600), label: Change::Set(1), ..Write::PLAIN };
     let touch = operation(1, 0, (2, 5), Kind::Touch(touched), ok());
     let rotate = operation(2, 0, (3, 4), rotation(false), ok());
@@ -192,7 +192,7 @@ fn rotations_carry_over_what_they_do_not_name() {
         read(3, 1, (6, 7), Success(Seen { ttl: Some(ttl), metadata, ..Seen::default() }))
     };
     assert_right(&[touch.clone(), rotate.clone(), with(600, Some(1))]);
-    // The touch would be refused after the rotation, so its changes must not be missing.
+    // The touch succeeded, so it came before the rotation, and its changes must still be there.
     assert_wrong(&[touch.clone(), rotate.clone(), with(86_400, None)]);
     assert_wrong(&[touch, rotate, with(600, None)]);
 }
@@ -279,7 +279,7 @@ fn attempts_that_took_the_lock_and_lost_it_are_refused() {
 }
 
 #[test]
-fn sessions_end_with_their_lifetime_and_grace_periods_too() {
+fn sessions_and_grace_periods_expire() {
     let after = |seconds| (seconds * SECOND, seconds * SECOND + 1);
     let created = Kind::Create(Write { ttl: Some(600), ..Write::PLAIN });
     let created = operation(1, 1, (2, 3), created, ok());
@@ -404,7 +404,7 @@ fn limits_leave_the_sessions_that_got_their_owner_last() {
     assert_wrong(&after(&[left(1), gone(2)]));
     assert_wrong(&after(&[left(1), left(2)]));
     assert_wrong(&after(&[gone(1), gone(2)]));
-    // They never end each other, whatever their order.
+    // The two logins never end each other, whatever their order.
     let logins = [login(1, 1, (2, 5)), login(2, 2, (3, 4))];
     let limits = |first, second| [limit(3, (6, 9), first), limit(4, (7, 8), second)];
     let after = |rest: &[Operation]| [&logins[..], &limits(1, 0), rest].concat();
@@ -414,7 +414,7 @@ fn limits_leave_the_sessions_that_got_their_owner_last() {
 }
 
 #[test]
-fn explanations_leave_out_what_is_not_needed() {
+fn explanations_leave_out_irrelevant_operations() {
     let history = [
         read(1, 0, (2, 3), shown(&[0], 0)),
         replaced(2, (4, 5)),
