@@ -1,6 +1,6 @@
-"""Writes what template.yaml and Cargo.toml repeat of docs/openapi.yaml, and template.yaml of itself: `make generate`.
+"""Generates what template.yaml and Cargo.toml repeat from docs/openapi.yaml, and template.yaml from itself.
 
-With --check it writes nothing, and fails if a file isn't as it would be written.
+`make generate` runs it. With --check, it writes nothing and fails if a file is out of date.
 """
 
 import json
@@ -18,7 +18,7 @@ ROUTES = [
     for path, item in yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())["paths"].items()
     for method, operation in item.items()
 ]
-#: Whether a managed policy for callers allows a route of this path and function.
+#: Whether a managed policy for callers allows a route with this path and function.
 POLICIES = {
     "UseSessions": lambda path, function: path.split("/")[1] == "session",
     "ReadSessions": lambda path, function: path.split("/")[1] == "session" and function == "read",
@@ -49,7 +49,7 @@ def router():
 
 
 def copies(text):
-    """A line for each resource of Write and Destroy, from what the template says for Read."""
+    """A line for each of Write's and Destroy's resources, copied from what the template says for Read."""
     read = re.search(r"^  ReadLogs:\n.*?(?=^  # << copies)", text, re.DOTALL | re.MULTILINE)[0]
     for function in ("Write", "Destroy"):
         own = re.sub(r"\bRead(?=\b|[A-Z])", function, read)
@@ -58,7 +58,7 @@ def copies(text):
 
 
 def rendered(text):
-    """The text, with new lines between `# << name` and `# >>`."""
+    """The text, with fresh lines between each `# << name` and `# >>`."""
     blocks = {f"events of {function}": events(function) for function in FUNCTIONS}
     blocks |= {f"routes of {policy}": resources(policy) for policy in POLICIES}
     blocks |= {"routes": router(), "copies": copies(text) if "# << copies" in text else None}
@@ -76,7 +76,7 @@ def main():
         if rendered(text) == text:
             continue
         if "--check" in sys.argv:
-            sys.exit(f"{name} repeats something else than docs/openapi.yaml, or itself, says. Run: make generate")
+            sys.exit(f"{name} is out of date with docs/openapi.yaml or with itself. Run: make generate")
         (ROOT / name).write_text(rendered(text))
 
 

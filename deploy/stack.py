@@ -1,12 +1,12 @@
 """What `make deploy` and `make destroy-stack` do in addition to `sam`.
 
-- `configure` prepares the file that keeps the answers to `sam deploy --guided` for one stack, and prints its name.
-- `architecture` prints the processor to build for: that of the stack's last deployment, or the template's default.
+- `configure` prepares the file that keeps a stack's answers to `sam deploy --guided`, and prints its name.
+- `architecture` prints the processor to build for: the last deployment's, or the template's default.
 - `restrict` limits the built template to the processor that the functions were built for.
-- `call` creates, reads and destroys a session over the deployed API, and prints how to call it.
-- `destroy` deletes the stack, and prints what is kept and how to delete that.
+- `call` creates, reads and destroys a session through the deployed API, and prints how to call it.
+- `destroy` deletes the stack, and prints what is kept and how to delete it.
 
-AWS_REGION and AWS_PROFILE say where the stack is; without AWS_REGION it's the region of its last deployment.
+AWS_REGION and AWS_PROFILE say where the stack is. Without AWS_REGION, it's the region of the last deployment.
 """
 
 import argparse
@@ -30,17 +30,17 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = ROOT / "samconfig.toml"
 
 CALL = """
-A session was created, read and destroyed: the API works. It is at {ApiUrl}
+The API works: it created, read and destroyed a session. It's at {ApiUrl}
 
-Try it with the credentials of a caller in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and, if they are
-temporary, in AWS_SESSION_TOKEN):
+Try it, with a caller's credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN, if
+they are temporary):
 
   curl -i -X POST {ApiUrl}/session \\
     --aws-sigv4 aws:amz:{Region}:execute-api --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
     ${{AWS_SESSION_TOKEN:+-H "x-amz-security-token: $AWS_SESSION_TOKEN"}} \\
     -H 'content-type: application/json' -d '{{"cart":["apple"]}}'
 
-An app may call it with the policy {UseSessionsPolicyArn}
+To let an app call it, attach the policy {UseSessionsPolicyArn}
 The dashboard is at {DashboardUrl}
 """
 
@@ -49,11 +49,11 @@ WRONG = """The stack {stack} is deployed, but the API does not work: {problem}
 If a parameter is wrong, run `make deploy STACK={stack}` again and answer with another value: DefaultTtl
 must not exceed MaxTtl, and RevokedBefore must be in the past."""
 
-FORBIDDEN = """The stack {stack} is deployed, but nobody knows yet whether it works: your credentials may not call the API.
+FORBIDDEN = """The stack {stack} is deployed, but we couldn't check whether it works: your credentials may not call the API.
 Attach the policy {policy} to them, then run `make check-stack STACK={stack}`."""
 
 ATTACHED = """
-These have its policies, which must be detached first. They lose access to the API:
+These still have its policies, which must be detached first. They will lose access to the API:
 
 {attachments}
 """
@@ -63,8 +63,8 @@ PROTECTED = """The stack {stack} is protected from termination. To remove the pr
   aws cloudformation update-termination-protection --no-enable-termination-protection --region {region} --stack-name {stack}"""
 
 DELETED = """
-The stack {stack} is deleted, but not the bucket that `sam deploy` uploads to, which all SAM applications of
-this account and region share.
+The stack {stack} is deleted. The bucket that `sam deploy` uploads to is kept, because all SAM applications in this
+account and region share it.
 """
 
 KEPT = """The table {table} with all its sessions is kept too, so that nobody is logged out by mistake.
@@ -73,12 +73,12 @@ To delete it:
   aws dynamodb update-table --region {region} --table-name {table} --no-deletion-protection-enabled
   aws dynamodb delete-table --region {region} --table-name {table}
 
-That ends its point-in-time recovery. If recovery is on, DynamoDB keeps one last backup for 35 days.
+This also ends point-in-time recovery. If it's on, DynamoDB keeps one last backup for 35 days.
 """
 
 
 def config_of(stack):
-    """The file with the answers for a stack, here. Git ignores it."""
+    """The file in this folder with a stack's answers. Git ignores it."""
     return Path(f"samconfig.{stack}.toml")
 
 
@@ -93,7 +93,7 @@ def configure(stack, config):
 
 
 def renamed(stack, config):
-    """The name that the stack was deployed under, which may be another answer than the one proposed."""
+    """The name that the stack was deployed under. The person may have answered with another one than proposed."""
     name = saved(config, "stack_name") or stack
     if name != stack:
         config.rename(config_of(name))
@@ -107,19 +107,19 @@ def saved(config, name):
 
 
 def region(config):
-    """The region in the environment, or else that of the stack's last guided deployment."""
+    """The region in the environment, or else the last guided deployment's."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or saved(config, "region")
 
 
 def architecture(config):
-    """The processor of the stack's last guided deployment, or else the template's default."""
+    """The last guided deployment's processor, or else the template's default."""
     found = re.findall(r'\bArchitecture=[\\"]*(arm64|x86_64)\b', answers(config))
     return found[-1] if found else "arm64"
 
 
 def restrict(template, built, config):
-    """Makes CloudFormation refuse any other processor before it creates anything: functions that were built for this
-    one cannot run there."""
+    """Makes CloudFormation refuse any other processor before it creates anything, because the functions that were built
+    can't run on it."""
     document = yaml_parse(template.read_text())
     document["Parameters"]["Architecture"] |= {
         "Default": built,
@@ -163,12 +163,12 @@ class Stack:
         read = self.request("GET", url, session)
         self.expect(read, 200, "read", "Read", outputs, started)
         if read.content != data:
-            sys.exit(WRONG.format(stack=self.name, problem=f"it read {read.content!r} and not {data!r}"))
+            sys.exit(WRONG.format(stack=self.name, problem=f"it read {read.content!r} instead of {data!r}"))
         destroyed = self.request("DELETE", url, session)
         self.expect(destroyed, 204, "destroy", "Destroy", outputs, started)
 
     def request(self, method, url, headers, data=None):
-        """Sends a request with the credentials of the deployment. A new host name may take a while to resolve."""
+        """Sends a request with the deployer's credentials. A new host name may take a while to resolve."""
         credentials = boto3.Session().get_credentials().get_frozen_credentials()
         request = AWSRequest(method, f"{url}/session", headers, data)
         SigV4Auth(credentials, "execute-api", self.region).add_auth(request)
@@ -181,11 +181,11 @@ class Stack:
                 time.sleep(wait)
 
     def expect(self, response, status, what, function, outputs, since):
-        """Exits unless the response has the status, with the end of the function's log."""
+        """Exits with the end of the function's log unless the response has this status."""
         if response.status_code == status:
             return
         problem = (
-            f"it responded {response.status_code} where a request to {what} a session gets {status}: {response.text}"
+            f"it responded {response.status_code} instead of {status} to a request to {what} a session: {response.text}"
         )
         if response.status_code == 403:
             sys.exit(FORBIDDEN.format(stack=self.name, policy=outputs["UseSessionsPolicyArn"]))
@@ -210,7 +210,7 @@ class Stack:
         table = self.table(resources)
         attachments = self.attachments(resources)
         account = self.description["StackId"].split(":")[4]
-        print(f"\nThe stack {self.name} of account {account} in {self.region} will be deleted.")
+        print(f"\nThe stack {self.name} in account {account}, {self.region}, will be deleted.")
         if attachments:
             print(
                 ATTACHED.format(
@@ -246,8 +246,8 @@ class Stack:
         ]
 
     def table(self, resources):
-        """The name of the table, if it exists. CloudFormation keeps the table of a failed deployment, and may list it
-        among the events only."""
+        """The table's name, if it exists. CloudFormation keeps the table of a failed deployment, and may only list it
+        among the events."""
         pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name)
         events = (event for page in pages for event in page["StackEvents"])
         names = (
@@ -282,8 +282,8 @@ class Stack:
         return found
 
     def detach(self, attachments):
-        """Detaches the policies. What cannot be detached, such as a role that IAM Identity Center manages or a
-        permissions boundary, is listed, and nothing is deleted."""
+        """Detaches the policies. If some can't be detached, for example from a role that IAM Identity Center manages or
+        because they are a permissions boundary, lists them and deletes nothing."""
         iam = boto3.client("iam", region_name=self.region)
         failed = []
         for policy, kind, name in attachments:
@@ -315,8 +315,8 @@ def main():
         help="restrict: the built template",
     )
     parser.add_argument("--built-for", help="restrict: the processor that the functions were built for")
-    parser.add_argument("--url", help="call: the URL of the API, if it has another one than the stack's output")
-    parser.add_argument("--no-prompts", action="store_true", help="destroy: do not ask")
+    parser.add_argument("--url", help="call: the API's URL, if it isn't the one in the stack's outputs")
+    parser.add_argument("--no-prompts", action="store_true", help="destroy: don't ask")
     parser.add_argument("--detach", action="store_true", help="destroy: detach the policies from whoever has them")
     arguments = parser.parse_args()
     config = config_of(arguments.stack_name)
@@ -331,7 +331,7 @@ def main():
         return
     name, where = arguments.stack_name, region(config)
     if arguments.what == "call":
-        # Where `sam deploy` has just gone: its saved answers win over the environment.
+        # Look where `sam deploy` has just deployed: its saved answers win over the environment.
         where = saved(config, "region") or where
         name = renamed(name, config)
     try:
@@ -341,7 +341,7 @@ def main():
         else:
             stack.destroy(prompts=not arguments.no_prompts, detach=arguments.detach)
     except NoRegionError:
-        sys.exit("There is no region. Set AWS_REGION to the region of the stack.")
+        sys.exit("No region is set. Set AWS_REGION to the stack's region.")
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"The stack {name}: {error}")
 
