@@ -12,7 +12,7 @@ from emulator import IGNORED, Emulator, Stack
 
 
 def pytest_configure(config):
-    # pytest tears down on Ctrl-C only. SIGTERM should do the same.
+    # pytest only tears down on Ctrl-C. Make SIGTERM do the same.
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -45,20 +45,20 @@ def stack(emulator):
 
 @pytest.fixture(scope="session")
 def app(stack):
-    """The credentials of an app instance that may use sessions, and list and destroy those of a user."""
+    """Credentials of an app that may use sessions, and list and destroy a user's sessions."""
     return stack.user("app", "UseSessionsPolicy", "UserSessionsPolicy")
 
 
 @pytest.fixture
 def session(stack, app):
-    """The id of a live session of the user in the routes' requests."""
+    """The id of a live session that belongs to the user in the routes' requests."""
     response = stack.request(app, ROUTE["POST /session"])
     assert response.status == 201, f"could not create a session: {response}"
     return response.headers["session-id"]
 
 
 class Matrix:
-    """What was observed of each role: the actions that it needed, was allowed and was refused."""
+    """What the tests saw of each role: the actions it needed, was allowed, and was refused."""
 
     def __init__(self):
         self.needs = {}
@@ -71,7 +71,7 @@ class Matrix:
         self.seen.setdefault((function, action, where), set()).add("refused" if refused else "allowed")
 
     def lines(self):
-        """A row for each action that a role needs or allows, and one for all those that it was refused."""
+        """One row for each action that a role needs or allows, and one for all those it was refused."""
         rows = [("role", "DynamoDB action", "on", "needed by", "allowed", "refused")]
         for function in dict.fromkeys(function for function, _, _ in self.seen):
             refused = {"the table": 0, "another table": 0}
@@ -109,7 +109,7 @@ def matrix():
     return MATRIX
 
 
-#: What was left out of the template before it was deployed.
+#: What was removed from the template before it was deployed.
 LEFT_OUT = []
 
 

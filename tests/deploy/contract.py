@@ -1,6 +1,6 @@
 """What the deployment promises, as tables. A new action or policy is a row here; routes are in docs/openapi.yaml.
 
-Nothing here is read from the template: the template is compared with it.
+Nothing here comes from the template, because the template is checked against it.
 """
 
 import json
@@ -21,7 +21,7 @@ class Route:
     status: int
     headers: dict[str, str]
     body: bytes | None
-    #: Whether the request needs the id of the session.
+    #: Whether the request needs the session's id.
     names_session: bool
 
     @property
@@ -36,7 +36,7 @@ OPENAPI = yaml.safe_load((tpl.ROOT / "docs" / "openapi.yaml").read_text())
 
 
 def resolved(node):
-    """A part of the document, or the component that it refers to."""
+    """A part of the document, with its references followed."""
     while "$ref" in node:
         kind, name = node["$ref"].removeprefix("#/components/").split("/")
         node = OPENAPI["components"][kind][name]
@@ -48,7 +48,7 @@ def example(parameter):
 
 
 def route(method, path, operation):
-    """A route with the headers that it requires, the owner of a new session, and the first example of a body."""
+    """A route with its required headers, the owner of a new session, and the first example of a body."""
     parameters = [resolved(one) for one in operation.get("parameters", [])]
     required = [one for one in parameters if one["in"] == "header" and one.get("required")]
     owner = [one for one in parameters if one["name"] == "Session-User" and operation["operationId"] == "createSession"]
@@ -61,7 +61,7 @@ def route(method, path, operation):
     return Route(
         f"{method.upper()} {path}",
         operation["x-function"],
-        # Without a preference or If-None-Match, the last one.
+        # Without Prefer or If-None-Match, the response has the last of them.
         max(int(status) for status in operation["responses"] if status.startswith("2")),
         headers,
         body,
@@ -90,7 +90,7 @@ class Need:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-#: For each function, everything that its role allows in DynamoDB, each with a request that needs it.
+#: Everything that each function's role allows in DynamoDB, with a request that needs it.
 ROLES = {
     "read": [
         Need("GetItem", "GET /session"),
@@ -112,13 +112,13 @@ ROLES = {
 FUNCTIONS = list(ROLES)
 
 OF_ONE_SESSION = [route for route in ROUTES if not route.key.split(" ")[1].startswith("/sessions")]
-#: For each managed policy that callers attach, the routes that it allows, and no others.
+#: The only routes that each managed policy for callers allows.
 POLICIES = {
     "UseSessionsPolicy": [route.key for route in OF_ONE_SESSION],
     "ReadSessionsPolicy": [route.key for route in OF_ONE_SESSION if route.function == "read"],
     "UserSessionsPolicy": [route.key for route in ROUTES if route not in OF_ONE_SESSION],
 }
 
-#: The longest of each, in milliseconds. Each must be below the next.
+#: Time limits in milliseconds. The functions' must be below the gateway's.
 GATEWAY_TIMEOUT = 30_000
 FUNCTION_TIMEOUTS = {"read": 5_000, "write": 15_000, "destroy": 5_000}

@@ -1,7 +1,7 @@
-"""What the API costs, as tables in docs/ and benches/results/costs.md: `make costs` writes them.
+"""Calculates what the API costs, and writes it into README.md, docs/ and benches/results/costs.md: `make costs`.
 
-Prices are in prices.json, units consumed are those that `make bench` and `make pages` measured, and the alarms are the
-template's.
+Prices come from prices.json, consumed units from what `make bench` and `make pages` measured, and alarms from the
+template.
 """
 
 import argparse
@@ -18,15 +18,15 @@ PAGES = json.loads((tpl.ROOT / "benches" / "results" / "pages.json").read_text()
 TEMPLATE = tpl.load(tpl.ROOT / "template.yaml")
 
 MEMORY_GB = 0.25
-#: An assumption, since most of it is DynamoDB's own time. The dashboard shows the actual duration.
+#: An assumption: most of it is DynamoDB's own time. The dashboard shows the actual duration.
 DURATION_S = 0.010
-#: Bytes of a request's lines in the function's log and in the access log. A test compares the first with a
-#: line of the deployed function, and the second with the template's format. Lambda's own lines are platform.start and
-#: platform.report, as https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html shows them.
+#: Bytes that a request adds to the function's log and to the access log. Tests compare the first with a line of the
+#: deployed function, and the second with the template's format. Lambda's own lines are platform.start and
+#: platform.report, as shown in https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html.
 LINES = {"function": 296, "access": 200, "lambda": 370}
-#: One in this many successful requests has a line in the function's log.
+#: The function logs one in this many successful requests.
 LOG_SAMPLE = TEMPLATE["Parameters"]["LogSample"]["Default"]
-#: Bytes of a request and its response in addition to the data: request line, headers, signature. An assumption.
+#: Bytes of a request and its response on top of the data: request line, headers, signature. An assumption.
 HEADERS = 1_500
 FREE_ALARMS = 10
 
@@ -41,7 +41,7 @@ def cents(dollars):
 
 
 def gateway_and_function():
-    """Dollars for a million requests, without DynamoDB: (part, how it is calculated, dollars)."""
+    """Dollars for a million requests, without DynamoDB: (part, calculation, dollars)."""
     time = MEMORY_GB * DURATION_S * 1e6
     kilobytes = (LINES["function"] / LOG_SAMPLE + LINES["access"]) / 1000
     return [
@@ -57,12 +57,12 @@ def gateway_and_function():
 
 
 def request(kind, units):
-    """Dollars for a million requests that consume so many units each."""
+    """Dollars for a million requests that consume this many units each."""
     return sum(dollars for _, _, dollars in gateway_and_function()) + units * usd(f"{kind}_units")
 
 
 def nat(data):
-    """Dollars for the traffic of a million requests with so many bytes of data through a NAT gateway."""
+    """Dollars for sending a million requests with this many bytes of data through a NAT gateway."""
     return (data + HEADERS) / 1000 * usd("nat")
 
 
@@ -88,7 +88,7 @@ def million_requests():
 
 
 def comparison():
-    """Beside the session handler of the AWS SDK for PHP, which calls DynamoDB from the app."""
+    """Compares us with the AWS SDK for PHP, whose session handler calls DynamoDB from the app."""
     costs = {(cost["operation"], cost["bytes"]): cost for cost in RESULTS["costs"]}
     rows = []
     for data in sorted({data for _, data in costs}):
@@ -113,33 +113,33 @@ def comparison():
     return table(heading, rows)
 
 
-#: Operations of the store a month, and live sessions in GB, which `alternatives` compares.
+#: Operations a month, and live sessions in GB, for which `alternatives` compares stores.
 OPERATIONS = {"1 million": 1e6, "10 million": 1e7, "1 billion": 1e9}
 LIVE = {"20 MB": 0.02, "1 GB": 1, "20 GB": 20}
-#: Assumptions: bytes of a session, the share of reads, and hours of a month.
+#: Assumptions: bytes in a session, share of reads, and hours in a month.
 SESSION = 2_000
 READS = 0.8
 HOURS = 730
-#: Part of a node's memory that data can use: ElastiCache reserves a quarter.
+#: The share of a node's memory that data can use: ElastiCache reserves a quarter.
 USABLE = 0.75
-#: GiB of a node's memory for each GB of data. An assumption of 100 bytes that Valkey keeps with each session.
+#: GiB of a node's memory per GB of data. Assumes that Valkey adds 100 bytes to each session.
 GIB_IN_VALKEY = 1e9 / 2**30 * (SESSION + 100) / SESSION
-#: GB of MySQL storage for each GB of data. Assumes half as much again for indexes, logs and half-filled pages.
+#: GB of MySQL storage per GB of data. Assumes half as much again for indexes, logs and half-filled pages.
 GB_IN_MYSQL = 1.5
-#: https://docs.aws.amazon.com/efs/latest/ug/metered-sizes.html: 2 KiB for a file, and its data in steps of 4 KiB.
+#: https://docs.aws.amazon.com/efs/latest/ug/metered-sizes.html: 2 KiB per file, plus its data in steps of 4 KiB.
 GB_IN_NFS = (2_048 + 4_096) / SESSION
-#: The cheapest node of ElastiCache with so many GiB, and the cheapest instance of RDS for so many operations.
+#: The cheapest ElastiCache node with this many GiB, and the cheapest RDS instance for up to this many operations.
 NODES = {0.5: "valkey_micro", 1.37: "valkey_small", 26.3: "valkey_xlarge"}
 INSTANCES = {1e8: "mysql_micro", 1e9: "mysql_medium"}
 
 
 def mixed(read, write):
-    """The average of a read and a write by their shares."""
+    """The average of a read and a write, weighted by their shares."""
     return READS * read + (1 - READS) * write
 
 
 def units(data):
-    """Units of a read and of a write of so many bytes, as measured: ours, and those of a handler in the app."""
+    """Measured units of a read and of a write of this many bytes: ours, and those of a handler in the app."""
     costs = {cost["operation"]: cost for cost in RESULTS["costs"] if cost["bytes"] == data}
     return [(costs["read"][key], costs["replace"][key]) for key in ("capacity", "php_capacity")]
 
@@ -173,7 +173,7 @@ def mysql(operations, live):
 
 
 def nfs(operations, live):
-    """EFS with elastic throughput. Assumes that each operation counts as 4 KB at least."""
+    """EFS with elastic throughput. Assumes that each operation counts as at least 4 KB."""
     transferred = operations * max(4_000, SESSION) / 1e9
     return live * GB_IN_NFS * usd("nfs_storage") + transferred * mixed(usd("nfs_reads"), usd("nfs_writes"))
 
@@ -189,12 +189,12 @@ ALTERNATIVES = {
 
 
 def rounded(amount):
-    """An amount of dollars, to the cent below $10."""
+    """An amount in dollars, with cents below $10."""
     return f"${amount:,.0f}" if amount >= 10 else f"${cents(amount)}"
 
 
 def alternatives():
-    """Dollars a month of each way to store sessions."""
+    """What each way to store sessions costs, in dollars a month."""
     cells = [(operations, live) for operations in OPERATIONS for live in LIVE]
     rows = [
         (name, *(rounded(monthly(OPERATIONS[operations], LIVE[live])) for operations, live in cells))
@@ -209,13 +209,13 @@ def a_second(operations):
 
 
 def break_even():
-    """Millions of operations a month up to which the session API costs less than each alternative that is paid by time."""
+    """Millions of operations a month up to which the session API is cheaper than alternatives that are paid by time."""
     paid_by_time = {"Valkey Serverless": valkey_serverless, "Valkey, two nodes": valkey_nodes, "MySQL": mysql}
     rows = []
     for name, live in LIVE.items():
         idle_cost = session_api(0, live)
         each = session_api(1e6, live) - idle_cost
-        # The operations themselves cost next to nothing there.
+        # With these, the operations themselves cost next to nothing.
         millions = [(monthly(0, live) - idle_cost) / each for monthly in paid_by_time.values()]
         rows.append((name, *(f"{one:.3g} million ({a_second(one * 1e6)} a second)" for one in millions)))
     return table(("live sessions", *paid_by_time), rows)
@@ -228,7 +228,7 @@ def sustained(rate):
 
 
 def average_page(handler):
-    """What a page of a handler consumes on average over the traces, which have so many visitors each."""
+    """What a handler's page consumes on average over the traces, weighted by their visitors."""
     visitors = {trace["name"]: trace["visitors"] for trace in PAGES["traces"]}
     totals = {
         key: sum(visitors[name] * trace[key] for name, trace in handler["traces"].items())
@@ -238,24 +238,24 @@ def average_page(handler):
 
 
 def million_pages(handler):
-    """Dollars for a million page views of a handler. One that calls DynamoDB from the app pays for units only."""
+    """Dollars for a handler's million page views. One that calls DynamoDB from the app pays only for units."""
     page = average_page(handler)
     requests = page["calls"] * request("read", 0) if handler["store"] == "session API" else 0
     return requests + page["read_units"] * usd("read_units") + page["write_units"] * usd("write_units")
 
 
 def relative_to_naive(handler, results):
-    """The price of a handler's page views, relative to those of the naive client."""
+    """The price of a handler's page views, relative to the naive client's."""
     naive = next(one for one in results["handlers"] if one["name"] == "naive")
     return million_pages(handler) / million_pages(naive)
 
 
-#: Targets for the clients of the session API: maximum calls per page, and maximum price relative to the naive client.
+#: Targets for the session API's clients: maximum calls per page, and maximum price relative to the naive client.
 MAX_CALLS, MAX_RELATIVE_PRICE = 1.1, 1 / 3
 
 
 def page_targets(results=PAGES):
-    """Whether each client of the session API meets its targets."""
+    """Whether each of the session API's clients meets its targets."""
 
     def beside(value, limit, unit=""):
         return f"{value:.2f}{unit}, {'met' if value <= limit else 'missed'}"
@@ -323,13 +323,13 @@ def idle():
 
 
 def logs_share():
-    """The share of the logs in the price of a read."""
+    """How much of a read's price goes into logs."""
     *_, logs = gateway_and_function()
     return f"{100 * logs[-1] / request('read', 1):.0f} %"
 
 
 def log_steps():
-    """Price of the logs at each level of logging, and what each level loses."""
+    """What logs cost at each level of logging, and what each level loses."""
     *others, _ = gateway_and_function()
     read = sum(dollars for _, _, dollars in others) + usd("read_units")
     sampled = LINES["function"] / LOG_SAMPLE
@@ -368,7 +368,7 @@ def log_steps():
 
 
 def price(name):
-    """A price as in prices.json, for a sentence."""
+    """A price from prices.json, to put into a sentence."""
     return f"${usd(name):.3f}".rstrip("0").ljust(len("$0.00"), "0")
 
 
@@ -386,7 +386,7 @@ def prices():
     return table(("", "$", "per", "as of", "read at"), rows)
 
 
-#: What the documents contain between `<!-- costs: name -->` and `<!-- /costs -->`.
+#: What goes between `<!-- costs: name -->` and `<!-- /costs -->` in the documents.
 BLOCKS = {
     block.__name__: block
     for block in (
@@ -413,12 +413,12 @@ DOCUMENTS = [
 
 
 def filled(document):
-    """The document with every block as it is calculated now."""
+    """The document with every block recalculated."""
 
     def fill(match):
         name, *arguments = match["name"].split()
         block = BLOCKS[name](*arguments)
-        # A table stands on lines of its own.
+        # A table needs its own lines.
         block = f"\n{block}\n" if block.startswith("|") else block
         return f"<!-- costs: {match['name']} -->{block}<!-- /costs -->"
 
@@ -426,14 +426,14 @@ def filled(document):
 
 
 def is_close(measured, documented):
-    """Whether a line of a log is as long as documented, give or take a tenth."""
+    """Whether a log line is as long as documented, give or take a tenth."""
     return 0.9 * documented <= measured <= 1.1 * documented
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--pages", type=Path, help="print the costs of the page views in this file, and leave the documents unchanged"
+        "--pages", type=Path, help="print what the page views in this file cost, without changing the documents"
     )
     arguments = parser.parse_args()
     if arguments.pages:

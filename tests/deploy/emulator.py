@@ -1,7 +1,7 @@
-"""AWS on this machine: the process of the emulator, the stack that is deployed into it, and callers.
+"""AWS on this machine: the emulator's process, the stack deployed into it, and callers.
 
-The emulator (ministack) checks signatures and enforces IAM policies, down to the ARN. What it lacks is
-supplied here. What cannot be supplied is left out of the template and listed in the tests' output.
+The emulator (ministack) checks signatures and enforces IAM policies, down to the ARN. Some of what it lacks is added
+here. The rest is removed from the template and listed in the tests' output.
 """
 
 import base64
@@ -35,17 +35,17 @@ from contract import Route
 REGION = "us-east-1"
 STACK = "session-api"
 BUCKET = "session-api-artifacts"
-#: What the emulator accepts in the template and does nothing about.
+#: What the emulator accepts in the template but ignores.
 IGNORED = [
-    "Api.Body: the tests make the routes from it, with the authorizer that the body specifies",
+    "Api.Body: the tests create the routes from it, with the authorizer it specifies",
     "Api.DefaultRouteSettings: nothing is throttled",
-    "Sessions.TimeToLiveSpecification: nothing is deleted by TTL",
+    "Sessions.TimeToLiveSpecification: expired items stay",
     "Sessions.SSESpecification, PointInTimeRecoverySpecification: stored, without effect",
-    "LoggingConfig.SystemLogLevel: Lambda's own lines are logged",
-    "MetricFilters: no log line is counted, so no alarm ever goes off by itself",
-    "UpdatePolicy of the aliases: an update moves an alias at once, and no order follows from it",
+    "LoggingConfig.SystemLogLevel: Lambda's own lines are logged anyway",
+    "MetricFilters: log lines aren't counted, so no alarm ever goes off by itself",
+    "UpdatePolicy of the aliases: an update moves an alias at once, and what it refers to is no dependency",
 ]
-#: The root of the account. The emulator allows it everything and does not check its signature.
+#: The account's root user. The emulator lets it do everything and doesn't check its signature.
 ROOT = Credentials("test", "test")
 
 
@@ -60,13 +60,13 @@ def wait_until(what, condition, seconds=60):
 
 
 class Emulator:
-    """A process of the emulator with everything that it starts, and a folder that is deleted when it stops."""
+    """The emulator's process with everything it starts, and a folder that is deleted when it stops."""
 
     def __init__(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        # The name, not the address: the emulator distinguishes its endpoints by name.
+        # The name, not the address, because the emulator tells its endpoints apart by name.
         self.url = f"http://localhost:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="session-api-deploy-"))
         self.log = self.folder / "emulator.log"
@@ -80,7 +80,7 @@ class Emulator:
             "AWS_ENDPOINT_URL": self.url,
         }
         with self.log.open("wb") as log:
-            # Its own session, so that it can be stopped together with the functions that it runs.
+            # Its own session, so that we can stop it together with the functions it runs.
             self.process = subprocess.Popen(
                 [Path(sys.executable).with_name("ministack")],
                 env=environment,
@@ -116,8 +116,8 @@ class Emulator:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
-        """The environment of a program that calls the emulator in place of AWS."""
-        # Without the machine's own AWS settings: a test must not reach an account.
+        """The environment of a program that calls the emulator instead of AWS."""
+        # Leave out the machine's own AWS settings, so that no test can reach a real account.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return kept | {
             "AWS_ENDPOINT_URL": self.url,
@@ -132,7 +132,7 @@ class Emulator:
         """Runs `sam deploy` with a template, as a person would."""
         template = self.folder / f"{stack}.yaml"
         template.write_text(yaml.safe_dump(document))
-        # Some tests look at the line of a request.
+        # Some tests look at a request's log line.
         overrides = {"Architecture": machine(), "LogSample": 1} | parameters
         return subprocess.run(
             [
@@ -174,7 +174,7 @@ class Emulator:
 
 
 def deployable(built):
-    """The built template without what the emulator refuses, and a list of that."""
+    """The built template without what the emulator refuses, and a list of what that was."""
     document, left_out = tpl.load(built / "template.yaml"), []
     for function in tpl.of_type(document, "AWS::Serverless::Function").values():
         function["Properties"]["CodeUri"] = str(built / function["Properties"]["CodeUri"])
@@ -188,7 +188,7 @@ def deployable(built):
         if metrics := alarm["Properties"].pop("Metrics", None):
             first = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
             alarm["Properties"] |= first["Metric"] | {"Period": 60, "Statistic": "Sum"}
-            left_out.append(f"{name}.Metrics but for the first: the emulator has no metric math")
+            left_out.append(f"{name}.Metrics except the first: the emulator has no metric math")
     return document, left_out
 
 
@@ -203,7 +203,7 @@ class Response:
 
 
 class Stack:
-    """The deployed stack, from the point of view of its callers."""
+    """The deployed stack, as its callers see it."""
 
     def __init__(self, emulator: Emulator, built: Path):
         self.emulator = emulator
@@ -244,7 +244,7 @@ class Stack:
         )
 
     def _make_routes(self):
-        """Creates the routes of the processed template, and returns the function of each."""
+        """Creates the processed template's routes, and returns each one's function."""
         gateway = self.emulator.client("apigatewayv2")
         routes = {}
         for key, operation in tpl.operations(self.processed).items():
@@ -267,7 +267,7 @@ class Stack:
         return routes
 
     def resolve(self, value):
-        """The value of `Ref`, `Fn::Sub` and `Fn::GetAtt` for the resources of the stack."""
+        """The value of a `Ref` or `Fn::Sub` that refers to the stack's resources."""
         if isinstance(value, str):
             return value
         ((function, argument),) = value.items()
@@ -298,7 +298,7 @@ class Stack:
     # Callers
 
     def user(self, name, *policies):
-        """The credentials of a new user with these policies of the stack."""
+        """Credentials of a new user with these of the stack's policies."""
         iam = self.emulator.client("iam")
         iam.create_user(UserName=name)
         for policy in policies:
@@ -308,7 +308,7 @@ class Stack:
 
     @property
     def url(self):
-        """The URL of the API, with a host name that resolves here."""
+        """The API's URL, with a host name that resolves here."""
         return f"{self.emulator.url}/_aws/execute-api/{self.api_id}"
 
     @staticmethod
@@ -322,7 +322,7 @@ class Stack:
         } | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {})
 
     def caller_role(self, *policies):
-        """The temporary credentials of a role with these policies of the stack."""
+        """Temporary credentials of a role with these of the stack's policies."""
         iam, name = self.emulator.client("iam"), f"role-with-{'-'.join(policies)}"
         trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -333,7 +333,7 @@ class Stack:
         return self.assume(name)
 
     def as_role(self, logical):
-        """The credentials of a role of the stack."""
+        """Credentials of one of the stack's roles."""
         return self.assume(self.resources[logical])
 
     def assume(self, name):
@@ -344,7 +344,7 @@ class Stack:
 
     def call(self, credentials, method, path, headers=None, body=None, tamper=None, api=None) -> Response:
         """Sends a request to the API, signed if there are credentials."""
-        # The API's host name does not resolve here. The emulator reads the Host header.
+        # The API's host name doesn't resolve here, but the emulator goes by the Host header.
         host = f"{api or self.api_id}.execute-api.localhost:{self.emulator.port}"
         url = f"http://{host}{path}"
         request = AWSRequest(method, url, headers=dict(headers or {}), data=body or b"")
@@ -393,5 +393,5 @@ def lower(headers):
 
 
 def machine():
-    """The processor of this machine, as Lambda names it."""
+    """This machine's processor, as Lambda calls it."""
     return {"aarch64": "arm64", "arm64": "arm64"}.get(os.uname().machine, "x86_64")

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from samtranslator.translator.transform import transform
 
-# It warns about a feature toggle of its own that is missing.
+# It warns that one of its own feature toggles is missing.
 logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
 HERE = Path(__file__).resolve().parent
@@ -48,7 +48,7 @@ def of_type(document, kind):
 
 
 class NoPolicies:
-    """SAM asks IAM for the AWS managed policies. The template must not refer to any by name."""
+    """SAM would ask IAM for the AWS managed policies. The template must not refer to any by name."""
 
     def load(self):
         return {}
@@ -84,8 +84,8 @@ def text(value):
 
 
 def references(value, conditions):
-    """The names of parameters and resources that a value refers to, also by way of a condition. What CloudFormation
-    itself knows, such as AWS::Region, is left out."""
+    """The names of parameters and resources that a value refers to, directly or through a condition. Pseudo parameters
+    such as AWS::Region are left out."""
     if isinstance(value, list):
         return set().union(*(references(one, conditions) for one in value))
     if not isinstance(value, dict):
@@ -111,7 +111,7 @@ def references(value, conditions):
 
 
 def dependencies(translated):
-    """For each resource those that CloudFormation creates before it: what its properties, its UpdatePolicy and its
+    """The resources that CloudFormation creates before each resource: what its properties, its UpdatePolicy and its
     other attributes refer to, and DependsOn."""
     resources, conditions = translated["Resources"], translated.get("Conditions", {})
     found = {}
@@ -142,8 +142,7 @@ NOTHING = object()
 
 
 def decide(translated, values):
-    """The translated template with these values in place of references to them, its conditions decided, and without
-    what a condition leaves out."""
+    """The translated template with these values filled in, its conditions evaluated and applied."""
     conditions = translated.get("Conditions", {})
 
     def holds(name):
@@ -187,11 +186,11 @@ def decide(translated, values):
 
 
 def arn_tail(key):
-    """The end of a route's ARN in a policy. A variable of the path matches any value."""
+    """The end of a route's ARN in a policy. A path variable matches any value."""
     method, path = key.split(" ")
     return f"$default/{method}" + re.sub(r"\{[a-z]+\}", "*", path)
 
 
 def dashboard(properties):
-    """The body of a dashboard, with `<Name>` in place of references."""
+    """A dashboard's body, with references replaced by `<Name>`."""
     return json.loads(SUB.sub(lambda match: f"<{match[1]}>", properties["DashboardBody"]["Fn::Sub"]))

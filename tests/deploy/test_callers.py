@@ -10,7 +10,7 @@ from contract import FUNCTIONS, POLICIES, ROUTES
 
 @pytest.fixture(scope="module")
 def callers(stack):
-    """A user with each policy, and one without a policy."""
+    """A user for each policy, and one without any."""
     users = {policy: stack.user(f"holder-of-{policy}", policy) for policy in POLICIES}
     return users | {"no policy": stack.user("holder-of-none")}
 
@@ -51,7 +51,7 @@ def test_unauthorized_request_is_refused_before_a_function_runs(stack, callers, 
     response = stack.call(credentials, route.method, route.path("-"), headers, route.body, tamper)
     assert response.status == 403, f"{route.key} {intruder.__name__}: not refused, {response}"
     after = {function: stack.runs(function) for function in FUNCTIONS}
-    assert after == before, f"{route.key} {intruder.__name__}: refused, but a function was run"
+    assert after == before, f"{route.key} {intruder.__name__}: refused, but a function ran"
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,16 @@ def test_policy_allows_its_routes_and_no_others(stack, callers, session, policy,
     ran = stack.runs(route.function) - before
     if route.key in POLICIES[policy]:
         assert (response.status, ran) == (route.status, 1), (
-            f"{policy} must allow {route.key}: {response}, run {ran} times"
+            f"{policy} must allow {route.key}: {response}, the function ran {ran} times"
         )
     else:
-        assert (response.status, ran) == (403, 0), f"{policy} must not allow {route.key}: {response}, run {ran} times"
+        assert (response.status, ran) == (403, 0), (
+            f"{policy} must not allow {route.key}: {response}, the function ran {ran} times"
+        )
 
 
 def test_policies_allow_this_api_only(stack, callers):
-    """The same request to another API of the account is refused, although its routes have the same names."""
+    """Another API in the account refuses the same requests, although its routes have the same names."""
     gateway = stack.emulator.client("apigatewayv2")
     other = gateway.create_api(Name="other", ProtocolType="HTTP")["ApiId"]
     try:

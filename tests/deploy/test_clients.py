@@ -1,4 +1,4 @@
-"""The clients' own signatures and credentials, at the deployed API."""
+"""The clients call the deployed API with their own signatures and credentials."""
 
 import shutil
 import subprocess
@@ -8,14 +8,14 @@ import pytest
 import template as tpl
 
 CLIENTS = tpl.ROOT / "clients"
-# Each client has a program that does what a session goes through in its life.
+# Each client has a program that takes a session through its life.
 LIVES = {
     "express": ["node", CLIENTS / "express/tests/life.js"],
     "php": ["php", "-d", "zend.assertions=1", CLIENTS / "php/tests/life.php"],
     "python": [CLIENTS / "python/.venv/bin/python", CLIENTS / "python/tests/life.py"],
     "rust": [tpl.ROOT / "target/debug/examples/life"],
 }
-# File or folder that the installation of a client's tests makes.
+# A file or folder that exists once a client's tests are installed.
 INSTALLED = {"express": CLIENTS / "express/node_modules", "rust": tpl.ROOT / "target/debug/examples/life"}
 
 clients = pytest.mark.parametrize("client", LIVES)
@@ -24,7 +24,7 @@ clients = pytest.mark.parametrize("client", LIVES)
 def live(client, stack, credentials):
     command = LIVES[client]
     if not shutil.which(command[0]) or not INSTALLED.get(client, CLIENTS).exists():
-        pytest.skip(f"what clients/{client} needs is not installed: `make test-clients` does it")
+        pytest.skip(f"clients/{client} is missing its dependencies: `make test-clients` installs them")
     return subprocess.run(
         command,
         env=stack.environment(credentials) | {"SESSION_API_URL": stack.url},
@@ -35,8 +35,8 @@ def live(client, stack, credentials):
 
 @clients
 @pytest.mark.parametrize("kind", ["key", "role"])
-def test_client_serves_the_life_of_a_session(stack, app, client, kind):
-    """With the access key of a user, and with temporary credentials of a role."""
+def test_client_takes_a_session_through_its_life(stack, app, client, kind):
+    """With a user's access key, and with a role's temporary credentials."""
     policies = ("UseSessionsPolicy", "UserSessionsPolicy")
     credentials = app if kind == "key" else stack.caller_role(*policies)
     done = live(client, stack, credentials)

@@ -1,4 +1,4 @@
-"""The costs in the documents are those that follow from the prices, the template and the measurements."""
+"""The costs in the documents match the prices, the template and the measurements."""
 
 import re
 

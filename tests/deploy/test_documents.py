@@ -1,4 +1,4 @@
-"""The examples of signed requests in the documents work as they are."""
+"""The documents' examples work as written, and what they list exists."""
 
 import re
 import shutil
@@ -45,10 +45,10 @@ def php(folder):
 @pytest.mark.parametrize("kind", ["key", "role"])
 @pytest.mark.parametrize("example", [curl, python, node, php], ids=lambda example: example.__name__)
 def test_example_creates_a_session(stack, app, tmp_path, example, kind):
-    """With the access key of a user, and with temporary credentials of a role."""
+    """With a user's access key, and with a role's temporary credentials."""
     program = example.__name__
     if program != "python" and not shutil.which(program):
-        pytest.skip(f"{program} is not on this machine")
+        pytest.skip(f"{program} is not installed")
     credentials = app if kind == "key" else stack.caller_role("UseSessionsPolicy")
     before = stack.runs("write")
     done = subprocess.run(
@@ -89,7 +89,7 @@ def test_security_document_names_existing_tests():
 
 
 def aws_commands():
-    """The commands of the AWS CLI in the documents and in what `make` prints: (service, operation, options)."""
+    """The AWS CLI commands in the documents and in what `make` prints: (service, operation, options)."""
     paths = [*tpl.ROOT.glob("*.md"), *(tpl.ROOT / "docs").glob("*.md"), tpl.ROOT / "deploy" / "stack.py"]
     for path in paths:
         text = re.sub(r"\\?\n\s*(?=--)", " ", path.read_text())

@@ -1,4 +1,4 @@
-"""The life of a session, from outside: signed HTTP to the deployed API."""
+"""A session's life, seen from outside: signed HTTP requests to the deployed API."""
 
 import json
 
@@ -8,7 +8,7 @@ from emulator import STACK, handle_of
 
 
 def test_exactly_the_routes_of_the_contract_are_deployed(stack):
-    assert set(stack.routes) == {route.key for route in ROUTES}, "deployed routes, routes of the contract"
+    assert set(stack.routes) == {route.key for route in ROUTES}, "the deployed routes differ from the contract's"
 
 
 def test_session_lives_from_create_to_destroy(stack, app):
@@ -97,7 +97,7 @@ def test_session_lives_from_create_to_destroy(stack, app):
 
 
 def test_binary_data_is_returned_exactly(stack, app):
-    """Through the base64 of API Gateway, which the embedded tests cannot cover."""
+    """API Gateway encodes it as base64, which the embedded tests can't cover."""
     data = bytes(range(256)) * 40
     created = stack.call(app, "POST", "/session", {"content-type": "image/png"}, data)
     assert created.status == 201, f"create: {created}"
@@ -111,8 +111,8 @@ def test_table_contains_neither_session_id_nor_data(stack, app):
     session = created.headers["session-id"]
     items = stack.emulator.client("dynamodb").scan(TableName=stack.table)["Items"]
     assert items, "the session is not in the stack's table"
-    assert session not in repr(items), "a copy of the table would have the session's id"
-    assert "a secret of the cart" not in repr(items), "a copy of the table would have its data"
+    assert session not in repr(items), "a copy of the table would reveal the session's id"
+    assert "a secret of the cart" not in repr(items), "a copy of the table would reveal its data"
 
 
 def test_log_contains_no_session_id(stack, app, session):
@@ -126,7 +126,7 @@ def test_log_contains_no_session_id(stack, app, session):
     assert any('"status":200' in message.replace(" ", "") for message in messages), (
         "the functions' log lines are not in their log groups"
     )
-    assert not [message for message in messages if session in message], "a log line has a session's id"
+    assert not [message for message in messages if session in message], "a log line contains a session's id"
 
 
 def test_log_line_of_a_function_is_as_long_as_documented(stack, app, session):

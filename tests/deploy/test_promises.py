@@ -1,4 +1,4 @@
-"""The template keeps its promises, and each check notices a template that breaks them."""
+"""The template keeps its promises, and each check notices when it doesn't."""
 
 import copy
 import re
@@ -42,11 +42,11 @@ def broken(design):
 @pytest.mark.parametrize(("promise", "mutate"), MUTATIONS, ids=[mutate.__name__ for _, mutate in MUTATIONS])
 def test_mutation_breaks_its_promise_and_no_other(broken, promise, mutate):
     if promise.name in broken:
-        pytest.skip("the promise is already broken, which another test reports")
+        pytest.skip("the promise is already broken, and another test reports it")
     mutated = copy.deepcopy(RAW)
     mutate(mutated)
     assert mutated != RAW, f"{mutate.__name__} changes nothing"
-    # What is already broken does not count here: one defect should be one failure.
+    # Ignore what was already broken, so that one defect is one failure.
     assert [name for name in broken_by(Design(mutated)) if name not in broken] == [promise.name]
 
 
@@ -72,7 +72,7 @@ def test_template_has_no_yaml_anchors():
 
 
 def test_a_panic_ends_one_request_and_not_the_function():
-    """cargo-lambda builds with `abort` if the profile does not say otherwise."""
+    """cargo-lambda builds with `abort` unless the profile says otherwise."""
     manifest = (tpl.ROOT / "Cargo.toml").read_text()
     profile = manifest.partition("[profile.release]\n")[2].partition("\n[")[0]
     assert re.search('^panic = "unwind"$', profile, re.MULTILINE)

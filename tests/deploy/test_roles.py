@@ -1,4 +1,4 @@
-"""What each function's role allows in DynamoDB: the actions that the function calls, and no others."""
+"""What each function's role allows in DynamoDB: only the actions that the function calls."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from emulator import STACK
 MODEL = botocore.session.get_session().get_service_model("dynamodb")
 #: DeleteTable comes last, because the others need the table.
 OPERATIONS = sorted(MODEL.operation_names, key=lambda name: (name == "DeleteTable", name))
-#: IAM authorises these by the actions of the items that they contain, not by an action of their own name.
+#: IAM authorizes these by the actions on the items they contain, not by an action with their own name.
 BY_ITEM = {
     "TransactGetItems",
     "TransactWriteItems",
@@ -30,7 +30,7 @@ ITEM = KEY | {"expires": {"N": "1"}}
 
 
 def requests(table, arn, index=None):
-    """Requests that need each action of DynamoDB: (action, operation, parameters)."""
+    """Requests that together need every DynamoDB action: (action, operation, parameters)."""
     for operation in OPERATIONS:
         if operation in FREE or operation in BY_ITEM:
             continue
@@ -61,7 +61,7 @@ def requests(table, arn, index=None):
 
 
 def parameters(operation, table, arn, index=None):
-    """Parameters that name the table, with the minimum that the operation requires."""
+    """The least that an operation requires as parameters, with the table."""
     by_hand = {
         "BatchGetItem": {"RequestItems": {table: {"Keys": [KEY]}}},
         "BatchWriteItem": {"RequestItems": {table: [{"PutRequest": {"Item": ITEM}}]}},
@@ -96,7 +96,7 @@ def parameters(operation, table, arn, index=None):
 
 
 def least(shape, table, arn, name=""):
-    """The smallest value of a shape of the API's model, with the table wherever it can be named."""
+    """The smallest value of a shape in the API's model, with the table wherever it can be named."""
     if shape.type_name == "structure":
         named = [member for member in shape.members if is_table(member)]
         return {
@@ -133,7 +133,7 @@ def is_table(member):
 
 
 def is_refused(client, operation, arguments):
-    """Whether IAM refuses the request. Any other error is a response to an authorised request."""
+    """Whether IAM refuses the request. Any other error means that it was authorized."""
     try:
         getattr(client, botocore.xform_name(operation))(**arguments)
     except ClientError as error:
@@ -143,7 +143,7 @@ def is_refused(client, operation, arguments):
 
 @pytest.fixture(scope="module")
 def tables(stack):
-    """The names and ARNs of the stack's table and of a foreign table."""
+    """The names and ARNs of the stack's table and of another one."""
     dynamodb = stack.emulator.client("dynamodb")
     dynamodb.create_table(**parameters("CreateTable", "another-table", None))
     described = {
@@ -225,7 +225,7 @@ def test_function_fails_without_an_action_of_its_role(stack, app, session, matri
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_failed_request_logs_the_version_that_the_alarm_watches(stack, app, session, function):
-    """The metric filter counts its log line by the version in it."""
+    """The metric filter counts the log line under the version it contains."""
     need = ROLES[function][0]
     with without(stack, function, need.action, need.index):
         assert stack.request(app, ROUTE[need.route], session).status == 500
@@ -259,7 +259,7 @@ def test_role_allows_its_actions_on_its_table_and_no_others(stack, tables, clien
 
 
 def test_refusals_are_due_to_the_role(stack, tables):
-    """A role that allows everything is refused none of the requests; otherwise the test above would prove nothing."""
+    """A role that allows everything gets no refusals. Otherwise the test above would prove nothing."""
     iam, sts = stack.emulator.client("iam"), stack.emulator.client("sts")
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
     everything = {"Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}
@@ -270,7 +270,7 @@ def test_refusals_are_due_to_the_role(stack, tables):
         got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"]
     )
     client = stack.emulator.client("dynamodb", credentials)
-    # A table of its own, which these requests delete.
+    # Use a separate table, because these requests delete it.
     name = "a-table-to-spoil"
     stack.emulator.client("dynamodb").create_table(**parameters("CreateTable", name, None))
     table = stack.emulator.client("dynamodb").describe_table(TableName=name)["Table"]["TableArn"]
@@ -279,13 +279,13 @@ def test_refusals_are_due_to_the_role(stack, tables):
         for action, operation, arguments in requests(name, table)
         if is_refused(client, operation, arguments)
     ]
-    assert not blind, f"refused to a role that allows everything: {blind}"
+    assert not blind, f"refused although the role allows everything: {blind}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_role_allows_no_log_group_of_another_function(stack, function):
-    """A promise about the template covers its own log group: the emulator does not understand the ':*' that ends the
-    ARN of a log group, which AWS requires."""
+    """A promise about the template covers the function's own log group, because the emulator doesn't understand the
+    ':*' that AWS requires at the end of a log group's ARN."""
     logs = stack.emulator.client("logs", stack.as_role(f"{function.capitalize()}Role"))
     for logical in [f"{name.capitalize()}Logs" for name in FUNCTIONS if name != function] + ["AccessLogs"]:
         group = {"logGroupName": stack.resources[logical], "logStreamName": "test"}

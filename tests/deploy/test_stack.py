@@ -1,4 +1,4 @@
-"""What `make deploy` and `make destroy-stack` do in addition to `sam`. Destroying the stack is the last test."""
+"""What `make deploy` and `make destroy-stack` do in addition to `sam`. The last tests destroy the stack."""
 
 import copy
 import json
@@ -36,14 +36,14 @@ def run(stack, tmp_path):
     return run
 
 
-def test_deployment_ends_with_a_call_of_each_function_and_one_to_try(stack, app, run):
+def test_deployment_calls_each_function_and_prints_a_request_to_try(stack, app, run):
     before = {function: stack.runs(function) for function in FUNCTIONS}
     done = run("call", "--url", stack.url)
     assert done.returncode == 0, done.stderr
     assert {function: stack.runs(function) - before[function] for function in FUNCTIONS} == dict.fromkeys(FUNCTIONS, 1)
     assert stack.outputs["ApiUrl"] in done.stdout
     command = re.search(r"^  (curl .*?)\n\n", done.stdout, re.DOTALL | re.MULTILINE)[1]
-    # The API's host name does not resolve here, so the call goes to the emulator.
+    # The API's host name doesn't resolve here, so send the call to the emulator.
     host = f"{stack.api_id}.execute-api.localhost:{stack.emulator.port}"
     command = command.replace(stack.outputs["ApiUrl"], f"http://{host}")
     command += f" --connect-to {host}:localhost:{stack.emulator.port} --silent"
@@ -107,7 +107,7 @@ def test_answers_stay_with_their_stack_and_out_of_tracked_files(run, tmp_path):
     run("configure", name="one")
     assert [run("architecture", name=name).stdout for name in ("one", "two")] == ["x86_64\n", "arm64\n"]
     assert "MaxTtl" in one.read_text() and "MaxTtl" not in (tmp_path / "samconfig.two.toml").read_text()
-    # Another name as an answer.
+    # The person answered with another name.
     one.write_text(one.read_text().replace('"one"', '"three"'))
     assert run("call", name="one").stderr.startswith("The stack three: ")
     assert sorted(path.name for path in tmp_path.glob("*.toml")) == ["samconfig.three.toml", "samconfig.two.toml"]
@@ -157,7 +157,7 @@ def test_failed_first_deployment_can_be_cleaned_up(stack, run):
     destroyed = run("destroy", "--no-prompts", name="failed")
     assert destroyed.returncode == 0, destroyed.stderr
     assert not stack_exists(stack, "failed")
-    # It is protected, so CloudFormation leaves it behind.
+    # The table is protected, so CloudFormation leaves it behind.
     (table,) = re.findall(r"^The table (\S+) with all its sessions is kept", destroyed.stdout, re.MULTILINE)
     assert table in stack.emulator.client("dynamodb").list_tables()["TableNames"]
 
@@ -170,7 +170,7 @@ def test_destroying_the_stack_first_lists_who_still_has_its_policies(stack, app,
         done = run("destroy", *arguments, typed=typed)
         assert done.returncode == 1
         assert re.search(r"^- user app: .*UseSessionsPolicy", done.stdout, re.MULTILINE), done.stdout
-        assert role not in done.stdout, "the stack's own roles are not in the way"
+        assert role not in done.stdout, "the stack's own roles don't have to be detached"
         assert done.stderr.startswith("Nothing was deleted."), done.stderr
         assert stack_exists(stack, STACK)
     still = cloudformation.describe_stack_resource(StackName=STACK, LogicalResourceId="UseSessionsPolicy")
@@ -196,7 +196,7 @@ def test_destroying_the_stack_keeps_the_table(stack, session, run):
     assert f"The table {stack.table} with all its sessions is kept" in done.stdout
     dynamodb = stack.emulator.client("dynamodb")
     items = dynamodb.scan(TableName=stack.table)["Items"]
-    assert items, "the sessions went with the stack"
+    assert items, "the sessions were deleted with the stack"
     functions = stack.emulator.client("lambda").list_functions()["Functions"]
     assert not functions, f"still there: {[one['FunctionName'] for one in functions]}"
     # The printed commands delete the table.

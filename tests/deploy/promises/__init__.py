@@ -1,6 +1,6 @@
-"""The template's promises: each is a check that reports what is broken, with the mutations that it must catch.
+"""The template's promises: each is a check that reports what's broken, with the mutations it must catch.
 
-A module for each thing that they look at. A new promise goes into the module of its subject.
+Each module covers one subject; a new promise goes where it fits.
 """
 
 from . import deployment, gateway, monitoring, parameters, permissions, table  # noqa: F401

@@ -1,4 +1,4 @@
-"""What a deployment promises: that CloudFormation can do it, gradually, and that a change takes effect."""
+"""What a deployment promises: CloudFormation can do it, it's gradual, and changes take effect."""
 
 import template as tpl
 from contract import FUNCTIONS
@@ -6,7 +6,7 @@ from contract import FUNCTIONS
 from .design import as_list, promise, statements, title
 
 
-@promise("no resource depends on itself, so that CloudFormation can create all of them")
+@promise("no resource depends on itself, so CloudFormation can create all of them")
 def no_cycle(design):
     if found := tpl.cycle(tpl.dependencies(design.translated)):
         yield " -> ".join(found)
@@ -14,7 +14,7 @@ def no_cycle(design):
 
 @no_cycle.mutation
 def a_rollback_alarm_that_depends_on_the_api(raw):
-    # The deployment group of an alias depends on the alarm, the alarm on the API, the API on the alias.
+    # The alias's deployment group depends on the alarm, the alarm on the API, and the API on the alias.
     alarm = raw["Resources"]["ReadFailuresAlarm"]["Properties"]
     alarm["AlarmDescription"] = {"Fn::Sub": alarm["AlarmDescription"] + " ${Api}"}
 
@@ -25,7 +25,7 @@ def a_log_group_that_depends_on_its_function(raw):
 
 
 def watches_only(alarm, version):
-    """Whether an alarm goes off by errors of this version, and keeps no state of another."""
+    """Whether an alarm goes off on errors of this version, and doesn't carry over another version's state."""
     number = {"Fn::GetAtt": [version, "Version"]}
     return (
         number in [one["Value"] for one in alarm.get("Dimensions", [])]
@@ -53,8 +53,8 @@ def gradual_deployment(design):
         alarms = {name: design.resource(name) for name in names}
         for name, alarm in alarms.items():
             if not watches_only(alarm, versions[f"{title(function)}Function"]):
-                yield f"{name} does not watch the new version of {function}, and only that"
-        # Lambda counts crashes, and the function's log has the error responses.
+                yield f"{name} does not watch the new version of {function} and nothing else"
+        # Lambda counts crashes. Error responses are only in the function's log.
         counted = [(tpl.text(alarm["Namespace"]), alarm["MetricName"]) for alarm in alarms.values()]
         failures = design.resource(f"{title(function)}Failures")
         (metric,) = failures["MetricTransformations"]
@@ -62,14 +62,14 @@ def gradual_deployment(design):
             [('"AWS/Lambda"', "Errors"), (tpl.text(metric["MetricNamespace"]), metric["MetricName"])]
         ):
             yield f"{function} is rolled back by {counted}"
-        # A dimension must be a field of the pattern.
+        # A dimension must be a field in the pattern.
         if (failures["LogGroupName"], failures["FilterPattern"], metric["Dimensions"]) != (
             {"Ref": f"{title(function)}Logs"},
             '{ ($.status >= 500) && ($.version = "*") }',
             [{"Key": "Version", "Value": "$.version"}],
         ):
             yield f"the error responses of each version of {function} are not counted"
-    # The emulator has no CodeDeploy, so no other test notices if it may not move an alias.
+    # The emulator has no CodeDeploy, so no other test would notice if it weren't allowed to move an alias.
     there = {
         tpl.text(where)
         for owner, statement in statements(design.processed)
@@ -81,7 +81,7 @@ def gradual_deployment(design):
         name = f"{title(function)}Function"
         promised |= {tpl.text({"Fn::GetAtt": [name, "Arn"]}), tpl.text({"Fn::Sub": f"${{{name}.Arn}}:live"})}
     if there != promised:
-        yield f"CodeDeploy may move other aliases than those of the functions: {sorted(there ^ promised)}"
+        yield f"CodeDeploy should be allowed to move the functions' aliases and no others: {sorted(there ^ promised)}"
 
 
 @gradual_deployment.mutation
@@ -127,15 +127,15 @@ def all_at_once(raw):
     raw["Parameters"]["DeploymentType"]["Default"] = "AllAtOnce"
 
 
-#: The longest that CloudFormation's names of the table are, for the longest name of a stack: it appends
-#: the logical name and 13 characters. And the id of a role.
+#: The longest values of what a version's description refers to. CloudFormation names the table after the stack, which
+#: may have 128 characters, and appends the logical name and 13 characters. A role's id has 21.
 MAX_LENGTHS = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21, "RevokedBefore": len("2026-11-24T10:00:00Z")}
 
 
 @promise("a change to a function or to anything it refers to makes a new version")
 def new_versions(design):
     if design.raw["Transform"] != "AWS::Serverless-2016-10-31":
-        yield "a transform before SAM's fills in parameters, so a new ReservedConcurrency asks for a version that Lambda refuses"
+        yield "a transform before SAM's fills in parameters, so changing ReservedConcurrency asks for a version that Lambda refuses"
     translated = design.translated["Resources"]
     for function in FUNCTIONS:
         name = f"{title(function)}Function"
@@ -148,7 +148,7 @@ def new_versions(design):
             if one["Type"] == "AWS::Lambda::Version" and one["Properties"]["FunctionName"] == {"Ref": name}
         )
         description = version["Properties"].get("Description", {}).get("Fn::Sub", "")
-        # A property of the function, not of its versions.
+        # This belongs to the function, not to its versions.
         versioned = {
             key: value for key, value in translated[name]["Properties"].items() if key != "ReservedConcurrentExecutions"
         }
@@ -156,9 +156,9 @@ def new_versions(design):
         referred = tpl.references(versioned, design.translated["Conditions"])
         for missing in sorted(referred - {first for first, *_ in named}):
             yield f"the alias of {function} would keep the old version if {missing} changes"
-        # A new version whose function has not changed is refused by Lambda, and the deployment fails.
+        # Lambda refuses a new version if the function hasn't changed, and the deployment fails.
         for needless in sorted({first for first, *_ in named} - referred):
-            yield f"a change of {needless} does not change {function}, so Lambda would refuse the new version"
+            yield f"a change to {needless} does not change {function}, so Lambda would refuse the new version"
         longest = len(tpl.SUB.sub("", description)) + sum(
             longest_value(design.raw["Parameters"].get(first), first) for first, *_ in named
         )

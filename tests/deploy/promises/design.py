@@ -1,4 +1,4 @@
-"""What a promise is, and what it looks at: the template as it takes effect."""
+"""What a promise is, and what it looks at: the template as deployed."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import template as tpl
 
 CLIENT = tpl.ROOT / "src" / "store" / "client.rs"
-#: Every promise, in the order in which the modules register them.
+#: Every promise, in the order the modules register them.
 PROMISES = []
 
 
@@ -20,7 +20,7 @@ class Promise:
 
 
 def promise(name):
-    """Registers a check. The functions that follow it with `@check.mutation` are what it must catch."""
+    """Registers a check. It must catch each `@check.mutation` that follows it."""
 
     def register(check):
         made = Promise(name, lambda design: list(check(design)))
@@ -32,7 +32,7 @@ def promise(name):
 
 
 class Design:
-    """The template, translated by SAM, and the time limits of the DynamoDB client."""
+    """The template, translated by SAM, and the DynamoDB client's time limits."""
 
     def __init__(self, raw, client=None):
         self.raw = raw
@@ -41,12 +41,12 @@ class Design:
         self.processed = self.with_parameters()
 
     def with_parameters(self, **given):
-        """The translated template, with its conditions decided by these parameters and the defaults."""
+        """The translated template, with its conditions evaluated for these parameters and the defaults."""
         defaults = {name: parameter.get("Default") for name, parameter in self.raw["Parameters"].items()}
         return tpl.decide(self.translated, defaults | {"AWS::Partition": "aws"} | given)
 
     def resource(self, name, **given):
-        """The properties of a resource, or none if there is no such resource."""
+        """A resource's properties, which are empty if there is no such resource."""
         processed = self.with_parameters(**given) if given else self.processed
         return processed["Resources"].get(name, {}).get("Properties", {})
 
@@ -54,13 +54,13 @@ class Design:
         return tpl.of_type(self.processed, kind)
 
     def constant(self, name):
-        """A time limit of the DynamoDB client, in milliseconds."""
+        """One of the DynamoDB client's time limits, in milliseconds."""
         found = re.search(rf"const {name}: Duration = Duration::from_millis\(([0-9_]+)\)", self.client)
         return int(found[1].replace("_", ""))
 
 
 def title(function):
-    """The name of a function in the names of its resources."""
+    """A function's name, as its resources' names have it."""
     return function.capitalize()
 
 
@@ -69,7 +69,7 @@ def as_list(value):
 
 
 def statements(processed):
-    """Every statement of every policy: (name of the role, or of a policy that no role here has; statement)."""
+    """Every statement of every policy: (name of the role, or of the policy if no role here has it; statement)."""
     policies = tpl.of_type(processed, "AWS::IAM::ManagedPolicy") | tpl.of_type(processed, "AWS::IAM::Policy")
     attached = set()
     for name, role in tpl.of_type(processed, "AWS::IAM::Role").items():

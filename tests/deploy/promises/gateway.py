@@ -1,4 +1,4 @@
-"""What the API Gateway promises: authorization, routes, limits, access log."""
+"""What API Gateway promises: authorization, routes, limits, access log."""
 
 import re
 
@@ -16,7 +16,7 @@ ACCESS_LOG = {
     "error.responseType",
     "integrationErrorMessage",
 }
-#: Milliseconds after which the retry of a transaction recovers one whose first attempt stalled.
+#: Milliseconds after which retrying a transaction recovers it if the first attempt stalled.
 RECOVERY = 5_500
 
 
@@ -75,7 +75,7 @@ def throttling(design):
             ("ThrottlingBurstLimit", "ThrottlingBurst"),
         ]:
             if settings.get(setting) != design.raw["Parameters"][parameter]["Default"]:
-                yield f"{setting} is {settings.get(setting)} and not {parameter}"
+                yield f"{setting} is {settings.get(setting)} instead of {parameter}"
 
 
 @throttling.mutation
@@ -92,7 +92,7 @@ def access_log(design):
         line = settings.get("Format", "")
         used = set(re.findall(r"\$context\.([A-Za-z0-9.]+)", line))
         if used != ACCESS_LOG:
-            yield f"the access log has {sorted(used)} and not {sorted(ACCESS_LOG)}"
+            yield f"the access log has {sorted(used)} instead of {sorted(ACCESS_LOG)}"
         if not re.fullmatch(r'\{("[A-Za-z]+":"\$context\.[A-Za-z0-9.]+",?)+\}', line):
             yield f"a line of the access log is not JSON: {line}"
         if settings.get("DestinationArn") != {"Fn::GetAtt": ["AccessLogs", "Arn"]}:
@@ -124,7 +124,7 @@ def an_access_log_in_any_case(raw):
 def no_fail_on_warnings(design):
     for name, api in design.resources("AWS::ApiGatewayV2::Api").items():
         if api["Properties"].get("FailOnWarnings"):
-            yield f"{name} fails on warnings, such as that a path parameter has no schema"
+            yield f"{name} fails on warnings, for example about a path parameter without a schema"
 
 
 @no_fail_on_warnings.mutation
@@ -137,8 +137,8 @@ def time_limits(design):
     attempt, operation = design.constant("ATTEMPT_TIMEOUT"), design.constant("OPERATION_TIMEOUT")
     if not attempt < operation:
         yield f"an attempt of {attempt} ms does not fit into an operation of {operation} ms"
-    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html: attempts of 1 s or
-    # more, and a retry more than 5 s after the first attempt, here after the read of a rotation.
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html: attempts of at least
+    # 1 s, and a retry more than 5 s after the first attempt. A rotation makes that attempt after a read.
     attempt, transaction = (
         design.constant("TRANSACTION_ATTEMPT_TIMEOUT"),
         design.constant("TRANSACTION_OPERATION_TIMEOUT"),
@@ -153,11 +153,11 @@ def time_limits(design):
         if not operation < limit < GATEWAY_TIMEOUT:
             yield f"{function}: {operation} < {limit} < {GATEWAY_TIMEOUT} ms does not hold"
         if limit != FUNCTION_TIMEOUTS[function]:
-            yield f"{function} has {limit} ms and not {FUNCTION_TIMEOUTS[function]}"
+            yield f"{function} has {limit} ms instead of {FUNCTION_TIMEOUTS[function]}"
     for key, route in tpl.operations(design.processed).items():
         given = route["x-amazon-apigateway-integration"].get("timeoutInMillis", GATEWAY_TIMEOUT)
         if given != GATEWAY_TIMEOUT:
-            yield f"the gateway waits {given} ms on {key} and not {GATEWAY_TIMEOUT}"
+            yield f"the gateway waits {given} ms on {key} instead of {GATEWAY_TIMEOUT}"
 
 
 @time_limits.mutation

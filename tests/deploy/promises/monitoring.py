@@ -1,4 +1,4 @@
-"""What can be seen: logs, alarms, dashboard."""
+"""What operators get to see: logs, alarms, dashboard."""
 
 import template as tpl
 from contract import FUNCTIONS, ROLES
@@ -12,7 +12,7 @@ TOPIC_ARN = "arn:aws:sns:eu-central-1:111122223333:on-call"
 def own_logs(design):
     for function in FUNCTIONS:
         group = f"{title(function)}Logs"
-        # By name, not by reference: a version would keep a reference to a log group that was replaced.
+        # By name, not by reference: if the log group is replaced, an existing version would still refer to the old one.
         where = {"Fn::Sub": f"/aws/lambda/${{AWS::StackName}}/{function}"}
         expected = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": where}
         if design.resource(f"{title(function)}Function").get("LoggingConfig") != expected:
@@ -29,7 +29,7 @@ def own_logs(design):
         }
         arn = tpl.text({"Fn::GetAtt": [group, "Arn"]})
         if there != {("logs:CreateLogStream", arn), ("logs:PutLogEvents", arn)}:
-            yield f"the role of {function} allows for logs: {sorted(there)}"
+            yield f"the log permissions of {function}'s role are {sorted(there)}"
 
 
 @own_logs.mutation
@@ -75,11 +75,11 @@ def alarms(design):
                 yield f"{name} goes off while there are no requests"
             for event in ("AlarmActions", "OKActions"):
                 if alarm["Properties"].get(event) != told:
-                    yield f"{name}: {event} is {alarm['Properties'].get(event)} and not {told}"
+                    yield f"{name}: {event} is {alarm['Properties'].get(event)} instead of {told}"
     widgets = tpl.dashboard(design.resource("Dashboard"))["widgets"]
     shown = {arn for widget in widgets for arn in widget["properties"].get("alarms", [])}
     if missing := {f"<{name}.Arn>" for name in design.resources("AWS::CloudWatch::Alarm")} ^ shown:
-        yield f"not both there and on the dashboard: {sorted(missing)}"
+        yield f"not both defined and on the dashboard: {sorted(missing)}"
 
 
 @alarms.mutation
@@ -109,7 +109,7 @@ def table_alarms(design):
 
     # The table's metric leaves out its index.
     throttles = {(f"{kind}ThrottleEvents", *of) for kind in ("Read", "Write") for of in ((), ("user-index",))}
-    # DynamoDB counts these by operation. A rotation is a transaction, whose actions are those of its items.
+    # DynamoDB counts these by operation. A rotation is a transaction, but its role needs the actions on its items.
     operations = {need.action for needs in ROLES.values() for need in needs} | {"TransactWriteItems"}
     for alarm, wanted in [
         ("TableThrottlesAlarm", throttles),
@@ -117,11 +117,11 @@ def table_alarms(design):
     ]:
         there = watched(alarm)
         if there != wanted:
-            yield f"{alarm} watches {sorted(there)} and not {sorted(wanted)}"
+            yield f"{alarm} watches {sorted(there)} instead of {sorted(wanted)}"
         ids = {one["Id"] for one in design.resource(alarm)["Metrics"] if "MetricStat" in one}
         (total,) = (one["Expression"] for one in design.resource(alarm)["Metrics"] if "Expression" in one)
         if set(total.split(" + ")) != ids:
-            yield f"{alarm} adds up {total} and not {sorted(ids)}"
+            yield f"{alarm} adds up {total} instead of {sorted(ids)}"
 
 
 @table_alarms.mutation

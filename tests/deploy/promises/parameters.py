@@ -20,14 +20,14 @@ def by_parameter(design):
             yield f"{function} traces by default"
         if design.resource(name, Tracing="Active").get("TracingConfig", {}).get("Mode") != "Active":
             yield f"{function} does not trace"
-    # In the role itself: Lambda checks the permission when it creates a function that traces.
+    # The role itself needs this, because Lambda checks the permission when it creates a function that traces.
     tracers = {
         name
         for name, statement in statements(design.with_parameters(Tracing="Active"))
         if statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     }
     if tracers != {f"{title(function)}Role" for function in FUNCTIONS}:
-        yield f"traces may be sent by {sorted(tracers)}"
+        yield f"the roles that may send traces are {sorted(tracers)}"
 
 
 @by_parameter.mutation
@@ -48,8 +48,8 @@ def no_reserved_concurrency(raw):
     raw["Globals"]["Function"].pop("ReservedConcurrentExecutions")
 
 
-#: Values of RevokedBefore, and whether the template accepts them. Whatever it accepts, the functions accept too, but for
-#: days that a month does not have, and for a time that has not passed.
+#: Values of RevokedBefore, and whether the template accepts them. The functions accept whatever it accepts, except days
+#: that a month doesn't have and times that haven't passed.
 TIMES = {
     "": True,
     "2026-11-24T10:00:00Z": True,

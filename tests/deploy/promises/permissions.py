@@ -11,7 +11,7 @@ KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/0123"
 ARN_PREFIX = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
 
 
-#: IAM takes no alarm's name where alarms are asked for.
+#: CodeDeploy looks up several alarms at once, which IAM can only allow for all alarms.
 ALL_ALARMS = ":alarm:*"
 
 
@@ -46,7 +46,7 @@ def no_wildcard(design):
             yield f"{name} has the action {statement['Action']}"
         for resource in as_list(statement["Resource"]):
             where = resource if isinstance(resource, str) else resource.get("Fn::Sub", tpl.text(resource))
-            # The ARNs of routes are compared as a whole with the contract below.
+            # Route ARNs may have it: below, they are compared with the contract.
             if "*" in where and not where.endswith(ALL_ALARMS) and name not in POLICIES:
                 yield f"{name} has the resource {where} for {statement['Action']}"
         if "NotAction" in statement or "NotResource" in statement:
@@ -57,7 +57,7 @@ def no_wildcard(design):
         if "*" in as_list(statement["Resource"]) and not all(
             "xray:" in action for action in as_list(statement["Action"])
         ):
-            yield f"{name} has the resource * where Tracing is Active"
+            yield f"{name} has the resource * when Tracing is Active"
 
 
 def describe_alarms_statement(raw):
@@ -152,7 +152,7 @@ def a_role_of_another_function(raw):
 
 @promise("only its own service may assume a role")
 def trust(design):
-    # Another promise covers a role that SAM adds.
+    # Another promise covers roles that SAM adds.
     for name, role in design.resources("AWS::IAM::Role").items():
         if name not in design.raw["Resources"]:
             continue
@@ -198,7 +198,7 @@ def a_policy_for_the_whole_api(raw):
     policy["Statement"][0]["Resource"] = {"Fn::Sub": ARN_PREFIX + "*"}
 
 
-@promise("the functions may decrypt with the customer managed key, if there is one, through DynamoDB only")
+@promise("the functions may decrypt with the customer managed key, if there is one, but only through DynamoDB")
 def kms(design):
     for name, statement in statements(design.processed):
         if "kms:" in tpl.text(statement["Action"]):
