@@ -1,4 +1,4 @@
-"""The app of a client or of another session handler, a browser that visits its pages, and a proxy in front of its store."""
+"""The app of a client or another session handler, a browser that visits it, and a proxy in front of its store."""
 
 import http.client
 import json
@@ -30,16 +30,16 @@ class Proxy(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.lock = threading.Lock()
         self.calls = []
-        # Bytes in both directions, with headers.
+        # Bytes in both directions, including headers.
         self.bytes = 0
-        # Kind of the next call whose response is lost: `read` or `write`.
+        # The kind of call whose next response gets lost: `read` or `write`.
         self.lost = None
         self.is_down = False
-        # Seconds by which the next write reaches the store late.
+        # How late the next write reaches the store, in seconds.
         self.late = 0
-        # Seconds for which each response is held back.
+        # How long each response is held back, in seconds.
         self.delay = 0
-        # Connections that are open, and those that are reset when they are used again.
+        # Connections that are open, and those to reset when they are used again.
         self.open = set()
         self.dead = set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -49,7 +49,7 @@ class Proxy(ThreadingHTTPServer):
         self.server_close()
 
     def kill_connections(self, how):
-        """Ends the connections that clients keep: they are `closed` now, or `reset` once they are used again."""
+        """Ends the connections that clients keep open: `closed` ends them now, `reset` when they are used again."""
         with self.lock:
             if how == "reset":
                 self.dead |= self.open
@@ -60,14 +60,14 @@ class Proxy(ThreadingHTTPServer):
                         connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address):
-        """Connections that a client closes are no errors."""
+        """A connection that a client closes is not an error."""
 
     def prepare(self, body):
-        """Returns the body to send in place of this one."""
+        """Returns the body to send instead of this one."""
         return body
 
     def measure(self, call, body, data):
-        """Sees a call, its body and that of its response, one call at a time."""
+        """Sees a call, its body and the response's body, one call at a time."""
 
 
 class Forward(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ class Forward(BaseHTTPRequestHandler):
 
     def forward(self):
         if self.connection in self.server.dead:
-            # A close without lingering is a reset.
+            # Closing without lingering sends a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
@@ -94,7 +94,7 @@ class Forward(BaseHTTPRequestHandler):
         call = self.headers.get("x-amz-target") or f"{self.command} {self.path}"
         with self.server.lock:
             self.server.calls.append(call)
-            # To take the lock is to read the session.
+            # Taking the lock also reads the session.
             kind = "read" if call in ("GET /session", "POST /session/lock") else "write"
             is_lost = self.server.lost == kind
             if is_lost:
@@ -134,11 +134,11 @@ class Forward(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = forward
 
     def log_message(self, *parameters):
-        """The calls are counted, not printed."""
+        """Deliberately silent: the calls are counted, not printed."""
 
 
 def size(headers, body):
-    """Returns the bytes of a message. The first line counts as much as an average header."""
+    """Returns a message's bytes. The first line counts as much as an average header."""
     lines = [len(name) + len(value) + 4 for name, value in headers]
     return sum(lines) + sum(lines) // max(1, len(lines)) + len(body)
 
@@ -150,7 +150,7 @@ class Page:
     status: int
     session: dict
     error: str
-    # Cookies that the response sets, or deletes: None.
+    # Cookies that the response sets, or deletes if None.
     changed: dict
     cookies: dict
     seconds: float
@@ -165,7 +165,7 @@ class Page:
 
 
 def free_port():
-    """Returns a free port that the system gives to nobody else before the app listens on it."""
+    """Returns a free port that the system won't give to anybody else before the app listens on it."""
     while True:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", random.randrange(20_000, 32_768)))
@@ -173,10 +173,10 @@ def free_port():
 
 
 class App:
-    """An app, whose pages do the steps in the body of a request, and show the session after them."""
+    """An app whose pages perform the steps in the request's body, and show the session afterwards."""
 
     def __init__(self, command, names=None, environment=None):
-        """Starts the app. `names` has what it calls the steps that are not called the same everywhere."""
+        """Starts the app. `names` has its own names for steps that aren't called the same everywhere."""
         self._names = names or {}
         self._port = free_port()
         address = f"127.0.0.1:{self._port}"
@@ -223,7 +223,7 @@ class App:
         """Visits a page. Raises `OSError` if there is no response within the time, in seconds."""
         started = time.monotonic()
         translated = [[*self._names.get(step, [step]), *parameters] for step, *parameters in steps]
-        # Some apps take two parameters for each step.
+        # Some apps expect two parameters for each step.
         padded = [[*step, None, None][: max(3, len(step))] for step in translated]
         headers = headers | {"content-type": "application/json"}
         if cookies:
@@ -251,11 +251,11 @@ class App:
 
 
 def kept(cookies, changed):
-    """Returns the cookies that a browser has after a response changed some."""
+    """Returns the cookies that a browser has after a response has changed some."""
     return {name: value for name, value in (cookies | changed).items() if value is not None}
 
 
 def session_id(cookies):
-    """Returns the id in the cookie, without the signature of Express."""
+    """Returns the id in the cookie, without Express's signature."""
     [cookie] = [value for name, value in cookies.items() if name != "XSRF-TOKEN"]
     return re.sub(r"^s:|\.[^.]*$", "", unquote(cookie)) if "s%3A" in cookie or cookie.startswith("s:") else cookie

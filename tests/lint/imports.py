@@ -1,9 +1,9 @@
-"""Fails if modules of src/ import each other in a circle, and names each circle.
+"""Fails if modules in src/ import each other in a circle, and names each circle.
 
-A circle makes modules one unit that can only be understood, tested and changed together. The compiler accepts
-it, and the tools that look for it also count `mod child;` as an import, so this script does the work: it reads
-`use` declarations and inline paths, without code that only tests compile. A path through a re-export counts as
-an import of the module that the item comes from. The re-export itself is no import.
+Modules in a circle can only be understood, tested and changed together. The compiler doesn't mind, and the tools
+that look for circles also count `mod child;` as an import. So this script reads the `use` declarations and inline
+paths itself, except in code that only tests compile. A path through a re-export counts as an import of the module
+that the item comes from. The re-export itself isn't an import.
 """
 
 import graphlib
@@ -20,7 +20,7 @@ PATH = re.compile(r"(?<![\w:])\w+(?:::\w+)+")
 
 
 def leaves(tree):
-    """The paths of a `use` tree, each as (path, name): a::{b, c::d as e} has (a::b, b) and (a::c::d, e)."""
+    """The paths in a `use` tree, each as (path, name): a::{b, c::d as e} has (a::b, b) and (a::c::d, e)."""
     tree = tree.strip()
     if not (group := re.fullmatch(r"(.*?)\{(.*)\}", tree, re.DOTALL)):
         path, _, alias = tree.partition(" as ")
@@ -46,7 +46,7 @@ exports = {
 
 
 def source(here, path):
-    """The module that a path names an item of, as seen from `here`; None if it is `here` or outside this crate."""
+    """The module whose item a path names, as seen from `here`. None if that's `here` itself or outside this crate."""
     at = () if path[0] == "crate" else here
     for name in path[1:] if path[0] in ("crate", "self") else path:
         if name == "super":
@@ -65,11 +65,11 @@ for here, text in code.items():
     used = [path for public, tree in USE.findall(text) if not public for path, _ in leaves(tree)]
     own = USE.sub(" ", text)
     used += [path.split("::") for path in PATH.findall(own)]
-    # A module has the types that it re-exports in scope.
+    # A module's re-exported types are in its scope.
     used += [[name] for at, name in exports if at == here and name[0].isupper() and re.search(rf"\b{name}\b", own)]
     imports[here] = {found for path in used if (found := source(here, path)) not in (None, here)}
-# The same between the modules at the top, each with its children: if `store::lock` uses `session`, no part of
-# `session` may use a part of `store`.
+# The same for the top-level modules, each together with its children: if `store::lock` uses `session`, nothing in
+# `session` may use anything in `store`.
 layers = {}
 for here, found in imports.items():
     if here and here[0] != "bin":
@@ -78,7 +78,7 @@ failed = False
 
 
 def remove_circle(graph):
-    """Reports a circle and removes its edges; False if there is none."""
+    """Reports a circle and removes its edges. False if there is none."""
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:

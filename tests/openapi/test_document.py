@@ -1,4 +1,4 @@
-"""docs/openapi.yaml describes failures as the other documents do. tests/api compares its routes with the code."""
+"""docs/openapi.yaml describes failures as docs/api.md does. tests/api compares its routes with the code."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_failures_are_problems(route):
         assert ("application/problem+json" in content) == is_failure, status
 
 
-def test_problems_are_those_of_the_documents():
+def test_problems_match_the_documentation():
     codes = {
         name.removeprefix("urn:session-api:")
         for name in resolve({"$ref": "#/components/schemas/Problem"})["properties"]["type"]["enum"]

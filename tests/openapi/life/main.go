@@ -1,4 +1,4 @@
-// The life of a session through a client that is generated from docs/openapi.yaml: see ../generated-client.
+// Takes a session through its life with a client generated from docs/openapi.yaml: see ../generated-client.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	sessionapi "example.com/session-api/client"
 )
 
-// check ends the program unless a call had this status.
+// check ends the program unless a call got this status.
 func check(what string, status int, response *http.Response, err error) {
 	if response == nil || response.StatusCode != status {
 		fmt.Fprintf(os.Stderr, "%s: %v, expected status %d\n", what, err, status)
@@ -45,7 +45,7 @@ func main() {
 	_, response, err = session.PatchSession(background).SessionId(id).IfMatch(etag).Body(patch).Execute()
 	check("patch", 204, response, err)
 	response, err = session.ReplaceSession(background).SessionId(id).IfMatch(etag).Body(cart).Execute()
-	check("replace what has changed", 412, response, err)
+	check("replace after a change", 412, response, err)
 	problem, isProblem := err.(*sessionapi.GenericOpenAPIError).Model().(sessionapi.Problem)
 	require("the problem is not typed", isProblem && problem.Type == "urn:session-api:etag-mismatch")
 
@@ -53,7 +53,7 @@ func main() {
 	check("lock", 200, response, err)
 	token := response.Header.Get("Session-Lock")
 	response, err = session.ReplaceSession(background).SessionId(id).Body(cart).Execute()
-	check("replace what is locked", 423, response, err)
+	check("replace without the lock", 423, response, err)
 	response, err = lock.UnlockSession(background).SessionId(id).SessionUnlock(token).Execute()
 	check("unlock", 204, response, err)
 
@@ -67,10 +67,10 @@ func main() {
 	check("destroy by handle", 204, response, err)
 	destroyed, response, err := users.DestroySessions(background).SessionUser("go").Execute()
 	check("destroy all", 200, response, err)
-	require("there was another", destroyed.Destroyed == 0)
+	require("a session was left", destroyed.Destroyed == 0)
 	_, response, err = session.TouchSession(background).SessionId(newID).Execute()
-	check("touch what was destroyed", 404, response, err)
+	check("touch a destroyed session", 404, response, err)
 	response, err = session.DestroySession(background).SessionId(newID).Execute()
 	check("destroy", 204, response, err)
-	fmt.Println("A generated client went through the life of a session.")
+	fmt.Println("A generated client took a session through its life.")
 }
