@@ -1,24 +1,24 @@
-# The commands of this project. `make` alone lists them.
+# This project's commands. Plain `make` lists them.
 
 PORT ?= 9000
 DYNAMODB_PORT ?= 8000
-# Name of the stack that `make deploy` deploys. Region and account come from AWS_REGION and AWS_PROFILE.
+# The stack that `make deploy` deploys. Region and account come from AWS_REGION and AWS_PROFILE.
 STACK ?= session-api
-# Processor of the deployed functions: arm64 or x86_64. By default that of the last deployment.
+# Processor of the deployed functions: arm64 or x86_64. Defaults to the last deployment's.
 ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture --stack-name $(STACK))
 
-# Folder for the results of `make bench`, `make pages` and `make load`. The documents show those in benches/results.
+# Where `make bench`, `make pages` and `make load` put their results. The documents show those in benches/results.
 RESULTS ?= target/bench/results
 
-# The tools conflict with each other, so each group has a virtual environment and a file of pinned versions.
+# The tools conflict with each other, so each group has its own virtual environment and its own pinned versions.
 SAM := .tools/sam/bin
 EMULATOR := .tools/emulator/bin
 CHECKOV := .tools/checkov/bin
 LINT := .tools/lint/bin
-# Processor of this machine, where the emulator runs the functions.
+# This machine's processor, because the emulator runs the functions here.
 MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-# The oldest Rust that compiles the project. Cargo.toml is the only place that decides it.
+# The oldest Rust that compiles the project. Only Cargo.toml decides that.
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml)
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
@@ -35,17 +35,17 @@ run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PO
 	@cargo build --locked --example local --bins
 	@target/debug/examples/local --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
-test: test-api test-template ## test the API, and what the template promises
+test: test-api test-template ## test the API and what the template promises
 
-test-all: announce test-openapi test-clients test-deploy ## also test the clients, the OpenAPI document and the deployed stack
+test-all: announce test-openapi test-clients test-deploy ## test the rest: clients, OpenAPI document, deployed stack
 
 announce:
-	@echo "This takes about 20 minutes. It installs what is missing: npm and Python packages into this folder, and as root, with apt,"
-	@echo "PHP, Laravel, nginx, HAProxy, Redis, Node, Java, Go and Chromium."
+	@echo "This takes about 20 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
+	@echo "root, PHP, Laravel, nginx, HAProxy, Redis, Node, Java, Go and Chromium with apt."
 
-# Most of a test is waiting: for a timeout, or for DynamoDB's index to settle.
+# The tests mostly wait, for timeouts or for DynamoDB's index to settle.
 test-api: export RUST_TEST_THREADS ?= 4
-test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… for another database engine)
+test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… to use another database engine)
 	cargo test --locked -- --include-ignored
 
 test-template: .tools/emulator/installed ## test what the template promises
@@ -53,10 +53,10 @@ test-template: .tools/emulator/installed ## test what the template promises
 
 SECONDS ?= 300
 OPERATIONS ?= 10000
-test-history: rust tools ## look for histories that are not linearizable, with fresh seeds (SECONDS=…, OPERATIONS=…)
+test-history: rust tools ## look for histories that aren't linearizable, with fresh seeds (SECONDS=…, OPERATIONS=…)
 	SECONDS=$(SECONDS) OPERATIONS=$(OPERATIONS) cargo test --locked --test history -- --nocapture
 
-# The seed keeps the examples the same. Others: `make test-openapi SEED=…`.
+# The seed keeps the examples the same. To try others: `make test-openapi SEED=…`.
 SEED ?= 1
 test-openapi: rust tools .tools/openapi/installed ## test the API against docs/openapi.yaml (SEED=…)
 	.tools/openapi/bin/python -B -m pytest -p no:cacheprovider -q tests/openapi
@@ -69,12 +69,12 @@ test-clients: rust tools ## test the client libraries against the API (CLIENTS=p
 	cargo build --locked --example local --bins
 	tests/clients $(CLIENTS)
 
-compare: rust tools ## compare the clients with session handlers of today (HANDLERS=…, AWS_SDK_PHP=…, UPDATE=1)
+compare: rust tools ## compare the clients with other session handlers (HANDLERS=…, AWS_SDK_PHP=…, UPDATE=1)
 	cargo build --locked --example local --bins
 	benches/compare/install
 	tests/with-api benches/compare/.venv/bin/python -B benches/compare/run $(if $(UPDATE),--update) $(HANDLERS)
 
-pages: rust tools .tools/emulator/installed ## count what page views cost, in ten minutes (RESULTS=…, HANDLERS=…, AWS_SDK_PHP=…)
+pages: rust tools .tools/emulator/installed ## measure what page views cost, about ten minutes (RESULTS=…, HANDLERS=…, AWS_SDK_PHP=…)
 	cargo build --locked --example local --bins
 	benches/compare/install
 	benches/compare/.venv/bin/python -B benches/compare/pages --results $(RESULTS)/pages.json $(HANDLERS)
@@ -85,14 +85,14 @@ demo: rust tools ## show what the session API does for a shop, in your browser (
 	examples/demo/run --install
 	tests/with-api examples/demo/run
 
-# The functions are built for this machine and without optimization, in another folder than that of `make deploy`.
-test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy into an emulated AWS and test the stack there
+# Builds the functions for this machine and without optimization, in a different folder from `make deploy`.
+test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy to an emulated AWS and test the stack there
 	SAM_BUILD_MODE=debug sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
-# One target folder for everything, so that shared dependencies are compiled once.
+# One target folder for everything, so that shared dependencies are compiled only once.
 bench: export CARGO_TARGET_DIR := $(CURDIR)/target
-bench: rust tools ## measure the functions, their peers and page views, in about twenty minutes (RESULTS=…)
+bench: rust tools ## measure the functions, their peers and page views, about twenty minutes (RESULTS=…)
 	-benches/peers/install .tools/peers
 	cargo lambda build --locked --release
 	cargo lambda build --locked --release --output-format zip
@@ -103,17 +103,17 @@ bench: rust tools ## measure the functions, their peers and page views, in about
 	$(MAKE) --no-print-directory pages
 
 load: export CARGO_TARGET_DIR := $(CURDIR)/target
-load: rust tools ## load-test the functions against the limits of AWS, in about seven minutes (RESULTS=…, UPDATE=1)
+load: rust tools ## load-test the functions against the limits of AWS, about seven minutes (RESULTS=…, UPDATE=1)
 	cargo lambda build --locked --release
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- \
 		load --results $(RESULTS) $(if $(UPDATE),--update benches/results/load.md)
 
-costs: .tools/emulator/installed ## update the costs in the documents after a change of prices or alarms
+costs: .tools/emulator/installed ## update the costs in the documents after a change to prices or alarms
 	$(EMULATOR)/python -B tests/deploy/costs.py
 
 check: check-rust check-dependencies check-scripts check-template ## check formatting, lints, dependencies and the template
 
-# The documents that repeat the Rust version must agree with Cargo.toml.
+# Documents that mention the Rust version must agree with Cargo.toml.
 check-rust: rust
 	@! grep -nE '(Rust|rust-version =) "?[0-9]+\.[0-9]' *.md docs/*.md benches/*.md benches/Cargo.toml clients/rust/Cargo.toml | grep -vF '$(RUST)' || \
 		{ echo "error: Cargo.toml requires Rust $(RUST)" >&2; exit 1; }
@@ -125,7 +125,7 @@ check-rust: rust
 	cargo fmt --check --manifest-path clients/rust/Cargo.toml
 	cargo clippy --locked --lib --tests --examples --manifest-path clients/rust/Cargo.toml --target-dir target -- -D warnings
 
-# The versions of Cargo.lock count, and the crates of every platform in deny.toml. cargo-shear finds unused ones.
+# Checks the versions in Cargo.lock, for every platform in deny.toml. cargo-shear finds unused crates.
 check-dependencies: rust .tools/lint/installed
 	cargo deny --locked check licenses bans sources
 	cargo deny --locked --config deny.toml --manifest-path clients/rust/Cargo.toml check licenses bans sources
@@ -147,7 +147,7 @@ format: rust .tools/lint/installed ## format the Rust and Python code
 	ruff check --no-cache --fix-only --select I
 	ruff format --no-cache
 
-# Both linters check the template as it is written and as SAM translates it. Only the translated template has the
+# Both linters check the template twice: as written, and as translated by SAM. Only the translated one has the
 # resources that SAM adds, and all dependencies between resources.
 check-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/installed
 	@$(SAM)/python -B deploy/render.py --check
@@ -157,21 +157,21 @@ check-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/in
 	cfn-lint --template template.yaml .aws-sam/translated.json
 	$(CHECKOV)/checkov --file template.yaml .aws-sam/translated.json
 
-generate: .tools/sam/installed ## write what template.yaml and Cargo.toml repeat of docs/openapi.yaml
+generate: .tools/sam/installed ## update what template.yaml and Cargo.toml repeat from docs/openapi.yaml
 	@$(SAM)/python -B deploy/render.py
 
-# The answers are kept in samconfig.$(STACK).toml, which git ignores.
-deploy: rust tools .tools/sam/installed ## build, and deploy to your AWS account (STACK=…, ARCHITECTURE=…)
+# Your answers are kept in samconfig.$(STACK).toml, which git ignores.
+deploy: rust tools .tools/sam/installed ## build and deploy to your AWS account (STACK=…, ARCHITECTURE=…)
 	@$(MAKE) --no-print-directory rust-target-$(ARCHITECTURE:arm64=aarch64)-unknown-linux-gnu
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(SAM)/python -B deploy/stack.py restrict --stack-name $(STACK) --built-for $(ARCHITECTURE)
 	sam deploy --guided --no-fail-on-empty-changeset --stack-name $(STACK) --config-file $$($(SAM)/python -B deploy/stack.py configure --stack-name $(STACK))
 	@$(MAKE) --no-print-directory check-stack
 
-check-stack: .tools/sam/installed ## create, read and destroy a session over the deployed API (STACK=…)
+check-stack: .tools/sam/installed ## create, read and destroy a session through the deployed API (STACK=…)
 	@$(SAM)/python -B deploy/stack.py call --stack-name $(STACK)
 
-destroy-stack: .tools/sam/installed ## delete the stack, but keep the sessions (STACK=…)
+destroy-stack: .tools/sam/installed ## delete the stack but keep the sessions (STACK=…)
 	@$(SAM)/python -B deploy/stack.py destroy --stack-name $(STACK)
 
 # Fails unless Rust is new enough.
@@ -183,7 +183,7 @@ rust:
 		echo "error: Rust $(RUST) or newer is required; this is $$found. Run: rustup update stable" >&2; exit 1; \
 	fi
 
-# Installs Rust's standard library for another platform, unless it is there.
+# Installs Rust's standard library for another platform if it's missing.
 rust-target-%:
 	@if ! [ -d "$$(rustc --print sysroot)/lib/rustlib/$*/lib" ]; then \
 		echo "Installing the Rust target $*"; \
@@ -192,7 +192,7 @@ rust-target-%:
 
 tools: .venv/installed
 
-# A stamp file is older than its requirements after a change of pinned versions: then the tools are installed again.
+# When the pinned versions change, they are newer than the stamp file, so the tools are installed again.
 .venv/installed: requirements.txt
 	@echo "Installing the tools of $< into .venv"
 	@python3 -m venv .venv
