@@ -1,5 +1,5 @@
 // Presses the buttons of the demo in a real browser, and prints what the page says. Usage: scenes.mjs URL
-// The shop with its sessions in the API must do right in all scenes; the other shows what happens otherwise.
+// The shop that keeps its sessions in the API must pass every scene. The other shows what happens otherwise.
 
 import { mkdirSync } from "node:fs";
 import puppeteer from "puppeteer-core";
@@ -25,7 +25,7 @@ if (process.env.SCREENSHOTS) {
   mkdirSync(process.env.SCREENSHOTS, { recursive: true });
   for (const [name, width] of Object.entries({ wide: 1200, phone: 390 })) {
     await page.setViewport({ width, height: 680 });
-    // The lights fade.
+    // Wait for the lights to fade.
     await new Promise((done) => setTimeout(done, 1_000));
     await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png`, fullPage: true });
   }

@@ -1,13 +1,13 @@
-//! Log lines of the functions, in a form for people.
+//! Makes the functions' log lines readable for people.
 
 use serde_json::{Map, Value};
 
-/// Whether a line reports a request that did not fail inside the API.
+/// Whether a line reports a request that didn't fail inside the API.
 pub(crate) fn is_request(line: &str) -> bool {
     parse(line).is_some_and(|entry| entry.contains_key("route") && text(&entry, "level") == "INFO")
 }
 
-/// Makes a line of JSON readable. Returns any other line, such as one of a panic, unchanged.
+/// Makes a line of JSON readable. Returns any other line, such as a panic's, unchanged.
 pub(crate) fn readable(line: &str) -> String {
     let Some(entry) = parse(line) else { return line.to_owned() };
     let timestamp = text(&entry, "timestamp");

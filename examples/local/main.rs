@@ -1,5 +1,5 @@
 //! Serves the session API on this machine: an embedded DynamoDB, and the functions behind
-//! `cargo lambda watch`, which routes requests as API Gateway does. `make run` starts it.
+//! `cargo lambda watch`, which routes requests like API Gateway. `make run` starts it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for a person")]
 
 mod log;
@@ -28,7 +28,7 @@ struct Options {
     /// Port of the embedded DynamoDB
     #[arg(long, default_value_t = 8000, value_name = "PORT")]
     dynamodb_port: u16,
-    /// URL at which the functions find DynamoDB, if a proxy is in front of it
+    /// Where the functions find DynamoDB, if there is a proxy in front of it
     #[arg(long, value_name = "URL")]
     dynamodb_url: Option<String>,
     /// Folder that keeps the sessions between runs
@@ -40,15 +40,15 @@ struct Options {
 }
 
 const TABLE: &str = "sessions";
-/// Runs a command until its input ends, which happens however this program ends. Then it stops the
+/// Runs a command until its input ends, which it does no matter how this program ends. Then it stops the
 /// command's process group: first with `SIGINT`, because only the emulator can stop the functions, and
-/// after 5 seconds with `SIGKILL`. The shell runs what is in the background without `SIGINT`.
+/// after 5 seconds with `SIGKILL`. The shell makes what runs in the background ignore `SIGINT`.
 const UNTIL_END_OF_INPUT: &str = r#"
     exec 3<&0 </dev/null
     { read -r _ <&3; kill -s INT 0; sleep 5; kill -s KILL 0; } &
     exec "$@" 3<&-
 "#;
-/// One invalid request for each function. A function that refuses it is running.
+/// One invalid request per function. If the function refuses it, it's running.
 const PROBES: [(&str, &str); 3] =
     [("GET", "/session"), ("POST", "/session/touch"), ("DELETE", "/session")];
 
@@ -73,7 +73,7 @@ async fn run(options: Options) -> Outcome {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    // `wait` would close it, and so stop the emulator.
+    // `wait` would close it, and that would stop the emulator.
     let input = watch.stdin.take();
     let console = Arc::new(Console::new());
     console.print(watch.stdout.take());
@@ -97,9 +97,9 @@ async fn run(options: Options) -> Outcome {
 
 /// Prints what the functions log.
 struct Console {
-    /// How many requests are still to come that only show that a function runs.
+    /// How many of the probes, which only show that a function runs, are still to come.
     probes: AtomicUsize,
-    /// Whether to drop everything, because a process that is being stopped complains.
+    /// Whether to hide everything, because processes complain while they are being stopped.
     stopping: AtomicBool,
 }
 
@@ -108,7 +108,7 @@ impl Console {
         Self { probes: AtomicUsize::new(PROBES.len()), stopping: AtomicBool::new(false) }
     }
 
-    /// Prints the lines of a stream until it ends. Reads on while stopping: a writer must not block.
+    /// Prints a stream's lines until it ends. Keeps reading while stopping, so that the writer doesn't block.
     fn print(self: &Arc<Self>, stream: Option<impl AsyncRead + Unpin + Send + 'static>) {
         let Some(stream) = stream else { return };
         let console = Arc::clone(self);
@@ -133,7 +133,7 @@ impl Console {
 
 /// Starts everything and returns the emulator, which starts a function at its first request.
 async fn start(options: &Options) -> Outcome<Child> {
-    // cargo-lambda's own error does not name the port.
+    // cargo-lambda's own error doesn't name the port.
     drop(bind(options.port, "the API").await?);
     let own = start_dynamodb(options).await?;
     let endpoint = options.dynamodb_url.as_ref().unwrap_or(&own);
@@ -143,10 +143,10 @@ async fn start(options: &Options) -> Outcome<Child> {
         .args(["-c", UNTIL_END_OF_INPUT, "sh", "cargo"])
         .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
-        // By default a function handles one request at a time. Requests that wait for a lock would keep
+        // By default, a function handles one request at a time, so requests that wait for a lock would keep
         // its holder from releasing it.
         .args(["--concurrency", "32"])
-        // cargo-lambda logs warnings. The functions log at the level of the option.
+        // cargo-lambda only logs warnings. The functions log at the level in the options.
         .env("RUST_LOG", "warn,watchexec=off")
         .args(["--env-var", &format!("RUST_LOG={}", options.log)])
         .env("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
@@ -171,7 +171,7 @@ async fn bind(port: u16, what: &str) -> Outcome<TcpListener> {
 async fn start_dynamodb(options: &Options) -> Outcome<String> {
     std::fs::create_dir_all(&options.data)
         .map_err(|error| format!("{}: {error}", options.data.display()))?;
-    // A change of the table in the template starts a new file: the old one has another schema.
+    // When the table changes in the template, start a new file, because the old one has another schema.
     let file = options.data.join(format!("{:016x}.sqlite", table::fingerprint()?));
     let database = Database::new(&file.to_string_lossy())?;
     let listener = bind(options.dynamodb_port, "DynamoDB").await?;
@@ -191,7 +191,7 @@ async fn start_dynamodb(options: &Options) -> Outcome<String> {
     Ok(endpoint)
 }
 
-/// Compiles the functions, so that the first requests do not wait for the compiler.
+/// Compiles the functions, so that the first requests don't have to wait for the compiler.
 async fn compile() -> Outcome {
     let built = command("cargo")
         .args(["build", "--locked", "--quiet", "--bins"])
@@ -201,7 +201,7 @@ async fn compile() -> Outcome {
     if built.success() { Ok(()) } else { Err("the functions do not compile".into()) }
 }
 
-/// A command without the variables that a surrounding cargo has set, with which cargo would compile
+/// A command without the variables that a surrounding cargo has set, because with them cargo would compile
 /// everything again.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
@@ -224,11 +224,11 @@ async fn wait_for_functions(port: u16) -> Outcome {
             if response.is_ok() {
                 break;
             }
-            // The emulator takes a moment until it listens.
+            // It takes the emulator a moment to start listening.
             tokio::time::sleep(Duration::from_millis(100)).await;
             response = probe(method, &url).await;
         }
-        match response.map_err(|error| format!("{method} {path} does not respond: {error}"))? {
+        match response.map_err(|error| format!("{method} {path} got no response: {error}"))? {
             400 => {}
             status => return Err(format!("{method} {path} responded {status}").into()),
         }

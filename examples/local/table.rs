@@ -1,6 +1,6 @@
 //! Creates the table of `template.yaml` in a DynamoDB outside AWS.
 //!
-//! The integration tests share it, so that every table has the schema of the template.
+//! The integration tests use it too, so every table has the template's schema.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::OnceLock;
@@ -31,8 +31,8 @@ pub(crate) fn call(endpoint: &str, operation: &str, parameters: &Value) -> Resul
     }
 }
 
-/// Returns a client that keeps its connections: each one of many thousand calls would leave a port behind
-/// that cannot be used again for a minute.
+/// Returns a client that keeps its connections. Otherwise each of many thousand calls would leave behind a
+/// port that can't be reused for a minute.
 fn agent() -> &'static ureq::Agent {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     AGENT.get_or_init(|| {
@@ -44,7 +44,7 @@ fn agent() -> &'static ureq::Agent {
     })
 }
 
-/// Creates the table under this name, with its indexes and its TTL, unless it exists.
+/// Creates the table under this name, with its indexes and TTL, unless it exists.
 pub(crate) fn create(endpoint: &str, name: &str) -> Result<(), String> {
     let defined = definition()?;
     let mut table = Map::from_iter([("TableName".to_owned(), json!(name))]);
@@ -69,7 +69,7 @@ pub(crate) fn fingerprint() -> Result<u64, String> {
     Ok(hasher.finish())
 }
 
-/// Properties of the table in the template, which are parameters of DynamoDB's `CreateTable`.
+/// The table's properties in the template, which `CreateTable` accepts as parameters.
 fn definition() -> Result<Value, String> {
     let template = include_str!("../../template.yaml");
     let template: serde_yaml_ng::Value =

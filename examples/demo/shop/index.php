@@ -1,6 +1,6 @@
 <?php
 
-/** The shop, in Laravel. Only the driver in config/session.php knows where its sessions are. */
+/** The shop, in Laravel. Only the driver in config/session.php knows where the sessions are. */
 
 declare(strict_types=1);
 

@@ -9,7 +9,7 @@ use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Auth;
 use SessionApi\Laravel\SessionApi;
 
-/** What the shop knows of a visitor, and what the visitor does. Each answer names the server that gave it. */
+/** What the shop knows about a visitor, and what the visitor does. Each answer names the server that gave it. */
 final class Shop
 {
     public function show(Request $request): JsonResponse
@@ -26,9 +26,9 @@ final class Shop
 
     public function add(Request $request, string $store, string $device, string $item): JsonResponse
     {
-        // The session has been read. A page that calls a payment provider takes this long, too.
+        // By now the session has been read. A page that calls a payment provider takes just as long.
         usleep(1000 * (int) $request->query('ms'));
-        // A key for each item, so that parallel requests that add different items merge.
+        // One key per item, so that parallel requests that add different items can be merged.
         $request->session()->increment("basket-$item");
 
         return $this->answer();
@@ -57,7 +57,7 @@ final class Shop
         return $this->answer(['ended' => $lists ? SessionApi::logoutOtherDevices() : null]);
     }
 
-    /** The server dies, with all processes that serve it, once it has said so: nobody is to repeat the request. */
+    /** Kills the server with all its processes, but only after it has answered, so that nobody repeats the request. */
     public function die(): JsonResponse
     {
         exec('(sleep 0.2; kill -KILL -' . posix_getpgrp() . ') >/dev/null 2>&1 &');

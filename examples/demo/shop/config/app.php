@@ -7,7 +7,7 @@ return [
     'url' => 'http://localhost',
     'timezone' => 'UTC',
     'locale' => 'en',
-    // Of this demo. `php artisan key:generate` makes the key of an app.
+    // Just for this demo. For a real app, `php artisan key:generate` makes the key.
     'key' => 'base64:' . base64_encode('the key of the demo, 32 bytes ok'),
     'cipher' => 'AES-256-CBC',
     'providers' => [
@@ -18,7 +18,7 @@ return [
         Illuminate\Filesystem\FilesystemServiceProvider::class,
         Illuminate\Hashing\HashServiceProvider::class,
         Illuminate\Session\SessionServiceProvider::class,
-        // Composer's list of packages would have this one.
+        // Composer would find this one by itself.
         SessionApi\Laravel\ServiceProvider::class,
         Shop\ShopServiceProvider::class,
     ],

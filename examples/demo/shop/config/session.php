@@ -9,7 +9,7 @@ return [
     'store' => null,
     'lottery' => [2, 100],
     'cookie' => 'shop',
-    // That of the device: see index.php.
+    // The device's: see index.php.
     'path' => implode('/', array_slice(explode('/', $_SERVER['REQUEST_URI']), 0, 3)),
     'domain' => null,
     'secure' => null,
