@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Simulates a spike of requests against the documented limits of AWS, second by second: which limit refuses how many.
+"""Simulates a spike of requests against AWS's documented limits, second by second, to see which limit refuses how many.
 
-Usage: benches/scale.py [--update | --check]. Prints a table, writes it into benches/results/load.md, or fails if that one differs.
+Usage: benches/scale.py [--update | --check]. Prints a table, writes it into benches/results/load.md, or fails if the
+table there differs.
 
-It is a model and no measurement: the limits are those that AWS documents, nothing queues, and no caller retries.
+This is a model, not a measurement: the limits are the documented ones, nothing queues, and no caller retries.
 """
 
 import argparse
@@ -14,29 +15,29 @@ from pathlib import Path
 DOCUMENT = Path(__file__).resolve().parent / "results/load.md"
 START, END = "<!-- made by benches/scale.py --update -->", "<!-- end -->"
 
-# Shares of the functions in the requests, and units of a request to each, for sessions of 2 KB.
+# Each function's share of the requests, and the units that one request to it consumes, for sessions of 2 KB.
 SHARES = {"read": 0.8, "write": 0.2}
 UNITS = {"read": 1, "write": 2}
-# https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html: what each function gains every 10 seconds, in requests
-# a second. The other limit there, 1,000 executions, is not reached by requests of 10 ms.
+# https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html: what each function gains every 10 seconds, in
+# requests a second. Requests of 10 ms never reach the other limit there, 1,000 executions.
 LAMBDA_STEP, LAMBDA_PERIOD = 10_000, 10
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: requests a second for each execution of the quota.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: requests a second per execution in the quota.
 REQUESTS_OF_AN_EXECUTION = 10
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html: units a second of a new
-# table, which doubles its highest traffic once in 30 minutes.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html: units a second that a
+# new table serves. It can double its highest traffic every 30 minutes.
 NEW_TABLE = {"read": 12_000, "write": 4_000}
 DOUBLING = 1_800
 
 
 @dataclass
 class Limits:
-    """What an account and a stack admit."""
+    """What an account and a stack allow."""
 
     title: str
-    # Requests a second and burst, of the account at API Gateway, and of each route of the stack.
+    # Requests a second and burst: the account's at API Gateway, and each of the stack's routes'.
     gateway: tuple = (10_000, 5_000)
     route: tuple = (1_000, 2_000)
-    # Executions in Lambda, for all functions.
+    # Lambda executions, for all functions together.
     concurrency: int = 1_000
     # Units a second that the table serves when the spike begins.
     warm: dict = None
@@ -56,7 +57,7 @@ class Bucket:
 
 
 def simulate(limits, requests, seconds):
-    """Returns the share that is served in each second, and how many requests each limit refuses."""
+    """Returns the share that is served each second, and how many requests each limit refuses."""
     refused = dict.fromkeys(("stack", "API Gateway", "Lambda", "DynamoDB"), 0.0)
     routes = {name: Bucket(*limits.route) for name in SHARES}
     account = Bucket(*limits.gateway)
@@ -90,7 +91,7 @@ SCENARIOS = [
     Limits("and the table warm", **RAISED, warm={"read": 80_000, "write": 40_000}),
 ]
 SPIKES = [1_000, 10_000, 100_000]
-# Seconds of a spike, and the moments that the table shows.
+# How many seconds a spike lasts, and the moments that the table shows.
 SECONDS = 300
 MOMENTS = {"after 1 s": 1, "after 30 s": 30, "after 2 min": 120, "after 5 min": 299}
 
@@ -122,7 +123,7 @@ def main():
     elif not arguments.check:
         print(made, end="")
     elif current.strip() != made.strip():
-        sys.exit("error: benches/results/load.md has another table: run benches/scale.py --update")
+        sys.exit("error: the table in benches/results/load.md is out of date: run benches/scale.py --update")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The session handlers that are compared, and how to start an app of each."""
+"""The session handlers to compare, and how to start an app with each."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Handler:
     command: list
     environment: dict = field(default_factory=dict)
     names: dict = field(default_factory=dict)
-    # Driver of Laravel.
+    # Laravel's driver.
     driver: str = ""
     has_lock: bool = False
 
@@ -77,26 +77,26 @@ HANDLERS = {
 }
 
 
-# They need the AWS SDK for PHP, which only Composer installs.
+# These need the AWS SDK for PHP, which only Composer can install.
 AWS_SDK_PHP = ("aws-sdk-php", "aws-sdk-php-locking", "laravel-dynamodb")
 
 
 def choose(names):
-    """Returns the handlers of these that can run here, and sets the environment that they need."""
+    """Returns which of these handlers can run here, and sets the environment that they need."""
     # DynamoDB on this machine accepts any credentials.
     os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     os.environ |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-central-1")
     if "AWS_SDK_PHP" in os.environ:
         return names
-    print("Without AWS_SDK_PHP, the handlers of the AWS SDK for PHP and Laravel's `dynamodb` are left out.")
+    print("AWS_SDK_PHP is not set, so the AWS SDK for PHP's handlers and Laravel's `dynamodb` are left out.")
     return [name for name in names if name not in AWS_SDK_PHP]
 
 
 class Stage:
-    """The app of a handler, and its store."""
+    """A handler's app, and its store."""
 
     def __init__(self, handler, options=None):
-        """Starts both. The options are those of the clients of the session API."""
+        """Starts both. The options are for the session API's clients."""
         self.handler = handler
         self.store = STORES[handler.store]()
         self._headers = {
@@ -124,7 +124,7 @@ class Stage:
         return page.cookies
 
     def together(self, *visits, cookies):
-        """Makes visits in parallel. Each is a delay in seconds and a list of steps."""
+        """Makes visits in parallel. Each has a delay in seconds and a list of steps."""
 
         def visit(delay, steps):
             time.sleep(delay)

@@ -1,4 +1,4 @@
-"""Stores of the session handlers, behind proxies that count calls and refuse connections."""
+"""The session handlers' stores, behind proxies that count calls and refuse connections."""
 
 import http.client
 import os
@@ -16,7 +16,7 @@ import boto3
 from redis import Redis, RedisError
 from stage import Proxy
 
-# Commands that set up a connection, and are none of the session handler.
+# Commands that set up a connection. They don't count as the session handler's.
 SETUP = {b"AUTH", b"CLIENT", b"COMMAND", b"HELLO", b"INFO", b"PING", b"QUIT", b"SELECT"}
 
 
@@ -108,7 +108,7 @@ def shut(open_socket):
 
 
 class RedisStore:
-    """A Redis server of its own."""
+    """A separate Redis server."""
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory()
@@ -129,7 +129,7 @@ class RedisStore:
         self.laravel = {"redis": self.proxy.port}
 
     def text(self):
-        """Returns what a copy of the store has."""
+        """Returns what somebody with a copy of the store can read."""
         return "\n".join(key.decode() for key in self._redis.scan_iter())
 
     def close(self):
@@ -139,7 +139,7 @@ class RedisStore:
 
 
 class DynamoDbStore:
-    """Tables in the DynamoDB of the API on this machine, as the handlers' documentation creates them."""
+    """Tables in the local API's DynamoDB, as the handlers' documentation creates them."""
 
     def __init__(self):
         self._client = boto3.client("dynamodb", endpoint_url=os.environ["DYNAMODB_URL"])
@@ -200,7 +200,7 @@ class DiskStore:
         self._folder = Path(tempfile.mkdtemp())
         self.url = str(self._folder)
         self.laravel = {"files": f"{self.url}/laravel"}
-        # As `php artisan session:table` makes it.
+        # Like the one that `php artisan session:table` makes.
         with sqlite3.connect(f"{self.url}/laravel.sqlite") as database:
             columns = "id PRIMARY KEY, user_id, ip_address, user_agent, payload, last_activity"
             database.execute(f"CREATE TABLE sessions ({columns})")

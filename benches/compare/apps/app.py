@@ -1,4 +1,4 @@
-"""Apps of Django and Flask. Usage: app.py HANDLER ADDRESS, with the URL of the store in STORE_URL"""
+"""Django and Flask apps. Usage: app.py HANDLER ADDRESS, with the store's URL in STORE_URL"""
 
 import json
 import os

@@ -1,11 +1,11 @@
 'use strict';
 
-// Usage: express.js STORE ADDRESS, with the URL of the store in STORE_URL
+// Usage: express.js STORE ADDRESS, with the store's URL in STORE_URL
 const express = require('express');
 const session = require('express-session');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-/** Each store as its documentation sets it up. */
+/** Each store, set up as in its documentation. */
 const STORES = {
   'connect-redis': async (url) => {
     const { createClient } = require('redis');

@@ -1,6 +1,6 @@
 <?php
 
-/** A page of plain PHP. HANDLER is the session handler, and STORE_URL the URL of its store. */
+/** A page in plain PHP. HANDLER is the session handler, and STORE_URL is its store's URL. */
 
 declare(strict_types=1);
 
@@ -23,7 +23,7 @@ if (str_starts_with($handler, 'aws-sdk')) {
     ini_set('session.save_handler', 'redis');
     ini_set('session.save_path', str_replace('redis:', 'tcp:', $store));
     if ($handler === 'redis-locking') {
-        // The values that its documentation shows. By default, a page waits for a lock for 20 ms at most.
+        // The values in its documentation. By default, a page waits at most 20 ms for a lock.
         ini_set('redis.session.locking_enabled', '1');
         ini_set('redis.session.lock_expire', '60');
         ini_set('redis.session.lock_wait_time', '50000');
@@ -47,7 +47,7 @@ foreach (json_decode(file_get_contents('php://input'), true) as [$step, $a, $b])
         'die' => posix_kill(getmypid(), SIGKILL),
     };
 }
-// session_destroy() does not clear the variable.
+// session_destroy() doesn't clear the variable.
 $session = session_status() === PHP_SESSION_NONE && $isStarted ? [] : $_SESSION ?? [];
 header('Content-Type: application/json');
 echo json_encode(['session' => (object) $session]);

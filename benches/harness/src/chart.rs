@@ -64,8 +64,8 @@ const PANELS: [Panel; 3] = [
     },
 ];
 
-/// Draws every panel whose values were all measured. Labels of the other functions show the ratio
-/// to the session API.
+/// Draws every panel whose values were all measured. The other functions' labels show the ratio to
+/// the session API.
 pub(crate) fn draw(results: &Results) -> Result<String> {
     let mut panels = String::new();
     let mut y = 0.0;

@@ -1,5 +1,5 @@
-//! The capacity that DynamoDB reports for each operation on a session, compared with the session
-//! handler of the AWS SDK for PHP on the same data. `tests/deploy/costs.py` converts it to dollars.
+//! The capacity that DynamoDB reports for each operation on a session, compared with the AWS SDK for
+//! PHP's session handler on the same data. `tests/deploy/costs.py` converts it to dollars.
 
 use anyhow::{Context as _, Result, ensure};
 use axum::body::Bytes;
@@ -15,7 +15,7 @@ use crate::subject::{CREATE, DESTROY, ID, READ, REPLACE, event, set_body};
 /// Sizes of session data, in bytes.
 const DATA_SIZES: [usize; 4] = [500, 2_000, 10_000, 100_000];
 
-/// Cost of one operation on a session of one size. Capacity is in read or write units.
+/// What one operation costs for one session size. Capacity is in read or write units.
 #[derive(Serialize)]
 pub(crate) struct Cost {
     pub(crate) operation: &'static str,
@@ -25,7 +25,7 @@ pub(crate) struct Cost {
     pub(crate) php_capacity: f64,
 }
 
-/// What write ids add to a session of one size.
+/// What write ids add for one session size.
 #[derive(Serialize)]
 pub(crate) struct WriteIdCost {
     /// Size of the session data as sent.
@@ -36,7 +36,7 @@ pub(crate) struct WriteIdCost {
     pub(crate) capacity_without: f64,
 }
 
-/// Capacity of everything that was measured.
+/// The capacity of everything measured.
 pub(crate) struct Costs {
     pub(crate) operations: Vec<Cost>,
     pub(crate) write_ids: Vec<WriteIdCost>,
@@ -54,8 +54,8 @@ pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
         let changed = data.replacen("de-DE", "en-IE", 1);
         let create = event(CREATE, |event| {
             set_body(event, &data);
-            // The PHP handler does not record a session's user. The index of users would add
-            // one write unit.
+            // The PHP handler doesn't record a session's user. The user index would add one
+            // write unit.
             if let Some(headers) = event["headers"].as_object_mut() {
                 headers.remove("session-user");
             }
@@ -98,18 +98,18 @@ pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
     Ok(Costs { operations, write_ids })
 }
 
-/// Writes the session that the API stored once more, with and without its write ids.
+/// Writes the session that the API stored again, with and without its write ids.
 async fn write_id_cost(dynamodb: &DynamoDb, bytes: usize) -> Result<WriteIdCost> {
     const WRITE_IDS: [&str; 4] = ["w0", "w1", "w2", "w3"];
     let scan = json!({
         "TableName": TABLE,
-        // The session that the floor and the peers use has its id as its key.
+        // Skip the floor's and the peers' session, whose key is its id.
         "FilterExpression": "attribute_exists(w3) AND id <> :unencrypted",
         "ExpressionAttributeValues": { ":unencrypted": { "S": ID } },
     });
     let scanned = dynamodb.call("Scan", scan).await?;
     let mut item = scanned["Items"].get(0).context("no session of the API")?.clone();
-    // A key of the same length, so that the session itself stays as it is.
+    // Another key of the same length, so that the session itself stays unchanged.
     item["id"] = json!({ "S": "0".repeat(43) });
     let capacity = put_capacity(dynamodb, &item).await?;
     for name in WRITE_IDS {
@@ -149,7 +149,7 @@ impl PhpHandler<'_> {
         self.call("GetItem", json!({ "ConsistentRead": true })).await
     }
 
-    /// Writes the expiry time, and the data if there is any. `None` stands for unchanged data.
+    /// Writes the expiry time and the data, unless that's `None`, which means unchanged.
     async fn write(&self, data: Option<&str>) -> Result<f64> {
         let set = if data.is_some() { "SET #e = :e, #d = :d" } else { "SET #e = :e" };
         let mut parameters = json!({

@@ -34,8 +34,8 @@ pub(crate) struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Starts the engine and the TLS proxy, and creates the table. If there are limits, they apply to what
-    /// comes through the proxy.
+    /// Starts the engine and the TLS proxy, and creates the table. Any limits apply only to what comes
+    /// through the proxy.
     pub(crate) async fn start(limits: Option<Arc<TableLimits>>) -> Result<Self> {
         let engine = TcpListener::bind("127.0.0.1:0").await?;
         let engine_address = engine.local_addr()?;
@@ -88,7 +88,7 @@ async fn terminate_tls(listener: TcpListener, tls: TlsAcceptor, engine: SocketAd
         let tls = tls.clone();
         tokio::spawn(async move {
             client.set_nodelay(true)?;
-            // Connect during the handshake, so that this hop, which AWS does not have, adds no
+            // Connect during the handshake, so that this hop, which AWS doesn't have, adds no
             // time.
             let (mut client, mut engine) =
                 tokio::try_join!(tls.accept(client), TcpStream::connect(engine))?;

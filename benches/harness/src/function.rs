@@ -28,7 +28,7 @@ use crate::quota::Quota;
 /// Time limit for init, for a response and for a log line.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A call of a function to the Runtime API, with its time of arrival.
+/// A function's call to the Runtime API, with its arrival time.
 enum RuntimeCall {
     /// Request for the next event. The first one ends init.
     Next(Instant),
@@ -39,7 +39,7 @@ enum RuntimeCall {
 }
 
 struct RuntimeApi {
-    /// Time limit of the function, which sets the deadline of each event.
+    /// The function's time limit, which sets each event's deadline.
     time_limit: Duration,
     calls: UnboundedSender<RuntimeCall>,
     events: Mutex<UnboundedReceiver<Bytes>>,
@@ -83,7 +83,7 @@ impl InvocationResponse {
 }
 
 impl Function {
-    /// Starts the function, and enforces the quota from the end of init, as Lambda does.
+    /// Starts the function, and like Lambda, enforces the quota from the end of init.
     pub(crate) async fn start(
         command: &mut Command,
         time_limit: Duration,
@@ -139,7 +139,7 @@ impl Function {
     /// Sends an event, and waits for the response and the request for the next event.
     pub(crate) async fn invoke(&mut self, event: &Bytes) -> Result<InvocationResponse> {
         while self.log_lines.try_recv().is_ok() {}
-        // A runtime that reconnected while it was idle has requested the next event again.
+        // A runtime that reconnects while idle requests the next event again.
         while self.calls.try_recv().is_ok() {}
         let sent_at = Instant::now();
         self.events.send(event.clone())?;

@@ -1,5 +1,5 @@
-//! Load on the session API: its functions behind stand-ins for API Gateway's throttling, Lambda's scaling and
-//! DynamoDB's limits. `make load` builds the functions and runs it.
+//! Load-tests the session API: its functions run behind stand-ins for API Gateway's throttling, Lambda's scaling
+//! and DynamoDB's limits. `make load` builds the functions and runs this.
 
 mod arrivals;
 mod browse;
@@ -51,12 +51,12 @@ pub(crate) struct Options {
     /// Duration of each scenario that has a request rate, in seconds
     #[arg(long, default_value_t = 30, value_name = "N")]
     seconds: u64,
-    /// Number by which rates and quotas are divided, for loads that this machine cannot sustain
+    /// Divide rates and quotas by this, for loads that this machine can't sustain
     #[arg(long, default_value_t = 20.0, value_name = "N")]
     scale: f64,
 }
 
-/// Duration of the steady load before it counts, in which environments are created.
+/// How long a steady load runs before it counts, so that environments can be created first.
 const WARM_UP: Duration = Duration::from_secs(5);
 
 /// Size of the hot session, in bytes.
@@ -111,7 +111,7 @@ pub(crate) async fn run(mut options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs scenarios, one after the other.
+/// Runs scenarios one after the other.
 struct Scenarios<'a> {
     options: &'a Options,
     done: Vec<Scenario>,
@@ -125,7 +125,7 @@ impl Scenarios<'_> {
         }
         let time = Duration::from_secs(self.options.seconds);
         let quotas = quotas.scaled_down(scale);
-        // The most that can run at the same time in a scenario with divided quotas.
+        // The most that can run at once in a scenario with divided quotas.
         let environments = quotas.concurrency.min(60.0) as usize;
         let stack = Stack::start(&self.options.functions, &quotas, environments).await?;
         let is_steady = matches!(rate, Rate::Steady(_));
@@ -240,7 +240,7 @@ impl Scenarios<'_> {
     }
 }
 
-/// Locks a mutex, even if a task panicked while it held it: the scenario fails with that panic anyway.
+/// Locks a mutex even if a task panicked while holding it: the scenario fails with that panic anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
-//! Benchmark of the session API against minimal functions (the floor) and equivalent functions in
-//! Node and Python (the peers), under the conditions of Lambda, and a load test against the limits of
-//! AWS. `make bench` and `make load` build everything and run them.
+//! Benchmarks the session API against minimal functions (the floor) and equivalent functions in Node
+//! and Python (the peers), under Lambda's conditions, and load-tests it against AWS's limits.
+//! `make bench` and `make load` build everything and run them.
 
 mod chart;
 mod cost;
@@ -32,12 +32,12 @@ use quota::Quota;
 use report::{Results, Zip};
 use subject::Subject;
 
-/// Measures the session API under the conditions of Lambda.
+/// Measures the session API under Lambda's conditions.
 #[derive(Parser)]
 enum Command {
-    /// Measure the functions, minimal functions, and functions in Node and Python
+    /// Measure the API's functions, minimal functions, and functions in Node and Python
     Functions(Options),
-    /// Load-test the functions behind stand-ins that enforce the limits of AWS
+    /// Load-test the functions behind stand-ins that enforce AWS's limits
     Load(load::Options),
 }
 
@@ -51,7 +51,7 @@ struct Options {
     /// Measure only functions whose name contains this text
     #[arg(long, default_value = "", value_name = "TEXT")]
     only: String,
-    /// Cold starts of each function, per function size
+    /// Cold starts of each function at each function size
     #[arg(long, default_value_t = 10, value_name = "N")]
     starts: usize,
     /// Warm requests to each function
@@ -65,7 +65,7 @@ struct Directories {
     /// Directory of the session API's functions, as built by `cargo lambda build`
     #[arg(long, default_value = "target/lambda", value_name = "DIR")]
     functions: PathBuf,
-    /// Directory of the built functions of `benches/floor`
+    /// Directory of the functions in `benches/floor`, once built
     #[arg(long, default_value = "target/bench/floor", value_name = "DIR")]
     floor: PathBuf,
     /// Directory of the peers, as installed by `benches/peers/install`

@@ -9,14 +9,14 @@ use crate::function::Function;
 use crate::quota::{PERIOD, Quota};
 use crate::subject::Subject;
 
-/// A memory size of a function, and the CPU share that Lambda allots to it.
+/// A function's memory size, and the CPU share that Lambda allots to it.
 #[derive(Clone, Copy)]
 pub(crate) struct FunctionSize {
     pub(crate) memory_mb: u32,
     pub(crate) cpus: f64,
 }
 
-/// The smallest size that Lambda has, and the template's default.
+/// The smallest size that Lambda offers, and the template's default.
 pub(crate) const FUNCTION_SIZES: [FunctionSize; 2] =
     [FunctionSize { memory_mb: 128, cpus: 0.07 }, FunctionSize { memory_mb: 256, cpus: 0.15 }];
 
@@ -126,7 +126,7 @@ async fn measure_cold_starts(
     sampling: &Sampling,
 ) -> Result<Vec<Vec<ColdStart>>> {
     let mut all: Vec<_> = subjects.iter().map(|_| Vec::new()).collect();
-    // The first start of each function does not count: it reads the files into the page cache.
+    // Ignore each function's first start, which reads the files into the page cache.
     for round in 0..=sampling.starts {
         for (subject, starts) in subjects.iter().zip(&mut all) {
             let quota = size.map(|size| Quota::new(size.cpus, &std::process::id().to_string()));

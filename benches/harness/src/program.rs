@@ -16,7 +16,7 @@ const BENCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const SYSTEM_CA_BUNDLES: [&str; 2] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
-/// Longest time limit that the template has for a function.
+/// The longest time limit that the template gives a function.
 const MAX_TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// Command that runs a Lambda function.
@@ -28,7 +28,7 @@ pub(crate) struct Program {
     time_limit: Duration,
 }
 
-/// Constructs the programs, with the settings that they share.
+/// Builds the programs, with the settings they share.
 pub(crate) struct Programs<'a> {
     directories: &'a Directories,
     dynamodb_url: String,
@@ -152,7 +152,7 @@ impl Program {
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
-            // As long as a role's session token usually is, because every request includes it.
+            // As long as a role's usual session token, because every request includes it.
             .env("AWS_SESSION_TOKEN", "e".repeat(800))
             .env("TABLE_NAME", TABLE);
         Function::start(&mut command, self.time_limit, quota).await

@@ -1,5 +1,5 @@
 //! The report: results as Markdown tables and as JSON, compared with the targets. Targets for time,
-//! CPU and memory are ratios of two values of the same run, because absolute values depend on the
+//! CPU and memory are ratios of two values from the same run, because absolute values depend on the
 //! machine.
 
 use std::fmt::Write as _;
@@ -33,12 +33,12 @@ pub(crate) struct Zip {
     pub(crate) bytes: u64,
 }
 
-/// Target for a measurement: a limit that it should not exceed.
+/// A measurement's target: a limit that it should not exceed.
 #[derive(Serialize)]
 pub(crate) struct Target {
     what: String,
     limit: f64,
-    /// Explanation of the limit.
+    /// Why the limit is what it is.
     reason: &'static str,
     /// `None` if a value that it depends on was not measured.
     measured: Option<f64>,
@@ -299,7 +299,7 @@ pub(crate) fn ms(ms: f64) -> String {
     format!("{ms:.digits$} ms")
 }
 
-/// Writes a Markdown table with aligned columns, so that the source is readable as well.
+/// Writes a Markdown table with aligned columns, so that the source is readable too.
 pub(crate) fn write_table(text: &mut String, rows: &[Vec<String>]) -> Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column| {

@@ -1,5 +1,5 @@
-//! Session data typical of a web shop: the user, a CSRF token and a cart. It is the same in every
-//! run, and includes values that compress poorly: ids, tokens and times.
+//! Typical session data of a web shop: the user, a CSRF token and a cart. It's the same in every run,
+//! and includes values that compress poorly: ids, tokens and times.
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;

@@ -1,5 +1,5 @@
-//! The functions under measurement: those of the session API, the minimal functions of the floor,
-//! and the peers. All of them process the same session data.
+//! The functions to measure: the session API's, the floor's minimal ones, and the peers. They all
+//! process the same session data.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::function::Function;
 use crate::program::{Program, Programs};
 use crate::session_data;
 
-/// Events of API Gateway.
+/// API Gateway's events.
 pub(crate) const CREATE: &str = include_str!("../../../events/create.json");
 pub(crate) const READ: &str = include_str!("../../../events/read.json");
 pub(crate) const REPLACE: &str = include_str!("../../../events/replace.json");

@@ -1,4 +1,4 @@
-//! A bare `GetItem`, written as the guides of the AWS SDK and of `lambda_http` suggest.
+//! A bare `GetItem`, written as the guides for the AWS SDK and `lambda_http` suggest.
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;

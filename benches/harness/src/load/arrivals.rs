@@ -42,7 +42,7 @@ impl Rate {
                 if due >= time {
                     return None;
                 }
-                // Keeps each arrival of the peak rate with a probability of current rate / peak rate.
+                // Keeps each of the peak rate's arrivals with a probability of current rate / peak rate.
                 let is_growing = matches!(self, Self::Growing(_));
                 let share = due.as_secs_f64() / time.as_secs_f64();
                 if !is_growing || random.random::<f64>() < share {

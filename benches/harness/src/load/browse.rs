@@ -19,13 +19,13 @@ use crate::session_data;
 /// Sessions that the page views share, and their size in bytes.
 const SESSIONS: usize = 2_000;
 const SESSION_BYTES: usize = 2_000;
-/// Share of the page views that change the session, so that a fifth of the requests are writes.
+/// Share of page views that change the session, so that a fifth of the requests are writes.
 const CHANGES: f64 = 0.25;
 /// Requests per page view: a read, and perhaps a write.
 const REQUESTS_PER_VIEW: f64 = 1.0 + CHANGES;
-/// Share of the page views that are of the same session as the one before, so that changes collide.
+/// Share of page views that use the same session as the previous one, so that changes collide.
 const REPEATED: f64 = 0.1;
-/// Maximum attempts of a write. The clients also retry reads. This test does not, so that the rate stays as given.
+/// Maximum attempts at a write. The clients also retry reads. This test doesn't, to keep the rate as given.
 const ATTEMPTS: u32 = 3;
 
 /// A session with a counter in its data.
@@ -42,7 +42,7 @@ pub(crate) struct Browsing {
     pub(crate) lost: u64,
 }
 
-/// Sends page views to a stack. `rate` is in requests a second. What is due during the warm-up does not count.
+/// Sends page views to a stack. `rate` is in requests a second. Requests due during the warm-up don't count.
 pub(crate) async fn run(
     stack: &Arc<Stack>,
     rate: Rate,
@@ -90,7 +90,7 @@ pub(crate) async fn run(
     Ok(Browsing { recording, lost })
 }
 
-/// Reads the session, and increments its counter if the page view is one that changes it.
+/// Reads the session, and increments its counter if this page view changes it.
 async fn view(
     stack: &Stack,
     recording: &Recording,

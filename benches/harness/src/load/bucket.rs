@@ -1,4 +1,4 @@
-//! Token bucket: the form of most of AWS's limits.
+//! A token bucket, which is how most of AWS's limits work.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
@@ -39,7 +39,7 @@ impl Bucket {
         self.replenished().tokens > 0.0
     }
 
-    /// Takes tokens for an admitted call whose cost is known only afterwards. The balance may become negative.
+    /// Takes tokens for an admitted call whose cost isn't known until afterwards. The balance may go negative.
     pub(crate) fn charge(&self, tokens: f64) {
         self.replenished().tokens -= tokens;
     }

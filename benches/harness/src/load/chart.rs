@@ -9,7 +9,7 @@ use super::recording::Outcome;
 use super::report::{Results, Scenario, number};
 
 const WIDTH: f64 = 860.0;
-/// Area of a panel, without its heading and labels.
+/// A panel's area, without heading and labels.
 const LEFT: f64 = 60.0;
 const PLOT_WIDTH: f64 = 560.0;
 const PLOT_HEIGHT: f64 = 150.0;
@@ -33,7 +33,7 @@ const STYLE: &str = "
   }
 ";
 
-/// Draws the latencies of the named scenarios, and the outcomes over time of those with a spike or a growing rate.
+/// Draws the named scenarios' latencies, and the outcomes over time of those with a spike or a growing rate.
 pub(crate) fn draw(results: &Results, latencies_of: &[&str]) -> Result<String> {
     let mut panels = String::new();
     let mut y = 0.0;
@@ -163,7 +163,7 @@ fn draw_grid_line(panels: &mut String, y: f64, value: f64) -> Result<()> {
     )?)
 }
 
-/// Draws a line of the key beside a panel.
+/// Draws a line of the key next to a panel.
 fn draw_key(panels: &mut String, top: f64, line: usize, color: usize, text: &str) -> Result<()> {
     let (x, y) = (LEFT + PLOT_WIDTH + 12.0, top + 12.0 + 18.0 * line as f64);
     Ok(writeln!(panels, r#"<text class="key c{color}" x="{x}" y="{y}">{text}</text>"#)?)

@@ -1,4 +1,4 @@
-//! One session that gets more writes than a partition of DynamoDB admits.
+//! One session that gets more writes than a DynamoDB partition allows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use super::stack::{Request, Stack};
 /// Result of a run.
 pub(crate) struct HotSession {
     pub(crate) recording: Arc<Recording>,
-    /// Writes a second that the partition admits.
+    /// Writes a second that the partition allows.
     pub(crate) limit: f64,
 }
 
-/// Writes to a session, at `load` times the rate that its partition admits, and reads it at the end.
+/// Writes to a session at `load` times the rate that its partition allows, and reads it at the end.
 pub(crate) async fn run(
     stack: &Arc<Stack>,
     quotas: &Quotas,

@@ -14,7 +14,7 @@ use super::quotas::{PLACEMENT, Quotas, REQUESTS_PER_EXECUTION};
 use crate::function::Function;
 use crate::program::{Program, Programs};
 
-/// The functions of a stack, in an account of their own.
+/// A stack's functions, which have their account to themselves.
 pub(crate) struct Lambda {
     pools: BTreeMap<&'static str, Pool>,
     executions: Semaphore,
@@ -22,7 +22,7 @@ pub(crate) struct Lambda {
     requests: Bucket,
 }
 
-/// Environments of one function.
+/// One function's environments.
 struct Pool {
     program: Program,
     /// Idle environments, the most recently used last.
@@ -33,7 +33,7 @@ struct Pool {
     counts: Mutex<PoolCounts>,
 }
 
-/// Counts of a function's environments.
+/// How many environments a function had.
 #[derive(Clone, Copy, Default, Serialize)]
 pub(crate) struct PoolCounts {
     /// Environments that were started.
@@ -73,8 +73,8 @@ impl Lambda {
         }
     }
 
-    /// Starts processes for new environments of a function, one after the other. On AWS, environments that start at
-    /// the same time do not compete for the cores of one machine.
+    /// Starts processes for a function's new environments, one after the other, because on AWS, environments that
+    /// start at the same time don't compete for one machine's cores.
     pub(crate) async fn prepare(&self, function: &str, environments: usize) -> Result<()> {
         let pool = self.pool(function)?;
         for _ in 0..environments {
@@ -84,7 +84,7 @@ impl Lambda {
         Ok(())
     }
 
-    /// Invokes a function, in an environment that is idle or else in a new one.
+    /// Invokes a function in an idle environment, or else in a new one.
     pub(crate) async fn invoke(&self, function: &str, event: &Bytes) -> Result<Invocation> {
         let pool = self.pool(function)?;
         let Ok(_execution) = self.executions.try_acquire() else {
@@ -113,7 +113,7 @@ impl Lambda {
         counts.filter(|(_, counts)| counts.peak > 0).collect()
     }
 
-    /// Counts from zero again.
+    /// Resets the counts.
     pub(crate) fn reset_counts(&self) {
         for pool in self.pools.values() {
             let mut counts = lock(&pool.counts);
@@ -127,7 +127,7 @@ impl Lambda {
 }
 
 impl Pool {
-    /// Returns a new environment, after the time that it takes to create and to initialize one.
+    /// Returns a new environment, after the time it takes to create and initialize one.
     async fn cold_start(&self) -> Result<Function> {
         lock(&self.counts).cold_starts += 1;
         tokio::time::sleep(PLACEMENT).await;

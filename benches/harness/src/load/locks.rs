@@ -1,4 +1,4 @@
-//! Many requests that need the lock of one session.
+//! Many requests that need one session's lock.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use super::stack::{Request, Stack};
 
 /// Longest wait for the lock that the API offers, in seconds.
 const WAIT: u64 = 10;
-/// Time after which pages give up.
+/// When pages give up.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// Time for which a page keeps the lock.
+/// How long a page keeps the lock.
 const WORK: Duration = Duration::from_millis(20);
 
 /// Result of a run.
@@ -25,12 +25,12 @@ pub(crate) struct Locks {
     pub(crate) time: Duration,
     /// Pages that had the lock and wrote.
     pub(crate) turns: u64,
-    /// Confirmed increments that are not in the session.
+    /// Confirmed increments that are missing from the session.
     pub(crate) lost: u64,
 }
 
-/// Lets `pages` requests take the lock of one session at the same time, `turns` times each. Each increments a
-/// counter in the session and releases the lock. They retry refused requests, and give up after a minute.
+/// Has `pages` requests compete for one session's lock, `turns` times each. Each increments a counter in the
+/// session and releases the lock. They retry refused requests, and give up after a minute.
 pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Locks> {
     let mut random = SmallRng::seed_from_u64(3);
     let ids = [random_id(&mut random)];
@@ -60,8 +60,8 @@ pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Lo
     Ok(Locks { recording, time, turns: done, lost: done.saturating_sub(counter(&data)?) })
 }
 
-/// Increments the counter under the lock. If the lock expires before the write, takes the lock again. Returns whether
-/// it wrote before the time limit.
+/// Increments the counter under the lock, and takes the lock again if it expires before the write. Returns whether
+/// it wrote within the time limit.
 async fn turn(
     stack: &Stack,
     recording: &Recording,

@@ -1,11 +1,11 @@
-//! The limits of AWS that the stand-ins enforce, and the times that they add.
+//! The AWS limits that the stand-ins enforce, and the times they add.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-/// Requests that are admitted: a rate, and a burst above it. AWS enforces it on a best-effort basis,
+/// How many requests are let through: a rate, and a burst above it. AWS enforces it on a best-effort basis,
 /// the stand-in exactly.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Throttle {
@@ -14,7 +14,7 @@ pub(crate) struct Throttle {
     pub(crate) burst: f64,
 }
 
-/// Limits of an account and of a stack.
+/// An account's and a stack's limits.
 #[derive(Clone, Serialize)]
 pub(crate) struct Quotas {
     /// Each route of the stack: the template's parameters.
@@ -28,7 +28,7 @@ pub(crate) struct Quotas {
     /// seconds](https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html). AWS also allows growth by
     /// 10,000 requests a second. This test ignores that, because the limits above are reached first.
     pub(crate) growth: f64,
-    /// Partitions of a new table on demand. They admit its
+    /// Partitions of a new on-demand table. Together they allow its
     /// [4,000 write units and 12,000 read units](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html).
     pub(crate) partitions: usize,
     /// [Units a second of each
@@ -37,7 +37,7 @@ pub(crate) struct Quotas {
     pub(crate) partition_writes: f64,
 }
 
-/// Requests a second that Lambda admits for each execution of the quota.
+/// Requests a second that Lambda allows per execution in the quota.
 pub(crate) const REQUESTS_PER_EXECUTION: f64 = 10.0;
 /// Time that Lambda takes to create an execution environment, before its process starts. AWS documents
 /// [cold starts of under 100 ms to over 1 s](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html),
@@ -50,7 +50,7 @@ pub(crate) const READ_TIME: Duration = Duration::from_millis(4);
 pub(crate) const WRITE_TIME: Duration = Duration::from_millis(7);
 
 impl Quotas {
-    /// Returns the default quotas of an account, and the throttling that the template has by default.
+    /// Returns an account's default quotas, and the template's default throttling.
     pub(crate) fn default_account() -> Result<Self> {
         Ok(Self {
             route: Throttle {
@@ -66,8 +66,8 @@ impl Quotas {
         })
     }
 
-    /// Divides all limits except the number of partitions by `scale`. If the load is divided too, about the same share of it is
-    /// refused: slightly more, because random peaks are relatively higher at low rates.
+    /// Divides all limits except the number of partitions by `scale`. If the load is divided too, about the same share
+    /// of it is refused, or slightly more, because random peaks are relatively higher at low rates.
     pub(crate) fn scaled_down(&self, scale: f64) -> Self {
         let throttle =
             |Throttle { rate, burst }| Throttle { rate: rate / scale, burst: burst / scale };
@@ -83,7 +83,7 @@ impl Quotas {
     }
 }
 
-/// Returns the default of a parameter of the template.
+/// Returns the default of a template parameter.
 fn template_default(parameter: &str) -> Result<f64> {
     let template = include_str!("../../../../template.yaml");
     let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(template)?;

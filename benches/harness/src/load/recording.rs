@@ -1,4 +1,4 @@
-//! Outcomes and latencies of the requests of a scenario.
+//! Outcomes and latencies of a scenario's requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -14,15 +14,15 @@ use super::lock;
 pub(crate) enum Outcome {
     /// The function responded with success, `412` or `423`.
     Served,
-    /// `429` by the throttling of the route.
+    /// `429` from the route's throttling.
     RefusedByRoute,
-    /// `429` by the quota of the account at API Gateway.
+    /// `429` from the account's API Gateway quota.
     RefusedByAccount,
-    /// `503` by API Gateway, because Lambda refused to run the function.
+    /// `503` from API Gateway, because Lambda refused to run the function.
     RefusedByLambda,
-    /// `503 store-throttled` by the function, because DynamoDB throttled all of its attempts.
+    /// `503 store-throttled` from the function, because DynamoDB throttled all of its attempts.
     RefusedByDynamoDb,
-    /// `503 store-unavailable` by the function, because it ran out of time.
+    /// `503 store-unavailable` from the function, because it ran out of time.
     TimedOut,
     /// Any other response, or none.
     Failed,
@@ -55,16 +55,16 @@ impl Outcome {
 /// Requests by their outcome.
 pub(crate) type Counts = BTreeMap<Outcome, u64>;
 
-/// Requests of a scenario. Many tasks record at the same time.
+/// A scenario's requests. Many tasks record at the same time.
 pub(crate) struct Recording {
     started: Instant,
     records: Mutex<Records>,
 }
 
 struct Records {
-    /// Latencies of the requests that were served, in microseconds, by route.
+    /// Latencies of served requests, in microseconds, by route.
     latencies: BTreeMap<String, Histogram<u64>>,
-    /// Requests by the second in which they were due.
+    /// Requests by the second they were due in.
     seconds: Vec<Counts>,
     /// How late requests were sent, in microseconds.
     delays: Histogram<u64>,
@@ -74,7 +74,7 @@ struct Records {
 const MAX_LATENCY: u64 = 60_000_000;
 
 impl Recording {
-    /// Starts to record after a delay. Requests that were due before are not recorded.
+    /// Starts recording after a delay. Requests that were due earlier aren't recorded.
     pub(crate) fn start_in(delay: Duration) -> Self {
         let records = Records { latencies: BTreeMap::new(), seconds: vec![], delays: histogram() };
         Self { started: Instant::now() + delay, records: Mutex::new(records) }
@@ -114,14 +114,14 @@ impl Recording {
         self.records().seconds.clone()
     }
 
-    /// Returns the latencies of the requests to each route that were served.
+    /// Returns the latencies of served requests, by route.
     pub(crate) fn latencies(&self) -> BTreeMap<String, Latencies> {
         let records = self.records();
         let latencies = records.latencies.iter();
         latencies.map(|(route, histogram)| (route.clone(), Latencies::of(histogram))).collect()
     }
 
-    /// Returns the latencies of all requests that were served.
+    /// Returns the latencies of all served requests.
     pub(crate) fn all_latencies(&self) -> Latencies {
         let mut all = histogram();
         for latencies in self.records().latencies.values() {

@@ -1,4 +1,4 @@
-//! The report of a load test: what was served and what was refused, beside the targets.
+//! A load test's report: what was served and what was refused, compared with the targets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use super::stack::Stack;
 use super::table_limits::TableCounts;
 use crate::report::{ms, write_table};
 
-/// Seconds over which a rate that grows is averaged.
+/// Seconds over which a growing rate is averaged.
 const WINDOW: usize = 3;
 
 /// Results of a run.
@@ -32,30 +32,30 @@ pub(crate) struct Results {
 #[derive(Serialize)]
 pub(crate) struct Scenario {
     pub(crate) name: String,
-    /// Configured rate in requests a second, if the scenario has one. It is multiplied by the scale, like all rates of
+    /// Configured rate in requests a second, if the scenario has one. It is multiplied by the scale, like all rates in
     /// the report.
     pub(crate) rate: Option<Rate>,
-    /// Divisor of rates and quotas.
+    /// What rates and quotas were divided by.
     pub(crate) scale: f64,
     pub(crate) counts: Counts,
-    /// Requests by the second in which they were due.
+    /// Requests by the second they were due in.
     pub(crate) seconds: Vec<Counts>,
-    /// Latencies of the requests that were served.
+    /// Latencies of served requests.
     pub(crate) latencies: Latencies,
     pub(crate) latencies_by_route: BTreeMap<String, Latencies>,
-    /// How late requests were sent. If this is long, the machine was too slow for the load.
+    /// How late requests were sent. If this is high, the machine was too slow for the load.
     pub(crate) delays: Latencies,
     pub(crate) environments: BTreeMap<&'static str, PoolCounts>,
     /// Capacity, and calls that DynamoDB refused, including those that the function then retried.
     pub(crate) table: TableCounts,
-    /// Changes that were confirmed and are not in the table.
+    /// Confirmed changes that are missing from the table.
     pub(crate) lost: Option<u64>,
     /// Other results, in words.
     pub(crate) remark: String,
     pub(crate) targets: Vec<Target>,
 }
 
-/// Target for a scenario.
+/// A scenario's target.
 #[derive(Serialize)]
 pub(crate) struct Target {
     pub(crate) what: &'static str,
@@ -65,7 +65,7 @@ pub(crate) struct Target {
 }
 
 impl Scenario {
-    /// Reads the result of a scenario that has ended.
+    /// Reads the result of a finished scenario.
     pub(crate) fn new(name: impl Into<String>, stack: &Stack, recording: &Recording) -> Self {
         let seconds = recording.seconds();
         let mut counts = Counts::new();
@@ -105,7 +105,7 @@ impl Scenario {
         self.counts.values().sum()
     }
 
-    /// Returns the share of the requests of a second that was served.
+    /// Returns the share of a second's requests that was served.
     pub(crate) fn served_share(&self, second: usize) -> f64 {
         let counts = self.seconds.get(second);
         let served = counts.and_then(|counts| counts.get(&Outcome::Served)).copied();
@@ -113,15 +113,15 @@ impl Scenario {
         served.unwrap_or_default() as f64 / all.max(1) as f64
     }
 
-    /// Returns the average offered rate over these seconds. It can be lower than the configured rate, because a page view
-    /// whose read is refused sends no write.
+    /// Returns the average offered rate over these seconds. It can be lower than the configured rate, because a page
+    /// view doesn't write if its read is refused.
     pub(crate) fn offered(&self, seconds: &[Counts]) -> f64 {
         let requests: u64 = seconds.iter().flat_map(Counts::values).sum();
         requests as f64 / seconds.len().max(1) as f64 * self.scale
     }
 
-    /// Returns the offered rate at which each limit began to refuse requests, in a scenario whose rate grows: that of the
-    /// first three seconds in a row in which it refused at least 1 %.
+    /// Returns the offered rate at which each limit began to refuse requests, in a scenario with a growing rate: the
+    /// rate in the first three seconds in a row in which the limit refused at least 1 %.
     fn first_refusals(&self) -> Vec<(Outcome, f64)> {
         if !matches!(self.rate, Some(Rate::Growing(_))) {
             return vec![];

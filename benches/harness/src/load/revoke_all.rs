@@ -13,7 +13,7 @@ use super::stack::{Request, Stack, USER};
 
 /// Requests after which the scenario gives up.
 const MAX_REQUESTS: u64 = 60;
-/// Wait before a retry: the value of the response's `Retry-After`.
+/// How long to wait before a retry: what the response's `Retry-After` says.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Result of a run.
@@ -21,7 +21,7 @@ pub(crate) struct RevokeAll {
     pub(crate) recording: Arc<Recording>,
     pub(crate) time: Duration,
     pub(crate) requests: u64,
-    /// Sessions that are left.
+    /// Sessions that were left.
     pub(crate) left: usize,
 }
 

@@ -1,4 +1,4 @@
-//! A stack with its table, and the requests that scenarios send to it.
+//! A stack with its table, and the requests that scenarios send it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,11 +26,11 @@ pub(crate) const USER: &str = "ada";
 /// Maximum number of concurrent calls that prepare or check a scenario.
 const CONCURRENCY: usize = 4;
 
-/// A stack as it is deployed, without any environment of its functions.
+/// A freshly deployed stack, whose functions have no environments yet.
 pub(crate) struct Stack {
     pub(crate) gateway: Gateway,
     pub(crate) table: Arc<TableLimits>,
-    /// The same functions without limits, to prepare a scenario and to check its result.
+    /// The same functions without limits, to prepare a scenario and check its result.
     unlimited: Lambda,
     has_failed: AtomicBool,
     _certificates: tempfile::TempDir,
@@ -134,7 +134,7 @@ impl Stack {
         }))
     }
 
-    /// Counts environments and capacity from zero again.
+    /// Resets the counts of environments and capacity.
     pub(crate) fn reset_counts(&self) {
         self.gateway.lambda.reset_counts();
         self.table.reset_counts();
@@ -145,7 +145,7 @@ impl Stack {
         self.record(recording, request, Instant::now()).await
     }
 
-    /// Sends a request that was due at a moment, from which its latency counts.
+    /// Sends a request that was due at this moment, and counts its latency from then.
     pub(crate) async fn send_due(
         &self,
         recording: &Recording,

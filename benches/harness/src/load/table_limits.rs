@@ -19,8 +19,8 @@ use super::bucket::Bucket;
 use super::lock;
 use super::quotas::{Quotas, READ_TIME, WRITE_TIME};
 
-/// Limits of a table and of a partition of its index, and the consumed capacity. The index has a partition key for each
-/// user, and at most one user has sessions in a scenario.
+/// The limits of a table and of one partition of its index, and the consumed capacity. One index partition is enough,
+/// because the index is partitioned by user, and at most one user has sessions in a scenario.
 pub(crate) struct TableLimits {
     partitions: Vec<Partition>,
     index: Partition,
@@ -28,7 +28,7 @@ pub(crate) struct TableLimits {
     counts: Mutex<TableCounts>,
 }
 
-/// Consumed capacity, and calls that were refused.
+/// Consumed capacity, and refused calls.
 #[derive(Clone, Copy, Default, Serialize)]
 pub(crate) struct TableCounts {
     pub(crate) read_units: f64,
@@ -57,7 +57,7 @@ impl Partition {
 }
 
 impl TableLimits {
-    /// Returns the limits of a new table. They are not enforced yet, so that sessions can be prepared.
+    /// Returns a new table's limits. They aren't enforced yet, so that sessions can be prepared.
     pub(crate) fn new(quotas: &Quotas) -> Self {
         let partition = || Partition {
             reads: Bucket::new(quotas.partition_reads, quotas.partition_reads),
@@ -81,7 +81,7 @@ impl TableLimits {
         *self.lock_counts()
     }
 
-    /// Counts from zero again.
+    /// Resets the counts.
     pub(crate) fn reset_counts(&self) {
         *self.lock_counts() = TableCounts::default();
     }
@@ -90,7 +90,7 @@ impl TableLimits {
         lock(&self.counts)
     }
 
-    /// Returns the partition of the table, or for a query that of the index. Index writes are charged in [`Self::charge`].
+    /// Returns the table's partition, or the index's for a query. Index writes are charged in [`Self::charge`].
     fn accessed(&self, operation: &str, call: &Value) -> Option<&Partition> {
         let key = match operation {
             "Query" => return Some(&self.index),
@@ -104,8 +104,8 @@ impl TableLimits {
     }
 
     fn admit(&self, operation: &str, accessed: &Partition, access: Access) -> bool {
-        // DynamoDB throttles a write to the table if the index has no capacity for it. No update in the scenarios changes the index, and
-        // while the limits are enforced, only sessions with a user are deleted.
+        // DynamoDB throttles a write to the table if the index has no capacity for it. No update in the scenarios
+        // changes the index, and while the limits are enforced, only sessions with a user are deleted.
         let writes_index = access == Access::Write && operation != "UpdateItem";
         let is_index_behind = writes_index && !self.index.writes.has_tokens();
         !is_index_behind && accessed.bucket(access).has_tokens()
@@ -124,7 +124,7 @@ impl TableLimits {
     }
 }
 
-/// Capacity units of one call.
+/// One call's capacity units.
 struct Consumed {
     table: f64,
     index: f64,
@@ -204,7 +204,7 @@ fn respond(status: StatusCode, body: String) -> Response {
     (status, [("content-type", "application/x-amz-json-1.0")], body).into_response()
 }
 
-/// Returns the error with which an on-demand table throttles.
+/// Returns the error that an on-demand table throttles with.
 fn throttling_error() -> String {
     let message = "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling \
                    your table or index so please try again shortly.";
