@@ -116,7 +116,7 @@ check: check-rust check-dependencies check-scripts check-template ## check forma
 # Documents that mention the Rust version must agree with Cargo.toml.
 check-rust: rust
 	@! grep -nE '(Rust|rust-version =) "?[0-9]+\.[0-9]' *.md docs/*.md benches/*.md benches/Cargo.toml clients/rust/Cargo.toml | grep -vF '$(RUST)' || \
-		{ echo "error: Cargo.toml requires Rust $(RUST)" >&2; exit 1; }
+		{ echo "error: these lines should say Rust $(RUST), like Cargo.toml" >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
@@ -194,19 +194,19 @@ tools: .venv/installed
 
 # When the pinned versions change, they are newer than the stamp file, so the tools are installed again.
 .venv/installed: requirements.txt
-	@echo "Installing the tools of $< into .venv"
+	@echo "Installing the tools in $< into .venv"
 	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .tools/lint/installed: tests/lint/requirements.txt
-	@echo "Installing the tools of $< into .tools/lint"
+	@echo "Installing the tools in $< into .tools/lint"
 	@python3 -m venv .tools/lint
 	@.tools/lint/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .tools/openapi/installed: tests/openapi/requirements.txt tests/openapi/package-lock.json
-	@echo "Installing the tools of $< into .tools/openapi"
+	@echo "Installing the tools in $< into .tools/openapi"
 	@python3 -m venv .tools/openapi
 	@.tools/openapi/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@which java >/dev/null || tests/install tests/openapi default-jre-headless
@@ -216,7 +216,7 @@ tools: .venv/installed
 	@touch $@
 
 .tools/%/installed: tests/deploy/requirements/%.txt
-	@echo "Installing the tools of $< into .tools/$*"
+	@echo "Installing the tools in $< into .tools/$*"
 	@python3 -m venv .tools/$*
 	@.tools/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

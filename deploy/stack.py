@@ -93,7 +93,7 @@ def configure(stack, config):
 
 
 def renamed(stack, config):
-    """The name that the stack was deployed under. The person may have answered with another one than proposed."""
+    """The name that the stack was deployed under, which may not be the proposed one. Renames the file to match."""
     name = saved(config, "stack_name") or stack
     if name != stack:
         config.rename(config_of(name))

@@ -97,7 +97,7 @@ async fn run(options: Options) -> Outcome {
 
 /// Prints what the functions log.
 struct Console {
-    /// How many of the probes, which only show that a function runs, are still to come.
+    /// How many probes are still to come. They only show that a function runs, so they aren't printed.
     probes: AtomicUsize,
     /// Whether to hide everything, because processes complain while they are being stopped.
     stopping: AtomicBool,

@@ -61,7 +61,7 @@ pub(crate) fn create(endpoint: &str, name: &str) -> Result<(), String> {
     call(endpoint, "UpdateTimeToLive", &ttl).map(drop)
 }
 
-/// A number that changes with the definition of the table.
+/// A number that changes with the table's definition.
 #[allow(dead_code, reason = "the tests create a new table each time")]
 pub(crate) fn fingerprint() -> Result<u64, String> {
     let mut hasher = DefaultHasher::new();

@@ -67,7 +67,7 @@ class Proxy(ThreadingHTTPServer):
         return body
 
     def measure(self, call, body, data):
-        """Sees a call, its body and the response's body, one call at a time."""
+        """Gets each call with its body and the response's body, one call at a time."""
 
 
 class Forward(BaseHTTPRequestHandler):

@@ -43,7 +43,7 @@ IGNORED = [
     "Sessions.SSESpecification, PointInTimeRecoverySpecification: stored, without effect",
     "LoggingConfig.SystemLogLevel: Lambda's own lines are logged anyway",
     "MetricFilters: log lines aren't counted, so no alarm ever goes off by itself",
-    "UpdatePolicy of the aliases: an update moves an alias at once, and what it refers to is no dependency",
+    "UpdatePolicy of the aliases: an update moves an alias at once, and what it refers to isn't a dependency",
 ]
 #: The account's root user. The emulator lets it do everything and doesn't check its signature.
 ROOT = Credentials("test", "test")
@@ -298,7 +298,7 @@ class Stack:
     # Callers
 
     def user(self, name, *policies):
-        """Credentials of a new user with these of the stack's policies."""
+        """Credentials of a new user who has these policies from the stack."""
         iam = self.emulator.client("iam")
         iam.create_user(UserName=name)
         for policy in policies:
@@ -322,7 +322,7 @@ class Stack:
         } | ({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {})
 
     def caller_role(self, *policies):
-        """Temporary credentials of a role with these of the stack's policies."""
+        """Temporary credentials of a role that has these policies from the stack."""
         iam, name = self.emulator.client("iam"), f"role-with-{'-'.join(policies)}"
         trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})

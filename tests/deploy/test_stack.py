@@ -107,7 +107,7 @@ def test_answers_stay_with_their_stack_and_out_of_tracked_files(run, tmp_path):
     run("configure", name="one")
     assert [run("architecture", name=name).stdout for name in ("one", "two")] == ["x86_64\n", "arm64\n"]
     assert "MaxTtl" in one.read_text() and "MaxTtl" not in (tmp_path / "samconfig.two.toml").read_text()
-    # The person answered with another name.
+    # The deployer chose another name.
     one.write_text(one.read_text().replace('"one"', '"three"'))
     assert run("call", name="one").stderr.startswith("The stack three: ")
     assert sorted(path.name for path in tmp_path.glob("*.toml")) == ["samconfig.three.toml", "samconfig.two.toml"]

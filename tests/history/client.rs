@@ -97,7 +97,7 @@ impl Client {
         Sent { origin, id, kind, prepared }
     }
 
-    /// Sends an operation until it gets a response, or can't be sent again.
+    /// Sends an operation until it gets a response. If it can't be repeated, sends it only once.
     async fn perform(&mut self, sent: Sent) {
         self.network.begin(self.number, sent.origin as u64).await;
         for _ in 0..ATTEMPTS {

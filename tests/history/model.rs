@@ -195,7 +195,7 @@ impl Model {
         self.etags.is_of(tag, session.version()).unwrap_or(!is_refused)
     }
 
-    /// Whether a response agrees with the model, as far as both say something.
+    /// Whether a response and the model agree wherever both say something.
     fn agrees(&self, seen: &Seen, expected: &Expected) -> bool {
         both(&seen.data, &expected.data, |seen, expected| seen == expected)
             && both(&seen.metadata, &expected.metadata, |seen, expected| seen == expected)
@@ -329,8 +329,8 @@ fn revoked(state: &State, operation: &Operation, id: Id) -> Option<State> {
     Some(after)
 }
 
-/// Returns the state after `DELETE /sessions` is done, if it can be: of the sessions that the user had when the
-/// request arrived, no more are left than it keeps.
+/// Returns the state after `DELETE /sessions` is done. It isn't done while the user has more sessions left than it
+/// keeps, not counting those the user got later.
 fn all_revoked(state: &State, operation: &Operation) -> Option<State> {
     let Kind::RevokeAll { user, keep } = operation.kind else { return None };
     let is_left = |(id, session): &(&Id, &Session)| {

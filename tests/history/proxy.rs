@@ -1,5 +1,5 @@
-//! A proxy between each client's functions and DynamoDB. It injects random faults, as far as the contract promises
-//! to survive them.
+//! A proxy between each client's functions and DynamoDB. It injects random faults that the contract promises to
+//! survive.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -18,7 +18,7 @@ def filter_headers(context, headers):
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Leaves out headers that exclude each other, which OpenAPI can't express, and links from sessions of nobody."""
+    """Leaves out headers that exclude each other, which OpenAPI can't express, and links from ownerless sessions."""
     if case.media_type not in MEDIA_TYPES:
         return False
     headers = {name.lower(): value for name, value in (case.headers or {}).items()}

@@ -1,4 +1,4 @@
-"""What operators get to see: logs, alarms, dashboard."""
+"""What operators can see: logs, alarms, dashboard."""
 
 import template as tpl
 from contract import FUNCTIONS, ROLES

@@ -20,7 +20,7 @@ fn operation(
     Operation { origin, client: origin, id, kind, may_be_repeated: false, sent, returned, outcome }
 }
 
-/// The creation of the session that every history starts with.
+/// Creates the session that every history starts with.
 fn created() -> Operation {
     operation(0, 0, (0, 1), Kind::Create(Write::PLAIN), shown(&[], 0))
 }

@@ -1,4 +1,4 @@
-//! The chart of a load test in `benches/results/load.md`: latencies by percentile, and requests by outcome over time.
+//! The load test's chart in `benches/results/load.md`: latencies by percentile, and requests by outcome over time.
 
 use std::fmt::Write as _;
 

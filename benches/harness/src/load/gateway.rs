@@ -52,7 +52,7 @@ impl Gateway {
         }
     }
 
-    /// Sends a request through the limits of the stack, of API Gateway, of Lambda and of DynamoDB.
+    /// Sends a request through the limits of the stack, API Gateway, Lambda and DynamoDB.
     pub(crate) async fn send(&self, route: &str, function: &str, event: &Bytes) -> Response {
         if !self.bucket(route).take() {
             return Response::refused(Outcome::RefusedByRoute, 429);

@@ -107,7 +107,7 @@ impl Lambda {
         Ok(Invocation::Response(response.into_payload()))
     }
 
-    /// Returns the counts of each function that was invoked.
+    /// Returns the counts of each invoked function.
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, PoolCounts> {
         let counts = self.pools.iter().map(|(name, pool)| (*name, *lock(&pool.counts)));
         counts.filter(|(_, counts)| counts.peak > 0).collect()

@@ -156,7 +156,7 @@ pub(crate) struct Latencies {
     pub(crate) p99: f64,
     pub(crate) p999: f64,
     pub(crate) max: f64,
-    /// Pairs of a share of the requests and the latency within which they were served.
+    /// Pairs: a share of the requests, and the latency within which that share was served.
     pub(crate) distribution: Vec<(f64, f64)>,
 }
 
