@@ -49,7 +49,7 @@ WRONG = """The stack {stack} is deployed, but the API does not work: {problem}
 If a parameter is wrong, run `make deploy STACK={stack}` again and answer with another value: DefaultTtl
 must not exceed MaxTtl, and RevokedBefore must be in the past."""
 
-FORBIDDEN = """The stack {stack} is deployed, but we couldn't check whether it works: your credentials may not call the API.
+FORBIDDEN = """The stack {stack} is deployed, but we couldn't check whether it works: your credentials aren't allowed to call the API.
 Attach the policy {policy} to them, then run `make check-stack STACK={stack}`."""
 
 ATTACHED = """
