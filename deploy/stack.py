@@ -265,7 +265,7 @@ class Stack:
         return name
 
     def attachments(self, resources):
-        """Who has the policies for callers: (policy, role or user or group, name)."""
+        """Whom the policies for callers are attached to: (policy, role or user or group, name)."""
         own_roles = {one["PhysicalResourceId"] for one in resources if one["ResourceType"] == "AWS::IAM::Role"}
         policies = [
             one["PhysicalResourceId"]
@@ -296,7 +296,7 @@ class Stack:
 
 
 def asks(question):
-    """Whether a person answers yes; the end of the input means no."""
+    """Whether the deployer answers yes. The end of the input means no."""
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:

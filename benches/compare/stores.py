@@ -192,7 +192,7 @@ class ApiStore:
 
 
 class DiskStore:
-    """A folder or a database file on the disk of the app server."""
+    """A folder or a database file on the app server's disk."""
 
     proxy = None
 

@@ -167,7 +167,7 @@ async fn bind(port: u16, what: &str) -> Outcome<TcpListener> {
     Ok(listener.map_err(|error| format!("port {port} for {what}: {error}; choose another"))?)
 }
 
-/// Serves an embedded DynamoDB with the table of the template, and returns its URL.
+/// Serves an embedded DynamoDB with the template's table, and returns its URL.
 async fn start_dynamodb(options: &Options) -> Outcome<String> {
     std::fs::create_dir_all(&options.data)
         .map_err(|error| format!("{}: {error}", options.data.display()))?;

@@ -1,4 +1,4 @@
-//! Creates the table of `template.yaml` in a DynamoDB outside AWS.
+//! Creates the table in `template.yaml` in a DynamoDB outside AWS.
 //!
 //! The integration tests use it too, so every table has the template's schema.
 

@@ -192,7 +192,7 @@ def without(stack, function, action, index):
 
 
 def less_one(statement, action, index):
-    """The statement without an action, if the statement is about that index or table; None if it becomes empty."""
+    """The statement without an action, if it is about that index or table. None if it becomes empty."""
     resources = statement["Resource"]
     resources = [resources] if isinstance(resources, str) else resources
     if index and not any(resource.endswith(f"/index/{index}") for resource in resources):

@@ -8,7 +8,7 @@ use crate::harness::{handle, new_id};
 use crate::operation::{Id, Moment, Operation, Origin, SECOND};
 use crate::report::History;
 
-/// An id of the history.
+/// An id in the history.
 struct KnownId {
     text: Option<String>,
     /// Whether clients use it yet. They wait until the request that makes it is done.

@@ -29,7 +29,7 @@ const dynamodb = new DynamoDBClient({
 try {
   await dynamodb.send(new GetItemCommand({ TableName: TABLE_NAME, Key: { id: { S: "-" } } }));
 } catch {
-  // The first request retries.
+  // The first request will try again.
 }
 
 export async function read({ headers }) {

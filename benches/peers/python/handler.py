@@ -32,7 +32,7 @@ dynamodb = boto3.client(
 try:
     dynamodb.get_item(TableName=TABLE, Key={"id": {"S": "-"}})
 except Exception:
-    # The first request retries.
+    # The first request will try again.
     pass
 
 

@@ -1,4 +1,4 @@
-"""What the table promises: keys, expiry, encryption, and that it survives."""
+"""What the table promises: capacity, expiry, encryption, and survival."""
 
 from .design import promise
 

@@ -31,14 +31,14 @@ const ATTEMPTS: u32 = 3;
 /// A session with a counter in its data.
 struct Session {
     id: String,
-    /// Changes that were confirmed.
+    /// Confirmed changes.
     confirmed: AtomicU64,
 }
 
 /// Result of a run.
 pub(crate) struct Browsing {
     pub(crate) recording: Arc<Recording>,
-    /// Confirmed changes that are not in their session.
+    /// Confirmed changes that are missing from their session.
     pub(crate) lost: u64,
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct RevokeAll {
     pub(crate) left: usize,
 }
 
-/// Creates sessions of one user, and destroys them all. Retries until the response is `200`, at most [`MAX_REQUESTS`] times.
+/// Creates one user's sessions and destroys them all. Sends at most [`MAX_REQUESTS`] requests until the response is
+/// `200`.
 pub(crate) async fn run(stack: &Arc<Stack>, sessions: usize) -> Result<RevokeAll> {
     let mut random = SmallRng::seed_from_u64(4);
     let ids: Vec<_> = (0..sessions).map(|_| random_id(&mut random)).collect();

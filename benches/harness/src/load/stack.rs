@@ -104,8 +104,8 @@ impl Request {
 }
 
 impl Stack {
-    /// Starts a stack with its own table, and `environments` spare processes each for `read` and `write`. The table's limits
-    /// are not enforced yet.
+    /// Starts a stack with its own table, and `environments` spare processes each for `read` and `write`. The table's
+    /// limits aren't enforced yet.
     pub(crate) async fn start(
         functions: &Path,
         quotas: &Quotas,

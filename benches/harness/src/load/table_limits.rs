@@ -212,7 +212,7 @@ fn throttling_error() -> String {
     json!({ "__type": error, "message": message }).to_string()
 }
 
-/// Executes one of the operations that the functions call.
+/// Executes an operation that the functions call.
 fn execute(database: &Database, operation: &str, call: Value) -> dynoxide::Result<String> {
     match operation {
         "GetItem" => to_json(database.get_item(from_json(call)?)?),
