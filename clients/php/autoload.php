@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-// For apps without Composer.
+// Autoloader for apps that don't use Composer.
 spl_autoload_register(static function (string $class): void {
     $prefix = 'SessionApi\\';
     $file = __DIR__ . '/src/' . str_replace('\\', '/', substr($class, \strlen($prefix))) . '.php';

@@ -4,21 +4,21 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** The session of a page: what the store had when it was read, and how to write it. */
+/** The session of one page: what the API had when it was read, and how to write it back. */
 final class ActiveSession
 {
-    /** Seconds for which a write merges its changes with those of other requests. */
+    /** Seconds after which a write gives up merging with the changes of other requests. */
     private const MAX_MERGING = 10;
-    /** Data of an empty `$_SESSION`, as the serialize handlers of PHP, igbinary and Laravel encode it. */
+    /** An empty `$_SESSION` as encoded by the serialize handlers of PHP, igbinary and Laravel. */
     private const EMPTY = ['', 'a:0:{}', "\0\0\0\x02\x14\0", '[]'];
 
-    /** The session as the store has it; null if it is not there. */
+    /** The session as the API has it; null if it doesn't have it. */
     private ?Session $stored = null;
-    /** Data that the page has read. After a merge, the store has other data. */
+    /** The data the page last read or wrote. After a merge, the API has more than that. */
     private string $base = '';
-    /** Whether the session ended while the page ran. Then nothing is written. */
+    /** Whether the session ended while the page ran. If so, nothing is written. */
     private bool $hasEnded = false;
-    /** Owner that {@see limit()} knows. */
+    /** The owner when {@see limit()} last looked. */
     private ?string $owner = null;
 
     public function __construct(private readonly Client $client, private readonly Options $options)
@@ -26,14 +26,14 @@ final class ActiveSession
     }
 
     /**
-     * Reads the session with this id, and takes its lock if the options say so. Returns whether there is one.
+     * Reads the session with this id, locking it if the options say so. Returns whether there is one.
      *
      * @throws Unavailable
      */
     public function load(string $id): bool
     {
         if ($this->stored?->lock !== null && $this->stored->id === $id) {
-            // The page starts over. It has the lock, so nobody else has changed the session.
+            // The page starts over. It still holds the lock, so nobody else has changed the session.
             $this->use($this->stored);
 
             return true;
@@ -46,7 +46,7 @@ final class ActiveSession
         return $this->stored !== null;
     }
 
-    /** Begins with a session that was read, or a new one. */
+    /** Starts from a session that was read, or from a new one. */
     public function use(?Session $stored): void
     {
         $this->stored = $stored;
@@ -55,41 +55,41 @@ final class ActiveSession
         $this->owner = $stored?->user;
     }
 
-    /** Begins a new session, which the store gets with the first write. Its data may come from another store. */
+    /** Begins a new session, which the first write creates in the API. Its data may come from another store. */
     public function begin(string $data = ''): void
     {
         $this->use(null);
         $this->base = $data;
     }
 
-    /** Returns the data that was read; an empty string for a new session. */
+    /** Returns the data the page has read; an empty string for a new session. */
     public function data(): string
     {
         return $this->base;
     }
 
-    /** Whether the session ended while the page ran, so that its id is none any more. */
+    /** Whether the session ended while the page ran, so its id is dead. */
     public function hasEnded(): bool
     {
         return $this->hasEnded;
     }
 
-    /** Returns the id of the session in the store, or null if it is not there. */
+    /** Returns the session's id, or null if the API doesn't have it. */
     public function id(): ?string
     {
         return $this->stored?->id;
     }
 
-    /** Returns the owner of the session in the store, or null. */
+    /** Returns the session's owner in the API, or null. */
     public function user(): ?string
     {
         return $this->stored?->user;
     }
 
     /**
-     * Writes data if it has changed, slides the expiry if it is time, and releases the lock.
+     * Writes the data if it has changed, otherwise slides the expiry if it's time, and releases the lock.
      *
-     * @param string|null $user new owner, or an empty string for none; null keeps the owner
+     * @param string|null $user new owner, or an empty string to remove the owner; null keeps it
      *
      * @throws Unavailable
      */
@@ -106,7 +106,7 @@ final class ActiveSession
 
                 return;
             }
-            // Another page of this visitor was faster.
+            // Another page of the same visitor was faster.
             $this->stored = $this->client->read($id);
         } elseif ($data === $this->base && $user === null) {
             $this->keepAlive();
@@ -125,16 +125,16 @@ final class ActiveSession
     private function keepAlive(): void
     {
         if ($this->stored->lock !== null) {
-            // To take the lock has slid the expiry.
+            // Taking the lock has already slid the expiry.
             $this->client->release($this->stored);
             $this->stored = $this->stored->withLock(null);
 
             return;
         }
-        // The API may have limited the lifetime when it was last slid.
+        // The API may have cut the lifetime when the expiry was last slid.
         $key = 'ttl.' . hash('sha256', $this->stored->id);
         $used = min($this->options->ttl(), Memory::get($key) ?? PHP_INT_MAX) - $this->stored->ttl;
-        // A negative time is one of a longer lifetime than that of today.
+        // It's negative if the lifetime used to be longer than it is now.
         if ($used >= $this->options->touchAfter() || $used < 0) {
             $ttl = $this->client->touch($this->stored->id);
             $this->hasEnded = $ttl === null;
@@ -145,12 +145,12 @@ final class ActiveSession
     }
 
     /**
-     * Moves the session with its new data to another id.
+     * Moves the session to another id, with new data.
      *
-     * A session that has ended does not come back under another id, unless it has a new owner: a login begins a new
-     * session.
+     * A session that has ended doesn't come back under another id. Only a login, which sets a new owner, begins a new
+     * session then.
      *
-     * @param string|null $user new owner, or an empty string for none; null keeps the owner
+     * @param string|null $user new owner, or an empty string to remove the owner; null keeps it
      *
      * @return bool whether it was moved; false if there was nothing to move
      *
@@ -189,7 +189,7 @@ final class ActiveSession
     }
 
     /**
-     * Ends the oldest sessions of a user who has just become the owner, above the number of the option `max_sessions`.
+     * If a user has just become the owner, ends their oldest sessions above the limit `max_sessions`.
      *
      * @throws Unavailable
      */
@@ -201,7 +201,7 @@ final class ActiveSession
         }
     }
 
-    /** Ends the use of the session without a write. The lease ends the lock if it cannot be released. */
+    /** Stops using the session without writing it. If the lock can't be released, it expires by itself. */
     public function abandon(): void
     {
         [$stored, $this->stored] = [$this->stored, null];
@@ -214,7 +214,7 @@ final class ActiveSession
     }
 
     /**
-     * Writes data, merged with what other requests wrote since the page read it.
+     * Writes data, merged with what other requests have written since the page read the session.
      *
      * @param \Closure(Session, string): ?Session $write
      *
@@ -226,7 +226,7 @@ final class ActiveSession
     {
         $deadline = microtime(true) + self::MAX_MERGING;
         for ($merges = 0; microtime(true) < $deadline; ++$merges) {
-            // Data that cannot be merged replaces that of other requests.
+            // If it can't be merged, our data replaces theirs.
             $merged = $this->stored->data === $this->base
                 ? $data
                 : Merge::merge($this->base, $data, $this->stored->data) ?? $data;
@@ -235,7 +235,7 @@ final class ActiveSession
             } catch (Conflict $conflict) {
                 $this->stored = $conflict->current;
             }
-            // After a pause, the write gets data that are fresh enough for one without a pause.
+            // The conflict after a pause returns fresh data, so the next attempt goes out without a pause.
             if ($merges % 2 === 1) {
                 usleep(random_int(500, 1000) * min(500, 25 * 2 ** min(9, intdiv($merges, 2))));
             }

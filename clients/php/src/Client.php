@@ -5,23 +5,22 @@ declare(strict_types=1);
 namespace SessionApi;
 
 /**
- * Calls of the session API, signed and retried.
+ * Calls the session API: signs requests and retries them.
  *
- * Each method that changes a session can be retried blindly: its retries carry the same `Idempotency-Key`, or have
- * the same effect by their nature.
+ * A retry never takes effect twice: it carries the same `Idempotency-Key`, or the call is idempotent by nature.
  */
 final class Client
 {
     private const RETRIED = [429, 500, 502, 503, 504];
-    /** Statuses with which the API says when to try again. */
+    /** Statuses whose responses say when to try again. */
     private const THROTTLED = [429, 503];
-    /** Seconds that a lock lasts at most. */
+    /** Longest lease of a lock, in seconds. */
     public const MAX_LEASE = 60;
-    /** What removes an owner or a label. A gateway may drop an empty header. */
+    /** Removes an owner or a label. Not just an empty header, because gateways may drop those. */
     private const NONE = '""';
-    /** Length of a label in its encoded form. */
+    /** Longest label, percent-encoded. */
     private const MAX_LABEL = 256;
-    /** Seconds that the API waits for a lock at most. */
+    /** Longest time that the API waits for a lock, in seconds. */
     public const MAX_WAIT = 10;
 
     private readonly Transport $transport;
@@ -30,12 +29,12 @@ final class Client
     private readonly string $basePath;
     /** @var \Closure(): ?Credentials */
     private readonly \Closure $credentials;
-    /** Credentials that were found, while they say how long they are valid. */
+    /** The last credentials found. They're reused only if they have an expiration. */
     private ?Credentials $found = null;
-    /** Whether calls need no signature: `make run` serves the API without an authorizer. */
+    /** Whether calls may go unsigned: `make run` serves the API without an authorizer. */
     private readonly bool $isLocal;
 
-    /** @var \Closure(int): mixed Waits for some microseconds. */
+    /** @var \Closure(int): mixed Sleeps for this many microseconds. */
     private readonly \Closure $sleep;
 
     public function __construct(
@@ -75,10 +74,10 @@ final class Client
     }
 
     /**
-     * Takes the lock of a session, and reads it. This also slides its expiry.
+     * Locks a session and reads it. This also slides its expiry.
      *
      * @param int $wait seconds to wait for the lock, 0 to 10
-     * @param int|null $lease seconds until the lock of a crashed page expires, 1 to 60; default: the option `lease`
+     * @param int|null $lease seconds until the lock of a page that died expires, 1 to 60; default: the option `lease`
      *
      * @return Session|null null if there is none
      *
@@ -100,16 +99,16 @@ final class Client
 
         $session = $response->status === 200 ? Session::fromResponse($id, $response) : null;
         if ($session !== null && $session->lock === null) {
-            throw new Unavailable('The URL of the session API leads to another server: it sent no lock');
+            throw new Unavailable('The response has no lock, so it isn\'t from the session API. Check the URL.');
         }
 
         return $session;
     }
 
     /**
-     * Creates a session under an id.
+     * Creates a session with this id.
      *
-     * @return Session|null null if there is one already
+     * @return Session|null null if the id is taken
      *
      * @throws Unavailable
      */
@@ -126,13 +125,13 @@ final class Client
     }
 
     /**
-     * Replaces the data of a session that was read, and releases its lock if that took it.
+     * Replaces the data of a session that was read, and releases its lock if this client holds it.
      *
-     * @param string|null $user new owner, or an empty string for none; null keeps the owner
+     * @param string|null $user new owner, or an empty string to remove the owner; null keeps it
      *
      * @return Session|null the session with its new data; null if it has ended
      *
-     * @throws Conflict if another request changed the data since
+     * @throws Conflict if another request has changed the session since it was read
      * @throws Unavailable
      */
     public function replace(Session $read, string $data, ?string $user = null): ?Session
@@ -152,7 +151,7 @@ final class Client
     }
 
     /**
-     * Writes data to a session that was not read, or creates it.
+     * Writes data to a session that wasn't read, or creates it.
      *
      * @throws Unavailable
      */
@@ -168,20 +167,21 @@ final class Client
         }
     }
 
-    /** Returns a session after a write. */
+    /** Returns the session as a write left it. */
     private function written(string $id, string $data, Response $response, ?string $lock, ?string $user): Session
     {
-        $etag = $response->header('etag') ?? throw new Unavailable('A write of the session API returned no ETag');
-
+        $etag = $response->header('etag') ?? throw new Unavailable(
+            'The response has no ETag, so it isn\'t from the session API. Check the URL.',
+        );
         $ttl = (int) ($response->header('session-ttl') ?? $this->options->ttl());
 
         return new Session($id, $data, $etag, $ttl, $lock, $user === '' ? null : $user);
     }
 
     /**
-     * Slides the expiry of a session.
+     * Slides a session's expiry.
      *
-     * @return int|null seconds until it expires, which the API may limit; null if there is no session
+     * @return int|null seconds until it expires, which the API may have cut; null if there is no session
      *
      * @throws Unavailable
      */
@@ -197,14 +197,14 @@ final class Client
     }
 
     /**
-     * Moves a session that was read to a new id, with new data. It keeps its lock.
+     * Moves a session that was read to a new id, with new data, and keeps its lock.
      *
      * @param string $data not empty
-     * @param string|null $user new owner, or an empty string for none; null keeps the owner
+     * @param string|null $user new owner, or an empty string to remove the owner; null keeps it
      *
      * @return Session|null the session under the new id; null if it has ended
      *
-     * @throws Conflict if another request changed the data since
+     * @throws Conflict if another request has changed the session since it was read
      * @throws Unavailable
      */
     public function rotate(Session $read, string $newId, string $data, int $grace, ?string $user): ?Session
@@ -231,12 +231,12 @@ final class Client
      */
     public function destroy(string $id): void
     {
-        // An id in its grace period is not found: the session is its successor's.
+        // The old id of a rotation isn't found, even while it's readable: the session has moved.
         $this->call('DELETE', '/session', ['session-id' => $id], accept: [204, 'session-not-found']);
     }
 
     /**
-     * Releases the lock of a session that was read.
+     * Releases a session's lock.
      *
      * @throws Unavailable
      */
@@ -247,9 +247,9 @@ final class Client
     }
 
     /**
-     * Lists the sessions of a user, newest first.
+     * Lists a user's sessions, newest first.
      *
-     * @param string|null $id id of the current session, to have it marked
+     * @param string|null $id the current session, which the list marks
      *
      * @return list<array{
      *     handle: string, created: string, used: string, expires: string, label: string|null, current: bool
@@ -269,7 +269,7 @@ final class Client
     }
 
     /**
-     * Ends all sessions of a user except the one with this id. Returns how many there were.
+     * Ends all of a user's sessions except the one with this id. Returns how many it ended.
      *
      * @throws Unavailable
      */
@@ -281,7 +281,7 @@ final class Client
     }
 
     /**
-     * Ends the oldest sessions of a user who has more than this many.
+     * Ends a user's oldest sessions if they have more than this many.
      *
      * @throws Unavailable
      */
@@ -292,8 +292,8 @@ final class Client
     }
 
     /**
-     * Ends one session of a user, by its handle in the list. Returns whether it was there. If a retry does not find
-     * it, an attempt whose response was lost has ended it.
+     * Ends one of a user's sessions by its handle. Returns whether there was one. If a retry doesn't find it, an
+     * earlier attempt whose response was lost has ended it.
      *
      * @throws Unavailable
      */
@@ -307,13 +307,13 @@ final class Client
         return $response->status === 204 || $response->isToRetry;
     }
 
-    /** Throws if a write was refused because of what another request did. */
+    /** Throws if a write was refused because another request got in the way. */
     private function refuseConflict(Session $read, Response $response): void
     {
         match ($response->problem()) {
-            'session-locked' => throw new Locked('Another request holds the lock, and the session was not written'),
-            'not-lock-holder' => throw new Locked('The lock expired meanwhile, and the session was not written'),
-            'session-exists' => throw new Unavailable('The new id of the session is taken'),
+            'session-locked' => throw new Locked('Another request holds the lock, so the session was not written'),
+            'not-lock-holder' => throw new Locked('The lock has expired, so the session was not written'),
+            'session-exists' => throw new Unavailable('The session\'s new id is taken'),
             default => null,
         };
         if ($response->status === 412) {
@@ -351,10 +351,10 @@ final class Client
         return $user === null ? [] : ['session-user' => $user === '' ? self::NONE : self::encode($user)];
     }
 
-    /** Percent-encodes a label, up to the last character that fits. */
+    /** Percent-encodes as much of a label as fits. */
     private static function shorten(string $label): string
     {
-        // What is not UTF-8 could not be shown as JSON.
+        // Anything that isn't UTF-8 couldn't be listed as JSON.
         $label = json_decode(json_encode(substr($label, 0, self::MAX_LABEL), JSON_INVALID_UTF8_IGNORE));
         while (\strlen($encoded = self::encode($label)) > self::MAX_LABEL) {
             $label = preg_replace('/.$/Dsu', '', $label);
@@ -369,21 +369,21 @@ final class Client
         $document = json_decode($response->body, true);
 
         return \is_array($document) ? $document : throw new Unavailable(
-            'The URL of the session API leads to another server: it sent no JSON',
+            'The response isn\'t JSON, so it isn\'t from the session API. Check the URL.',
         );
     }
 
-    /** Percent-encodes a name as all clients of the API do. */
+    /** Percent-encodes a name the way all clients do (RFC 3986). */
     private static function encode(string $text): string
     {
         return rawurlencode($text);
     }
 
     /**
-     * Calls the API until it responds, and returns a response that is accepted.
+     * Calls the API, with retries, and returns the first response that is accepted.
      *
      * @param array<string, string> $headers
-     * @param list<int|string> $accept statuses and codes of problems
+     * @param list<int|string> $accept statuses and problem codes
      *
      * @throws Unavailable
      */
@@ -425,7 +425,7 @@ final class Client
         }
     }
 
-    /** Waits before a retry, with jitter: 50 to 150 ms, then twice as long each time. */
+    /** Waits before a retry, with jitter: 50 to 150 ms at first, then twice as long each time. */
     private function pause(int $attempt): void
     {
         ($this->sleep)(random_int(50_000, 150_000) * 2 ** $attempt);
@@ -434,7 +434,7 @@ final class Client
     private function unexpected(string $call, Response $response): Unavailable
     {
         $document = json_decode($response->body, true);
-        $reason = $document['detail'] ?? $document['message'] ?? 'no reason';
+        $reason = $document['detail'] ?? $document['message'] ?? 'no reason given';
         $call = preg_replace('~ /sessions/.*~', ' /sessions/{handle}', $call);
 
         return new Unavailable("The session API refused $call with status $response->status: $reason");
@@ -462,7 +462,7 @@ final class Client
         return $this->signer->sign($method, $this->host, $path, $headers, $body, $credentials, $now);
     }
 
-    /** @throws Unavailable if their source fails */
+    /** @throws Unavailable if finding them fails */
     private function credentials(): ?Credentials
     {
         if ($this->found?->expiration !== null && $this->found->areFresh(time())) {

@@ -4,13 +4,13 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Credentials that sign requests. */
+/** AWS credentials to sign requests with. */
 final class Credentials
 {
-    /** Seconds before their expiration at which new ones are needed. */
+    /** Seconds before the expiration when it's time to get new ones. */
     private const MARGIN = 300;
 
-    /** @param int|null $expiration in seconds since 1970; null if they do not expire */
+    /** @param int|null $expiration in seconds since 1970; null if they don't expire */
     public function __construct(
         public readonly string $accessKeyId,
         #[\SensitiveParameter] public readonly string $secretKey,
@@ -19,13 +19,13 @@ final class Credentials
     ) {
     }
 
-    /** Whether they are still valid for some minutes. */
+    /** Whether they're valid for a few more minutes. */
     public function areFresh(int $now): bool
     {
         return $this->expiration === null || $this->expiration - self::MARGIN > $now;
     }
 
-    /** Hides the secrets. */
+    /** Keeps the secrets out of dumps. */
     public function __debugInfo(): array
     {
         return ['accessKeyId' => $this->accessKeyId, 'expiration' => $this->expiration];

@@ -4,18 +4,18 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Transport over libcurl, whose connections live as long as the process; in PHP before 8.5, as long as the page. */
+/** Transport over libcurl. Connections live as long as the process; before PHP 8.5, as long as the page. */
 final class CurlTransport implements Transport
 {
     /**
-     * One for each process: after a fork, parent and child must not read from the same connection. A child keeps its
-     * parent's handle unused, because closing it would end the parent's TLS connections.
+     * One per process: after a fork, parent and child must not read from the same connection. The child keeps its
+     * parent's handle without using it, because closing it would end the parent's TLS connections.
      *
      * @var array<int, \CurlHandle>
      */
     private static array $handles = [];
 
-    /** Whether the last request failed, so that the other kept connections are likely to be dead, too. */
+    /** Whether the last request failed. Then the other kept connections are probably dead, too. */
     private bool $hasFailed = false;
 
     public function __construct(private readonly string $origin)
@@ -25,7 +25,7 @@ final class CurlTransport implements Transport
     public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
     {
         $curl = self::$handles[getmypid()] ??= curl_init();
-        // An expectation is another round trip, and curl would add an unsigned one.
+        // Curl would add an unsigned `Expect: 100-continue`, which costs a round trip.
         $lines = ['expect:'];
         foreach ($headers as $name => $value) {
             $lines[] = "$name: $value";
@@ -55,7 +55,7 @@ final class CurlTransport implements Transport
             throw new Unavailable("The session API at $this->origin did not respond: " . curl_error($curl));
         }
         $size = curl_getinfo($curl, CURLINFO_HEADER_SIZE);
-        // Interim responses come first.
+        // Interim responses (1xx) come first.
         $blocks = explode("\r\n\r\n", rtrim(substr($received, 0, $size)));
         $lines = \array_slice(explode("\r\n", end($blocks)), 1);
 

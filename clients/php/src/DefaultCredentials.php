@@ -5,10 +5,10 @@ declare(strict_types=1);
 namespace SessionApi;
 
 /**
- * Finds credentials as the AWS SDKs do on a server: in the environment, at the endpoint of a container (ECS, EKS Pod
+ * Finds credentials as the AWS SDKs do on a server: in the environment, at a container's endpoint (ECS, EKS Pod
  * Identity), or at the instance metadata service (IMDSv2).
  *
- * Profiles and web identities need an SDK: pass its provider as the option `credentials`.
+ * For profiles and web identities, use an SDK, and pass its provider as the option `credentials`.
  *
  * @see https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
@@ -19,9 +19,9 @@ final class DefaultCredentials
     private const CACHE_KEY = 'credentials';
 
     /**
-     * Returns credentials that are valid for some minutes, or null if there are none.
+     * Returns the server's credentials, or null if it has none.
      *
-     * @throws Unavailable if the endpoint that has them does not respond
+     * @throws Unavailable if the container's or the metadata endpoint has no usable credentials
      */
     public function __invoke(): ?Credentials
     {
@@ -30,7 +30,7 @@ final class DefaultCredentials
             ?? $this->cache($this->fromContainer() ?? $this->fromInstance());
     }
 
-    /** Returns the credentials that the environment variables hold, or null. */
+    /** Returns the credentials in the environment variables, or null. */
     public function fromVariables(): ?Credentials
     {
         $accessKeyId = Environment::get('AWS_ACCESS_KEY_ID');
@@ -64,11 +64,11 @@ final class DefaultCredentials
         if ($url === null) {
             return null;
         }
-        // EKS renews the token in the file.
+        // EKS renews the token in this file.
         $file = Environment::get('AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE');
         $token = $file !== null ? @file_get_contents($file) : Environment::get('AWS_CONTAINER_AUTHORIZATION_TOKEN');
         if ($token === false) {
-            throw new Unavailable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is \"$file\"; it must be a readable file");
+            throw new Unavailable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE is \"$file\", which can't be read");
         }
         $headers = $token !== null ? ['Authorization: ' . trim($token)] : [];
 
@@ -97,7 +97,7 @@ final class DefaultCredentials
         $fields = json_decode($document, true);
         $expiration = strtotime($fields['Expiration'] ?? '');
         if (!isset($fields['AccessKeyId'], $fields['SecretAccessKey']) || $expiration === false) {
-            throw new Unavailable('the endpoint that has the AWS credentials sent something else');
+            throw new Unavailable('the credentials endpoint sent something else');
         }
 
         $token = $fields['Token'] ?? null;
@@ -106,7 +106,7 @@ final class DefaultCredentials
     }
 
     /**
-     * Returns the body of a successful response, or null.
+     * Returns the body of a response with status 200, otherwise null.
      *
      * @param list<string> $headers
      */

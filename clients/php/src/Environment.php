@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Environment variables, also those that a framework has read from `.env`. An empty one counts as not set. */
+/** Environment variables, including those a framework has read from `.env`. An empty one counts as unset. */
 final class Environment
 {
     public static function get(string $name): ?string

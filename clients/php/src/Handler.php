@@ -7,9 +7,9 @@ namespace SessionApi;
 /**
  * Session handler that keeps sessions in the session API.
  *
- * A page that changes nothing makes one call, and a page that changes its session two. A session that cannot be read
- * throws {@see Unavailable} from `session_start()`; it never looks like an empty one. A session that ended while the
- * page ran is not written back.
+ * A page makes one call, or two if it changes its session. If a session can't be read, `session_start()` throws
+ * {@see Unavailable}; an outage never looks like an empty session. A session that ended while the page ran isn't
+ * written back.
  */
 final class Handler implements
     \SessionHandlerInterface,
@@ -17,21 +17,21 @@ final class Handler implements
     \SessionUpdateTimestampHandlerInterface
 {
     private readonly ActiveSession $session;
-    /** Whether PHP begins a session. Any other read is the app's, who looks into another session. */
+    /** Whether PHP is opening a session. Any other read is the app looking into another session. */
     private bool $isOpening = true;
-    /** Id of the session that PHP has begun. */
+    /** Id of the session that PHP has open. */
     private ?string $id = null;
     /** Id of the session that {@see validateId()} has loaded for {@see read()}. */
     private ?string $loadedId = null;
-    /** Id that {@see validateId()} has not found; empty if the request has none. PHP makes another one then. */
+    /** Id that {@see validateId()} didn't find, or '' if the request had none. PHP then makes a new one. */
     private ?string $rejectedId = null;
-    /** Id that was created here, and that no session has yet. */
+    /** Id created here that no session uses yet. */
     private ?string $freshId = null;
-    /** Why the session could not be loaded. */
+    /** Why the session couldn't be loaded. */
     private ?Unavailable $failure = null;
-    /** @var array{string, int}|null Data and grace of the move to the next id, between calls of this handler. */
+    /** @var array{string, int}|null Data and grace of a pending move: PHP tells us the new id in a later call. */
     private ?array $move = null;
-    /** Owner of the session from its creation or its next move on. */
+    /** Owner to set when the session is created or moved. */
     private ?string $nextUser = null;
 
     public function __construct(private readonly Options $options, private readonly Client $client)
@@ -39,14 +39,14 @@ final class Handler implements
         $this->session = new ActiveSession($client, $options);
     }
 
-    /** PHP does not close a session whose values could not be serialized. Its lock ends here. */
+    /** PHP doesn't close a session whose values can't be serialized, so its lock is released here. */
     public function __destruct()
     {
         $this->session->abandon();
     }
 
     /**
-     * Makes the API the store of PHP's sessions. Call it before `session_start()`.
+     * Keeps PHP's sessions in the API. Call it before `session_start()`.
      *
      * @param array<string, mixed> $options see {@see Options}
      */
@@ -59,7 +59,7 @@ final class Handler implements
         return $handler;
     }
 
-    /** Makes this handler the one of PHP's sessions. */
+    /** Makes PHP use this handler. */
     public function install(): void
     {
         self::prepare();
@@ -68,7 +68,7 @@ final class Handler implements
     }
 
     /**
-     * Sets what PHP's sessions need to be safe in a shared store.
+     * Applies the settings that make PHP's sessions safe in a shared store.
      *
      * @internal
      */
@@ -80,16 +80,16 @@ final class Handler implements
         if (headers_sent($file, $line)) {
             throw new \LogicException("Register the session handler before any output, which began in $file:$line");
         }
-        // Without strict mode, an attacker can choose a visitor's id. The table's TTL is the garbage collector.
+        // Without strict mode, an attacker can choose a visitor's id. Garbage collection is up to the table's TTL.
         foreach (['session.use_strict_mode' => '1', 'session.gc_probability' => '0'] as $name => $value) {
             if (\ini_get($name) !== $value && ini_set($name, $value) === false) {
-                throw new \LogicException("$name must be $value, and the configuration forbids to set it");
+                throw new \LogicException("$name must be $value, but the configuration doesn't allow setting it");
             }
         }
     }
 
     /**
-     * Begins a session with data from another store. The first write creates it.
+     * Begins a session with data from another store. The first write creates it in the API.
      *
      * @internal
      */
@@ -101,7 +101,7 @@ final class Handler implements
     }
 
     /**
-     * Ends the session with this id, which need not be the active one.
+     * Ends the session with this id, whether or not it's the active one.
      *
      * @internal
      */
@@ -116,7 +116,7 @@ final class Handler implements
     }
 
     /**
-     * Whether the active session gets another id, which the next write brings to the API.
+     * Whether the active session is about to get another id.
      *
      * @internal
      */
@@ -128,10 +128,10 @@ final class Handler implements
     public function open(string $path, string $name): bool
     {
         $this->isOpening = true;
-        // A decorator may have no create_sid(), and PHP makes the id.
+        // A decorator may lack create_sid(). Then PHP makes the id.
         $this->rejectedId = session_id() === '' ? '' : null;
         if ($this->move === null) {
-            // The owner was that of a session that PHP has not written.
+            // It was meant for a session that PHP never wrote.
             $this->nextUser = null;
         }
 
@@ -159,7 +159,7 @@ final class Handler implements
         try {
             $isStored = $this->session->load($id);
         } catch (Unavailable $failure) {
-            // PHP would replace an exception by another one. read() throws it.
+            // PHP would replace an exception thrown here with its own, so read() throws it.
             $this->failure = $failure;
 
             return true;
@@ -211,7 +211,7 @@ final class Handler implements
         [$user, $this->nextUser] = [$this->nextUser, null];
         $isWritten = $this->report('The session was not written', fn () => $this->session->save($id, $data, $user));
         if (!$isWritten) {
-            // Do not ask for the lock's release too: the lease ends it.
+            // Don't bother releasing the lock: it expires by itself.
             $this->session->begin();
 
             return false;
@@ -313,7 +313,7 @@ final class Handler implements
             ?? throw new \LogicException('The session has no owner: see SessionApi::login()');
     }
 
-    /** Makes a call at the end of the page, whose failure is a warning. */
+    /** Makes a call at the end of the page. If it fails, that's a warning. */
     private function report(string $failure, \Closure $call): bool
     {
         try {
@@ -328,8 +328,8 @@ final class Handler implements
     }
 
     /**
-     * Takes back the cookie of a new id, under which the session is not: it ended before. The browser may have got
-     * another id in the meantime.
+     * Withdraws the cookie of a new id if the session ended before it could move there. The browser may already have
+     * the id of a newer session.
      */
     private static function withdrawCookie(): void
     {
@@ -346,7 +346,7 @@ final class Handler implements
         }
     }
 
-    /** Whether session_regenerate_id() is the caller. PHP gives a handler no other sign of it. */
+    /** Whether session_regenerate_id() is the caller. PHP doesn't tell handlers in any other way. */
     private static function isRegenerating(): bool
     {
         $frames = debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 8);

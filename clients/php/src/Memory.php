@@ -4,14 +4,14 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** What outlives a page: in the memory of a worker, and in APCu if there is one. */
+/** Values that outlive a page: in the worker's memory, and in APCu if it's there. */
 final class Memory
 {
     private const PREFIX = 'session-api.';
-    /** Number of values that a worker keeps. */
+    /** How many values a worker keeps. */
     private const SIZE = 1000;
 
-    /** @var array<string, mixed> The newest first. */
+    /** @var array<string, mixed> Newest first. */
     private static array $values = [];
 
     public static function get(string $key): mixed

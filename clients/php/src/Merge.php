@@ -5,27 +5,27 @@ declare(strict_types=1);
 namespace SessionApi;
 
 /**
- * Three-way merge of session data by the top-level keys of `$_SESSION`, as the serialize handlers `php` and
- * `php_serialize` encode it, or as a JSON object.
+ * Three-way merge of session data by the top-level keys of `$_SESSION`, encoded by the serialize handlers `php` or
+ * `php_serialize`, or as a JSON object.
  *
- * It works on the text. Nothing is unserialized, so no class is loaded, and values keep their bytes.
+ * It works on the text. Nothing is unserialized, so no class is loaded, and values keep their exact bytes.
  *
- * An entry is what one key has: the number of values in it, and its text in parts. A part that is not text is a
- * reference: its kind (`r` or `R`), the key that it leads to, and the number of the value under that key. PHP numbers
- * the values of all keys in one sequence, which a merge changes.
+ * An entry is what's stored under one key: how many values it contains, and its text in parts. A part that isn't text
+ * is a reference: its kind (`r` or `R`), the key it points to, and the number of the value under that key. PHP numbers
+ * the values of all keys in one sequence, so a merge changes the numbers.
  *
  * @phpstan-type Entry array{count: int, parts: list<string|array{string, string, int}>}
  */
 final class Merge
 {
-    /** Where Symfony has all attributes of a session. They are merged by their own keys. */
+    /** Symfony keeps all of a session's attributes under this key, so they're merged by their own keys. */
     private const BAGS = ['_sf2_attributes|', 's:15:"_sf2_attributes";'];
 
     /**
-     * Returns their data with the keys changed that differ between `$base` and `$mine`. Where both changed a key,
-     * mine wins.
+     * Returns `$theirs` with my changes: the keys that differ between `$base` and `$mine`. If both changed a key, mine
+     * wins.
      *
-     * @return string|null null if the data cannot be split by keys
+     * @return string|null null if the data can't be merged by keys
      */
     public static function merge(string $base, string $mine, string $theirs): ?string
     {
@@ -46,7 +46,7 @@ final class Merge
     }
 
     /**
-     * Returns an entry that was merged by the keys in it, or null.
+     * Merges an entry by the keys inside it. Returns null if it isn't one of Symfony's, or can't be merged.
      *
      * @param Entry|null $entries
      *
@@ -77,7 +77,7 @@ final class Merge
     }
 
     /**
-     * Splits data into its keys, as they are encoded, and their entries.
+     * Splits data into its (encoded) keys and their entries.
      *
      * @return array<string, Entry>|null null if the data is malformed
      */
@@ -101,7 +101,7 @@ final class Merge
         while ($offset < $end) {
             $start = $offset;
             $unused = 0;
-            // The name of a variable ends at the first bar.
+            // A variable's name ends at the first bar.
             $offset = $format === 'array'
                 ? self::end($data, $start, $unused, $references)
                 : (strpos($data, '|', $start) ?: -1) + 1;
@@ -129,10 +129,10 @@ final class Merge
     }
 
     /**
-     * Finds what references lead to.
+     * Finds the key and value that each reference points to.
      *
      * @param array<string, Entry> $entries
-     * @param array<string, int> $firsts number of the first value of each
+     * @param array<string, int> $firsts number of the first value under each key
      *
      * @return array<string, Entry>|null
      */
@@ -159,7 +159,7 @@ final class Merge
      * @param array<string, Entry> $mine
      * @param array<string, Entry> $theirs
      *
-     * @return string|null null if a reference leads to what the merge has changed
+     * @return string|null null if a reference points to something that the merge has changed
      */
     private static function join(array $merged, array $mine, array $theirs, string $format): ?string
     {
@@ -215,15 +215,15 @@ final class Merge
     }
 
     /**
-     * Returns the offset after the serialized value at this offset, or null if it is malformed.
+     * Returns the offset after the serialized value at this offset, or null if it's malformed.
      *
-     * @param int $count number of values, to which those in this one are added
-     * @param list<array{int, int, string, int}> $references to which those in this one are added: offset, length, kind
-     *     and number of the value that each leads to
+     * @param int $count number of values so far, increased by those in this one
+     * @param list<array{int, int, string, int}> $references references so far, plus those in this value: offset,
+     *     length, kind, and the number of the value that each points to
      */
     private static function end(string $data, int $offset, int &$count, array &$references): ?int
     {
-        // For each array and object that contains the offset: whether a key comes next.
+        // For each array and object we're inside: whether a key comes next.
         $isKeyNext = [];
         $depth = 0;
         $isOpaque = false;
@@ -259,7 +259,7 @@ final class Merge
                 }
                 $offset += \strlen($size[0]);
                 if ($match[1] === 'C') {
-                    // The class serialized itself, in a form of its own, which may have values, too.
+                    // The class serialized itself in its own format, which may contain numbered values, too.
                     $isOpaque = true;
                     $offset += (int) $size[1];
                     if (($data[$offset] ?? '') !== '}') {

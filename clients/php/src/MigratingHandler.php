@@ -7,33 +7,33 @@ namespace SessionApi;
 /**
  * Moves live sessions from one store to another while the app runs, in either direction.
  *
- * A session that the primary store does not have is read from the other one. The first write puts it into the primary
- * store under the same id, and removes it from the other: an id that has ended there must not come back from here.
+ * A session that isn't in the primary store is read from the other one. The first write moves it to the primary store
+ * under the same id. It's only ever in one store: a session that ended must not come back from the other one.
  */
 final class MigratingHandler implements
     \SessionHandlerInterface,
     \SessionIdInterface,
     \SessionUpdateTimestampHandlerInterface
 {
-    /** Whether PHP begins a session. Any other read is the app's, who looks into another session. */
+    /** Whether PHP is opening a session. Any other read is the app looking into another session. */
     private bool $isOpening = true;
-    /** Data of the session that comes from the other store, until it is written to the primary one. */
+    /** Data of a session from the other store, until it's written to the primary one. */
     private ?string $adopted = null;
-    /** Why the other store could not be asked. */
+    /** Why the other store couldn't be read. */
     private ?\Throwable $failure = null;
     /**
-     * Ids that end in the other store with the next write. The API's handler writes a session that gets another id at
-     * the end of the page, and the page may die before.
+     * Ids to end in the other store with the next write. When a session gets another id, the API's handler doesn't
+     * write it until the end of the page, and the page may die before that.
      *
      * @var list<string>
      */
     private array $ending = [];
 
     /**
-     * @param \SessionHandlerInterface $primary where sessions are to be: a {@see Handler}, or the old store for the
-     *     first step and for the way back
+     * @param \SessionHandlerInterface $primary where sessions should be: a {@see Handler}, or the old store in step 1
+     *     and on the way back
      * @param \SessionHandlerInterface $other where sessions may still be
-     * @param \DateTimeInterface $until when the other store is no longer looked at
+     * @param \DateTimeInterface $until when to stop looking in the other store
      */
     public function __construct(
         private readonly \SessionHandlerInterface $primary,
@@ -42,7 +42,7 @@ final class MigratingHandler implements
     ) {
     }
 
-    /** Makes this handler the one of PHP's sessions. */
+    /** Makes PHP use this handler. */
     public function install(): void
     {
         Handler::prepare();
@@ -79,7 +79,7 @@ final class MigratingHandler implements
         try {
             $this->adopted = self::find($this->other, $id);
         } catch (\Throwable $failure) {
-            // PHP would replace an exception by another one. read() throws it.
+            // PHP would replace an exception thrown here with its own, so read() throws it.
             $this->failure = $failure;
 
             return true;
@@ -159,7 +159,7 @@ final class MigratingHandler implements
         return $this->until->getTimestamp() > time();
     }
 
-    /** Returns the data that a store has under an id, or null. Some make an empty session if they have none. */
+    /** Returns the data that a store has under an id, or null. Some stores create a session by reading it. */
     private static function find(\SessionHandlerInterface $store, string $id): ?string
     {
         $data = (string) $store->read($id);
@@ -173,7 +173,7 @@ final class MigratingHandler implements
         return null;
     }
 
-    /** Ends in the other store what has ended, or is now in the primary one. */
+    /** Ends sessions in the other store that have ended, or are in the primary one now. */
     private function endOthers(): bool
     {
         if ($this->primary instanceof Handler && $this->primary->isMoving()) {
@@ -185,7 +185,7 @@ final class MigratingHandler implements
             if ($this->other instanceof Handler) {
                 $areEnded = $this->other->end($id) && $areEnded;
             } else {
-                // PHP's own handler for files destroys only the session that it has read.
+                // PHP's own file handler only destroys a session that it has read.
                 $this->other->read($id);
                 $areEnded = $this->other->destroy($id) && $areEnded;
             }

@@ -7,34 +7,34 @@ namespace SessionApi;
 /** Options of the session handler. */
 final class Options
 {
-    /** URL of the API, as in `https://abc.execute-api.eu-central-1.amazonaws.com`. Default: `SESSION_API_URL`. */
+    /** URL of the API, such as `https://abc.execute-api.eu-central-1.amazonaws.com`. Default: `SESSION_API_URL`. */
     public readonly string $url;
-    /** AWS region that signatures are for. Default: `AWS_REGION` or `AWS_DEFAULT_REGION`. */
+    /** AWS region to sign for. Default: `AWS_REGION` or `AWS_DEFAULT_REGION`. */
     public readonly string $region;
     /** See {@see ttl()}. */
     private readonly ?int $ttl;
     /** See {@see touchAfter()}. */
     private readonly ?int $touchAfter;
-    /** Seconds to wait for the session's lock, 0 to 10; null to use no lock. */
+    /** Seconds to wait for the session's lock, 0 to 10; null for no lock. */
     public readonly ?int $lock;
-    /** Seconds until the lock of a page that died expires by itself, 1 to 60. */
+    /** Seconds until the lock of a page that died expires, 1 to 60. */
     public readonly int $lease;
-    /** Number of sessions that a user may have; a login ends the oldest ones above it. Null for no limit. */
+    /** Most sessions a user may have: a login ends the oldest above that. Null for no limit. */
     public readonly ?int $maxSessions;
-    /** Owner of new sessions, or null. See {@see SessionApi::login()} for owners of existing ones. */
+    /** Owner of new sessions, or null. {@see SessionApi::login()} is usually what you need. */
     public readonly ?string $user;
     /** @var (\Closure(): ?string)|string|null See {@see label()}. */
     private readonly \Closure|string|null $label;
-    /** Seconds for each attempt of a call. Waits for a lock come on top of it. */
+    /** Seconds for each attempt of a call, plus the wait for a lock. */
     public readonly float $timeout;
-    /** Number of retries of a call that failed. */
+    /** Retries of a failed call. */
     public readonly int $retries;
-    /** Seconds that an old id stays readable after a rotation that keeps it. */
+    /** Seconds that the old id stays readable after a rotation, for requests in flight. */
     public readonly int $grace;
-    /** @var (\Closure(): ?Credentials)|null Source of credentials. Default: {@see DefaultCredentials}. */
+    /** @var (\Closure(): ?Credentials)|null Returns credentials. Default: {@see DefaultCredentials}. */
     public readonly ?\Closure $credentials;
 
-    /** Seconds that the API keeps a session at most, unless it is deployed with another limit. */
+    /** Longest lifetime that the API allows, in seconds, unless it's deployed with another limit. */
     private const MAX_TTL = 34_560_000;
     private const NAMES = [
         'url', 'region', 'ttl', 'touch_after', 'lock', 'lease', 'max_sessions', 'user', 'label', 'timeout', 'retries',
@@ -44,7 +44,7 @@ final class Options
     /**
      * @param array<string, mixed> $options
      *
-     * @throws \InvalidArgumentException that names the option and its valid values
+     * @throws \InvalidArgumentException naming the option and its valid values
      */
     public function __construct(array $options = [])
     {
@@ -76,21 +76,21 @@ final class Options
     }
 
     /**
-     * Returns the seconds until an unused session expires. Default: `session.gc_maxlifetime`, which an app may set as
-     * late as in `session_start()`.
+     * Returns the seconds until an unused session expires. Default: `session.gc_maxlifetime`, which an app can set as
+     * late as in the call of `session_start()`.
      */
     public function ttl(): int
     {
         return min(self::MAX_TTL, $this->ttl ?? max(1, (int) \ini_get('session.gc_maxlifetime')));
     }
 
-    /** Returns after how many seconds the use of an unchanged session slides its expiry. Default: 5 % of the lifetime. */
+    /** Returns the seconds after which using an unchanged session slides its expiry. Default: 5% of the lifetime. */
     public function touchAfter(): int
     {
         return $this->touchAfter ?? intdiv($this->ttl(), 20);
     }
 
-    /** Returns what a user recognizes the session by in a list of devices. Default: the browser's `User-Agent`. */
+    /** Returns the name shown in the device list. Default: the browser's `User-Agent`. */
     public function label(): ?string
     {
         return $this->label instanceof \Closure
@@ -108,7 +108,7 @@ final class Options
         if (!$isUrl) {
             throw new \InvalidArgumentException(
                 'Set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
-                . ' as in https://abc.execute-api.eu-central-1.amazonaws.com.',
+                . ' such as https://abc.execute-api.eu-central-1.amazonaws.com.',
             );
         }
 

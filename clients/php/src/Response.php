@@ -4,12 +4,12 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Response of the API. */
+/** A response from the API. */
 final class Response
 {
     /**
-     * @param array<string, string> $headers with names in lower case
-     * @param bool $isToRetry whether an earlier attempt of the call failed, and may have been carried out
+     * @param array<string, string> $headers with lowercase names
+     * @param bool $isToRetry whether this answers a retry: an earlier attempt failed, but may have taken effect
      */
     public function __construct(
         public readonly int $status,
@@ -31,7 +31,7 @@ final class Response
         return new self($status, $headers, $body);
     }
 
-    /** Returns it as the response to a retry. */
+    /** Returns this response as one to a retry. */
     public function toRetry(): self
     {
         return new self($this->status, $this->headers, $this->body, isToRetry: true);
@@ -42,7 +42,7 @@ final class Response
         return $this->headers[$name] ?? null;
     }
 
-    /** Returns the code of a problem, as in `session-not-found`; null if the response is none of the API's problems. */
+    /** Returns the API's problem code, such as `session-not-found`; null if the response isn't one of its problems. */
     public function problem(): ?string
     {
         if (preg_match('~^application/problem\+json\s*(;|$)~i', $this->header('content-type') ?? '') !== 1) {
@@ -54,7 +54,7 @@ final class Response
         return \is_string($type) && str_starts_with($type, $prefix) ? substr($type, \strlen($prefix)) : null;
     }
 
-    /** Decodes an owner or a label. One that another program did not encode stays as it is. */
+    /** Decodes an owner or a label. If another program didn't encode it, it's returned as is. */
     public static function decode(string $text): string
     {
         $decoded = rawurldecode($text);

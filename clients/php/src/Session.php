@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** A session as the API returned it. */
+/** A session as the API has it. */
 final class Session
 {
     public function __construct(
@@ -13,20 +13,19 @@ final class Session
         public readonly string $etag,
         /** Seconds until it expires. */
         public readonly int $ttl,
-        /** Token of the lock, if the read took the lock. */
+        /** Token of its lock, if this client holds it. */
         public readonly ?string $lock = null,
-        /** Owner. */
         public readonly ?string $user = null,
     ) {
     }
 
-    /** @throws Unavailable if the response lacks what every representation of a session has */
+    /** @throws Unavailable if the response isn't a session */
     public static function fromResponse(string $id, Response $response): self
     {
         $etag = $response->header('etag');
         $ttl = $response->header('session-ttl');
         if ($etag === null || !ctype_digit($ttl ?? '')) {
-            throw new Unavailable('The URL of the session API leads to another server: it sent no session');
+            throw new Unavailable('The response has no session, so it isn\'t from the session API. Check the URL.');
         }
 
         $user = $response->header('session-user');
@@ -41,7 +40,7 @@ final class Session
         );
     }
 
-    /** Returns this state of a session for the holder of its lock. */
+    /** Returns this session with another lock token, or without one. */
     public function withLock(?string $lock): self
     {
         return new self($this->id, $this->data, $this->etag, $this->ttl, $lock, $this->user);

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Logins, logouts and devices, for an app that has registered the {@see Handler}. */
+/** Logins, logouts and devices for an app that has registered the {@see Handler}. */
 final class SessionApi
 {
     private static ?Handler $handler = null;
@@ -16,21 +16,21 @@ final class SessionApi
     }
 
     /**
-     * Makes a user the owner of the session, and moves the session to a new id. Call it when the user has proved who
-     * they are. Requests in flight can still read the old session for the seconds of the option `grace`.
+     * Makes a user the session's owner and moves the session to a new id. Call it once the user has proved who they
+     * are. Requests in flight can still read the old session for `grace` seconds.
      *
      * @throws Unavailable
      */
     public static function login(string|int|\Stringable $user): void
     {
         if ((string) $user === '') {
-            throw new \InvalidArgumentException('The name of a user is not empty');
+            throw new \InvalidArgumentException('The user\'s name must not be empty');
         }
         self::active()->login((string) $user);
     }
 
     /**
-     * Ends the session and all other sessions of its owner. Returns how many there were.
+     * Ends all of the owner's sessions, including this one. Returns how many it ended.
      *
      * @throws Unavailable
      */
@@ -40,7 +40,7 @@ final class SessionApi
     }
 
     /**
-     * Ends all sessions of the session's owner except this one. Returns how many there were.
+     * Ends all of the owner's sessions except this one. Returns how many it ended.
      *
      * @throws Unavailable
      */
@@ -50,8 +50,8 @@ final class SessionApi
     }
 
     /**
-     * Lists the sessions of the session's owner, newest first. Times are RFC 3339. `handle` is what
-     * {@see logoutDevice()} takes; it cannot be used to read a session.
+     * Lists the owner's sessions, newest first. Times are RFC 3339. Pass `handle` to {@see logoutDevice()}; it can't
+     * be used to read a session.
      *
      * @return list<array{
      *     handle: string, created: string, used: string, expires: string, label: string|null, current: bool
@@ -65,7 +65,7 @@ final class SessionApi
     }
 
     /**
-     * Ends another session of the session's owner. Returns whether there was one with this handle.
+     * Ends one of the owner's sessions by its handle. Returns whether there was one.
      *
      * @throws Unavailable
      */

@@ -7,8 +7,7 @@ namespace SessionApi;
 /**
  * AWS Signature Version 4 for API Gateway.
  *
- * libcurl has its own, but before 8.10 it sorts some headers wrongly, and it signs an `Expect` that it may not
- * send.
+ * libcurl can sign, too, but before 8.10 it sorts some headers wrongly, and it signs an `Expect` that it may not send.
  *
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
@@ -22,9 +21,9 @@ final class Signer
     }
 
     /**
-     * Returns the headers of a request with those that sign it.
+     * Returns the headers of a request, plus those that sign it.
      *
-     * @param array<string, string> $headers in lower case, without `host`
+     * @param array<string, string> $headers with lowercase names, without `host`
      *
      * @return array<string, string>
      */
@@ -70,7 +69,7 @@ final class Signer
         return $headers;
     }
 
-    /** Encodes each segment of a path that is encoded as in a URL, as every service except S3 requires. */
+    /** Encodes each segment of an already encoded path once more, as every service except S3 requires. */
     private static function encodePath(string $path): string
     {
         return str_replace('%2F', '/', rawurlencode($path));

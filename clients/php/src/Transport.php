@@ -12,7 +12,7 @@ interface Transport
      *
      * @param array<string, string> $headers
      *
-     * @throws Unavailable if there is no complete response within the time limit
+     * @throws Unavailable if there is no complete response within `$timeout` seconds
      */
     public function send(string $method, string $path, array $headers, string $body, float $timeout): Response;
 }

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace SessionApi;
 
 /**
- * The session could not be read or written: the API did not respond, failed, or refused the request.
+ * The session couldn't be read or written: the API didn't respond, failed, or refused the request.
  *
  * It never means that there is no session.
  */

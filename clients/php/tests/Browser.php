@@ -4,18 +4,18 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** A browser that visits pages of the app, and keeps its session cookie. */
+/** A browser that visits pages of the app and keeps its session cookie. */
 final class Browser
 {
     public ?string $cookie = null;
     /** @var array<string, string> Its other cookies. */
     public array $cookies = [];
-    /** The page that it visited last. */
+    /** The last page it visited. */
     public ?Page $last = null;
 
     /**
      * @param array<string, mixed> $options of the handler
-     * @param array<string, string> $ini settings of PHP
+     * @param array<string, string> $ini PHP settings
      */
     public function __construct(
         private readonly string $url,
@@ -34,9 +34,9 @@ final class Browser
     }
 
     /**
-     * Visits several pages at the same time.
+     * Visits several pages at once.
      *
-     * @param list<list<list<mixed>>> $pages the steps of each
+     * @param list<list<list<mixed>>> $pages the steps of each page
      *
      * @return list<Page>
      */
@@ -46,7 +46,7 @@ final class Browser
     }
 
     /**
-     * Has several browsers visit a page at the same time.
+     * Has several browsers visit a page at once.
      *
      * @param list<array{self, list<list<mixed>>}> $visits
      *
@@ -106,7 +106,7 @@ final class Browser
         return $curl;
     }
 
-    /** Loses the response to the next call of this kind, as in `PUT /session`. */
+    /** Loses the response to the next call like this, such as `PUT /session`. */
     public function loseResponse(string $call): self
     {
         file_put_contents("$this->calls.lose", $call);

@@ -12,7 +12,7 @@ use SessionApi\CurlTransport;
 use SessionApi\Transport;
 use SessionApi\Unavailable;
 
-/** Transport that records its calls in a file, and loses the responses that the file `lose` beside it asks for. */
+/** Transport that records its calls in a file, and loses the response to the call named in `<file>.lose`. */
 final class Calls implements Transport
 {
     public function __construct(private readonly Transport $transport, private readonly string $file)

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** How many calls of the API each kind of page makes. */
+/** How many API calls each kind of page makes. */
 class CallsTest extends TestCase
 {
     public function testNewVisitorWithoutSessionMakesNoCall(): void
@@ -60,7 +60,7 @@ class CallsTest extends TestCase
         self::assertSame(['POST /session/lock', 'DELETE /session/lock'], $browser->visit(['abort'])->calls);
     }
 
-    public function testRegeneratedIdTakesOneCallMore(): void
+    public function testRegeneratingTheIdTakesOneMoreCall(): void
     {
         foreach ([true, false] as $deletesOld) {
             foreach ([[], ['lock' => 10]] as $options) {
@@ -78,12 +78,12 @@ class CallsTest extends TestCase
                 $browser->options = [];
                 $browser->cookie = $old;
                 $expected = $deletesOld ? [] : ['a' => 1];
-                self::assertSame($expected, $browser->visit()->session, 'the old id is readable for a while');
+                self::assertSame($expected, $browser->visit()->session, 'the old id stays readable for a while');
             }
         }
     }
 
-    public function testChangeAfterARegeneratedIdIsWritten(): void
+    public function testChangeAfterRegeneratingTheIdIsWritten(): void
     {
         $browser = $this->browser();
         $browser->visit(['set', 'a', 1]);
@@ -92,7 +92,7 @@ class CallsTest extends TestCase
         self::assertSame(['a' => 2], $browser->visit()->session);
     }
 
-    public function testNewSessionWithRegeneratedIdMakesOneCall(): void
+    public function testNewSessionWithARegeneratedIdMakesOneCall(): void
     {
         $browser = $this->browser();
         $page = $browser->visit(['set', 'a', 1], ['regenerate', true]);
@@ -118,7 +118,7 @@ class CallsTest extends TestCase
         self::assertSame(['GET /session'], $page->calls);
         self::assertSame([], $page->session);
         self::assertNotNull($page->cookie, 'an unknown id is replaced');
-        self::assertSame([], $this->browser()->visit(['destroy'])->calls, 'a new session is nowhere');
+        self::assertSame([], $this->browser()->visit(['destroy'])->calls, 'the API has never seen the new session');
     }
 
     public function testLoginTakesOneCall(): void
@@ -134,7 +134,7 @@ class CallsTest extends TestCase
         self::assertSame(['PUT /session'], $this->browser()->visit(['login', $user], ['set', 'a', 1])->calls);
         self::assertCount(2, $browser->visit(['devices'])->results[0]);
         $other = $this->browser();
-        self::assertSame(['PUT /session'], $other->visit(['login', $user])->calls, 'an owner makes a session');
+        self::assertSame(['PUT /session'], $other->visit(['login', $user])->calls, 'an owner is worth storing');
         self::assertCount(3, $other->visit(['devices'])->results[0]);
     }
 
@@ -156,7 +156,7 @@ class CallsTest extends TestCase
     public function testEachStartOfASessionLoadsIt(): void
     {
         $page = $this->browser()->visit(['set', 'a', 1], ['close'], ['start']);
-        self::assertSame(['PUT /session', 'GET /session'], $page->calls, 'an id is new once');
+        self::assertSame(['PUT /session', 'GET /session'], $page->calls, 'an id is only new once');
         self::assertSame(['a' => 1], $page->session);
         $browser = $this->browser();
         $browser->visit(['set', 'a', 1]);
@@ -181,14 +181,14 @@ class CallsTest extends TestCase
         self::assertSame(['GET /session'], $browser->visit()->calls);
     }
 
-    public function testLifetimeAboveThatOfTheApiIsNotSlidOnEachPage(): void
+    public function testLifetimeAboveTheApisLimitIsNotSlidOnEachPage(): void
     {
         $browser = $this->browser(['ttl' => 10 * 365 * 86400]);
         $browser->visit(['set', 'a', 1]);
         self::assertSame(['GET /session'], $browser->visit()->calls);
     }
 
-    public function testResetSessionKeepsItsLock(): void
+    public function testSessionThatIsResetKeepsItsLock(): void
     {
         $browser = $this->browser(['lock' => 1]);
         $browser->visit(['set', 'a', 1]);
@@ -211,7 +211,7 @@ class CallsTest extends TestCase
         self::assertSame(['GET /session', 'PUT /session'], $browsers[1]->visit(['set', 'a', 2])->calls);
     }
 
-    public function testLimitThatFailedIsAWarning(): void
+    public function testFailureToLimitSessionsIsAWarning(): void
     {
         $user = $this->user();
         $browser = $this->browser(['max_sessions' => 1, 'retries' => 0]);

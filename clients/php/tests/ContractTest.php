@@ -17,7 +17,7 @@ use SessionApi\Unavailable;
 /** Plays tests/conformance/contract.json. */
 final class ContractTest extends TestCase
 {
-    /** Calls, and names of cases, that this client lacks. It keeps the lock when it rotates: the page goes on. */
+    /** Calls and cases that this client doesn't have. It keeps the lock when it rotates, because the page goes on. */
     private const LACKING = ['exists', 'destroy-unchanged', 'rotate releases the lock'];
 
     public function testOptionsHaveTheLimitsOfTheContract(): void
@@ -62,7 +62,7 @@ final class ContractTest extends TestCase
         foreach ($case['absent'] ?? [] as $name) {
             self::assertArrayNotHasKey($name, $headers);
         }
-        self::assertSame($headers, $sent[1][2], 'a retry is the same');
+        self::assertSame($headers, $sent[1][2], 'a retry sends the same headers');
     }
 
     /**
@@ -155,7 +155,7 @@ final class ContractTest extends TestCase
      * @param array<string, mixed> $case
      * @param \Closure(mixed...): Response $send
      *
-     * @return array{mixed, list<int>} what it returned or threw, and the times that it waited
+     * @return array{mixed, list<int>} what it returned or threw, and how long each of its pauses was
      */
     private static function play(array $case, \Closure $send): array
     {

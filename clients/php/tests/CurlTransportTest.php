@@ -7,7 +7,7 @@ namespace SessionApi\Tests;
 use PHPUnit\Framework\TestCase;
 use SessionApi\CurlTransport;
 
-/** Connections and malformed responses. */
+/** How connections are kept and replaced, and what happens to malformed responses. */
 class CurlTransportTest extends TestCase
 {
     private static Server $server;
@@ -21,8 +21,8 @@ class CurlTransportTest extends TestCase
     /**
      * Starts a server, and an app whose pages call it.
      *
-     * @param list<string> $certificate with its file, if the server speaks TLS
-     * @param list<string> $settings of PHP in the app
+     * @param list<string> $certificate its file, if the server uses TLS
+     * @param list<string> $settings PHP options for the app
      */
     protected static function start(array $certificate = [], array $settings = []): void
     {
@@ -30,7 +30,7 @@ class CurlTransportTest extends TestCase
         self::$app = new Server([...$settings, '-S', 'ADDRESS', __DIR__ . '/app/page.php']);
     }
 
-    /** Returns where the pages call the server. */
+    /** Returns the URL at which the pages call the server. */
     protected static function origin(string $url): string
     {
         return $url;
@@ -43,7 +43,7 @@ class CurlTransportTest extends TestCase
     }
 
     /**
-     * Has a page send these requests. Returns what it received.
+     * Has a page send these requests, and returns the responses.
      *
      * @return list<string>
      */
@@ -70,14 +70,14 @@ class CurlTransportTest extends TestCase
         }
     }
 
-    public function testResponseThatComesTooLateIsNotTakenForTheNext(): void
+    public function testLateResponseIsNotTakenForTheNextOne(): void
     {
         [$late, $small] = self::page('/late', '/small');
         self::assertStringContainsString('timed out', $late);
         self::assertSame('small', $small);
     }
 
-    public function testBytesThatNobodyAskedForAreNotAResponse(): void
+    public function testUnsolicitedBytesAreNotAResponse(): void
     {
         self::assertSame(['first', 'small'], self::page('/twice', '/small'));
     }

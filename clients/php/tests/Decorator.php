@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** A handler around another, without `create_sid()`: PHP makes the ids. Frameworks wrap handlers in such ones. */
+/** Wraps a handler, as frameworks do, and has no `create_sid()`, so PHP makes the ids. */
 final class Decorator implements \SessionHandlerInterface, \SessionUpdateTimestampHandlerInterface
 {
     public function __construct(

@@ -8,7 +8,7 @@ use PHPUnit\Framework\TestCase;
 use SessionApi\Credentials;
 use SessionApi\DefaultCredentials;
 
-/** Each test has a process of its own, because the credentials of a process are cached. */
+/** Most tests run in a separate process, because credentials are cached per process. */
 final class DefaultCredentialsTest extends TestCase
 {
     private const NAMES = [
@@ -40,7 +40,7 @@ final class DefaultCredentialsTest extends TestCase
     }
 
     /** @runInSeparateProcess */
-    public function testContainersAreAskedWithTheirToken(): void
+    public function testContainerEndpointIsAskedWithItsToken(): void
     {
         putenv("AWS_CONTAINER_CREDENTIALS_FULL_URI={$this->server->url}/container");
         putenv('AWS_CONTAINER_AUTHORIZATION_TOKEN=in the variable');
@@ -62,7 +62,7 @@ final class DefaultCredentialsTest extends TestCase
     }
 
     /** @runInSeparateProcess */
-    public function testInstancesAreAskedWithASessionToken(): void
+    public function testInstanceMetadataIsAskedWithASessionToken(): void
     {
         putenv("AWS_EC2_METADATA_SERVICE_ENDPOINT={$this->server->url}");
         self::assertSame('instance', (new DefaultCredentials())()->accessKeyId);
@@ -77,7 +77,7 @@ final class DefaultCredentialsTest extends TestCase
     }
 
     /** @runInSeparateProcess */
-    public function testNoCredentialsAreNull(): void
+    public function testMissingCredentialsAreNull(): void
     {
         putenv('AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1');
         self::assertNull((new DefaultCredentials())());

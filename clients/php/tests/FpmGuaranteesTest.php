@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** The guarantees in nginx and php-fpm. */
+/** The client's guarantees with nginx and php-fpm. */
 final class FpmGuaranteesTest extends GuaranteesTest
 {
     use InFpm;

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** nginx, with php-fpm behind it, that runs a PHP script. */
+/** Runs a PHP script with nginx and php-fpm. */
 final class FpmServer
 {
     public readonly string $url;

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** The guarantees of the client, under parallel pages and failures. */
+/** What the client guarantees when pages run in parallel and calls fail. */
 class GuaranteesTest extends TestCase
 {
     public function testUnreachableApiIsNotAnEmptySession(): void
@@ -22,7 +22,7 @@ class GuaranteesTest extends TestCase
         self::assertSame($cookie, $browser->cookie);
     }
 
-    public function testAnotherServerIsNotAnEmptySession(): void
+    public function testResponseOfAnotherServerIsNotAnEmptySession(): void
     {
         $other = new Server(['-S', 'ADDRESS', '-t', __DIR__ . '/app']);
         $browser = $this->browser(['url' => $other->url]);
@@ -33,13 +33,13 @@ class GuaranteesTest extends TestCase
         $other->stop();
     }
 
-    public function testSessionIsNotWrittenIfTheApiFailsMeanwhile(): void
+    public function testFailedWriteIsAWarning(): void
     {
         $browser = $this->browser(['retries' => 0]);
         $browser->visit(['set', 'a', 1]);
         $page = $browser->loseResponse('PUT /session')->visit(['set', 'a', 2]);
         self::assertStringContainsString('The session was not written: the response was lost', $page->warnings[0]);
-        self::assertNull($page->error, 'the page is not broken');
+        self::assertNull($page->error, 'the page still works');
     }
 
     public function testLostResponsesAreRetriedWithTheSameEffect(): void
@@ -66,7 +66,7 @@ class GuaranteesTest extends TestCase
         self::assertSame([], $browser->visit()->session);
     }
 
-    public function testLostResponsesOfTheUserRoutesAreRetried(): void
+    public function testLostResponsesOfUserRoutesAreRetried(): void
     {
         $user = $this->user();
         [$browser, $other] = [$this->browser(), $this->browser()];
@@ -109,7 +109,7 @@ class GuaranteesTest extends TestCase
         return [['php'], ['php_serialize']];
     }
 
-    public function testParallelPagesWithTheLockCountRight(): void
+    public function testParallelPagesWithTheLockCountCorrectly(): void
     {
         $browser = $this->browser(['lock' => 10]);
         $browser->visit(['set', 'n', 0]);
@@ -119,7 +119,7 @@ class GuaranteesTest extends TestCase
         self::assertSame(['n' => 8], $browser->visit()->session);
     }
 
-    public function testPageThatWaitedInVainFailsAndChangesNothing(): void
+    public function testPageThatDoesNotGetTheLockFailsAndChangesNothing(): void
     {
         [$browser, $errors] = $this->collide(fn () => $this->browser(['lock' => 0]));
         self::assertCount(1, $errors);
@@ -141,7 +141,7 @@ class GuaranteesTest extends TestCase
         }
     }
 
-    public function testUserSeesAndEndsDevices(): void
+    public function testUserListsAndEndsDevices(): void
     {
         $user = $this->user();
         $phone = $this->browser(agent: 'Phone 1 / ü');
@@ -189,7 +189,7 @@ class GuaranteesTest extends TestCase
     }
 
     /** @dataProvider allStores */
-    public function testIdsEndBehindDecoratorsThatMakeThem(string $store): void
+    public function testOldIdsEndWhenADecoratorMakesTheNewOnes(string $store): void
     {
         foreach ([[['empty']], [['set', 'b', 1]], []] as $steps) {
             $browser = $this->browser(['store' => $store, 'lock' => 5]);
@@ -233,7 +233,7 @@ class GuaranteesTest extends TestCase
         self::assertSame(['a' => 1, 'b' => 1], $visitor->visit()->session);
     }
 
-    public function testLookIntoAnotherSessionUndoesNoLogout(): void
+    public function testReadingAnotherSessionUndoesNoLogout(): void
     {
         $browser = $this->browser();
         $browser->visit(['set', 'user', 'ada']);
@@ -266,13 +266,13 @@ class GuaranteesTest extends TestCase
         self::assertEqualsCanonicalizing(['items', 'lang', 'more'], array_keys($browser->visit()->session));
     }
 
-    public function testParallelNewIdsLeaveTheBrowserOneThatWorks(): void
+    public function testParallelNewIdsLeaveTheBrowserWithOneThatWorks(): void
     {
         foreach ([true, false] as $deletesOld) {
             $login = [['now'], ['sleep', 300], ['now'], ['regenerate', $deletesOld], ['set', 'user', 'ada']];
             $login[] = ['cookie', 'other', '1'];
             do {
-                // A worker of PHP's server may queue one page behind the other.
+                // A worker of PHP's built-in server may queue one page behind the other.
                 $browser = $this->browser();
                 $browser->visit(['set', 'cart', 'apple']);
                 $pages = $browser->visitAtOnce([$login, $login]);
@@ -290,7 +290,7 @@ class GuaranteesTest extends TestCase
         }
     }
 
-    public function testValueThatCannotBeSerializedHoldsNoLock(): void
+    public function testValueThatCannotBeSerializedLeavesNoLock(): void
     {
         $browser = $this->browser(['lock' => 0]);
         $browser->visit(['set', 'a', 1]);
@@ -307,14 +307,14 @@ class GuaranteesTest extends TestCase
         self::assertSame([true, $data], $results);
     }
 
-    public function testFirstPageOfAUserHasDevices(): void
+    public function testFirstPageOfAUserCanUseDevices(): void
     {
         $steps = [['login', $this->user()], ['logoutOtherDevices'], ['devices'], ['logoutEverywhere']];
         $page = $this->browser()->visit(...$steps);
         self::assertSame([0, [], 0], array_slice($page->results, 1));
     }
 
-    public function testLabelIsText(): void
+    public function testLabelIsValidText(): void
     {
         $user = $this->user();
         $browser = $this->browser(agent: "Bad\xFC browser");

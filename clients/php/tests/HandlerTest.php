@@ -12,10 +12,10 @@ use SessionApi\Response;
 use SessionApi\Transport;
 use SessionApi\Unavailable;
 
-/** Sequences of calls that no page can cause. */
+/** Sequences of calls that pages can't produce. */
 final class HandlerTest extends TestCase
 {
-    public function testLifetimeThatTheApiLimitsIsNotSlidOnEachPage(): void
+    public function testLifetimeThatTheApiCutsIsNotSlidOnEachPage(): void
     {
         $transport = new class () implements Transport {
             public int $left = 500;
@@ -58,7 +58,7 @@ final class HandlerTest extends TestCase
         $handler = new Handler($options, new Client($options, $transport));
         $id = str_repeat('a', 64);
         $handler->open('', '');
-        self::assertTrue($handler->validateId($id), 'PHP would replace an exception by another one');
+        self::assertTrue($handler->validateId($id), 'PHP would replace an exception thrown here with its own');
         try {
             $handler->read($id);
             self::fail('an outage is not an empty session');

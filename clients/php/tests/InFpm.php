@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** Runs the tests of a class in nginx and php-fpm. */
+/** Runs a class's tests with nginx and php-fpm. */
 trait InFpm
 {
     protected static function start(string $script): FpmServer

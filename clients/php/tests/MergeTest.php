@@ -76,7 +76,7 @@ final class MergeTest extends TestCase
      *
      * @param array<string, mixed> $base
      */
-    public function testReferencesLeadToTheSameValuesAfterAMerge(array $base): void
+    public function testReferencesPointToTheSameValuesAfterAMerge(array $base): void
     {
         [$mine, $theirs] = [['first' => [1, [2]]] + $base + ['mine' => [1]], $base + ['theirs' => 2]];
         unset($theirs['gone']);
@@ -106,7 +106,7 @@ final class MergeTest extends TestCase
         ]);
     }
 
-    public function testReferenceToWhatTheOtherSideChangedIsNotMerged(): void
+    public function testReferenceToAValueThatTheOtherSideChangedIsNotMerged(): void
     {
         [$user, $other] = [(object) ['list' => [new \ArrayObject()]], (object) ['list' => [1]]];
         $base = serialize(['user' => $user]);
@@ -147,7 +147,7 @@ final class MergeTest extends TestCase
         self::assertSame("a|i:1;b|$deep", Merge::merge('', "b|$deep", 'a|i:1;'));
     }
 
-    /** Encodes variables as the serialize handler `php` does. */
+    /** Encodes variables like the serialize handler `php`. */
     private static function php(array $variables): string
     {
         $encode = fn ($name, $value) => "$name|" . serialize($value);

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** Moves from files to the API and back, while the app runs. */
+/** Moves sessions from files to the API and back while the app runs. */
 final class MigratingHandlerTest extends TestCase
 {
     private string $files;
@@ -34,7 +34,7 @@ final class MigratingHandlerTest extends TestCase
         $page = $browser->visit();
         self::assertSame(['a' => 1], $page->session);
         self::assertSame(['GET /session', 'PUT /session'], $page->calls);
-        self::assertSame([], glob("$this->files/*"), 'it is not in two stores');
+        self::assertSame([], glob("$this->files/*"), 'a session is only ever in one store');
         self::assertSame(['GET /session'], $browser->visit()->calls);
         $browser->options['store'] = 'api';
         self::assertSame(['a' => 1], $browser->visit()->session);
@@ -76,7 +76,7 @@ final class MigratingHandlerTest extends TestCase
         }
     }
 
-    /** To the stores, a page that aborts its session is one that died. */
+    /** Aborting a session looks to the stores as if the page had died. */
     public function testPageThatDiesLosesNoSession(): void
     {
         foreach (['api, then files' => 'files', 'files, then api' => 'api'] as $store => $old) {
@@ -96,7 +96,7 @@ final class MigratingHandlerTest extends TestCase
         $cookie = $browser->cookie;
         $browser->visit(['regenerate', true], ['abort']);
         $browser->cookie = $cookie;
-        self::assertSame(['a' => 1], $browser->visit()->session, 'nothing has happened yet');
+        self::assertSame(['a' => 1], $browser->visit()->session, 'the page died before it changed anything');
     }
 
     public function testChangesOfParallelFirstVisitsAreKept(): void
@@ -121,7 +121,7 @@ final class MigratingHandlerTest extends TestCase
         }
     }
 
-    public function testNewVisitorMayLookIntoASessionOfTheOtherStore(): void
+    public function testNewVisitorMayReadASessionInTheOtherStore(): void
     {
         $browser = $this->visitor('api');
         $browser->visit(['set', 'a', 1]);
@@ -129,7 +129,7 @@ final class MigratingHandlerTest extends TestCase
         self::assertSame(['a|i:1;'], $results);
     }
 
-    public function testOtherStoreIsNotReadAfterTheEnd(): void
+    public function testOtherStoreIsNotReadOnceTheMoveIsOver(): void
     {
         $browser = $this->visitor('files');
         $browser->visit(['set', 'a', 1]);
@@ -137,8 +137,8 @@ final class MigratingHandlerTest extends TestCase
         self::assertSame([], $browser->visit()->session);
     }
 
-    /** The roll-outs of both steps and of the way back, each of which reaches some servers before the others. */
-    public function testNobodyIsLoggedOutByARollOut(): void
+    /** Rolls out both steps, then the way back. Each rollout reaches some servers before the others. */
+    public function testNobodyIsLoggedOutByARollout(): void
     {
         $visitors = [];
         $visit = function (string ...$stores) use (&$visitors): void {
@@ -161,7 +161,7 @@ final class MigratingHandlerTest extends TestCase
         $visit('files, then api', 'api, then files');
         $visit('files, then api', 'api, then files');
         $visit('api, then files');
-        self::assertSame([], glob("$this->files/*"), 'all are in the API');
+        self::assertSame([], glob("$this->files/*"), 'all sessions are in the API now');
         $visit('api, then files', 'files, then api');
         $visit('files, then api');
         $visit('files');

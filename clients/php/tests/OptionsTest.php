@@ -53,7 +53,7 @@ final class OptionsTest extends TestCase
         return $cases;
     }
 
-    public function testSourceOfCredentialsIsAskedAgainUnlessItSaysHowLongTheyAreValid(): void
+    public function testCredentialsAreAskedForAgainUnlessTheySayWhenTheyExpire(): void
     {
         foreach ([[null, 3], [time() + 3600, 1], [time() + 10, 3]] as [$expiration, $times]) {
             $asked = 0;
@@ -70,7 +70,7 @@ final class OptionsTest extends TestCase
         }
     }
 
-    public function testSourceOfCredentialsThatFailsIsTriedAgain(): void
+    public function testFailureToFindCredentialsIsRetried(): void
     {
         $asked = 0;
         $source = function () use (&$asked): Credentials {
@@ -85,7 +85,7 @@ final class OptionsTest extends TestCase
         self::client(['url' => 'https://example.com', 'credentials' => $source], $sent)->destroy('id');
     }
 
-    public function testVariablesMayComeFromAFrameworksFile(): void
+    public function testVariablesMayComeFromAFramework(): void
     {
         $_ENV['SESSION_API_URL'] = 'https://of.the.framework';
         self::assertSame('https://of.the.framework', (new Options())->url);
@@ -108,7 +108,7 @@ final class OptionsTest extends TestCase
 
     /**
      * @param array<string, mixed> $options
-     * @param list<array<string, string>> $sent headers of its calls
+     * @param list<array<string, string>> $sent headers of the calls it makes
      */
     private static function client(array $options, array &$sent): Client
     {

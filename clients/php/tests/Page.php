@@ -4,15 +4,15 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** A page of the app, as a browser sees it, with the calls of the API that it made. */
+/** A page of the app as the browser sees it, and the API calls that it made. */
 final class Page
 {
     /**
-     * @param array<string, mixed>|null $session null if it is not text
+     * @param array<string, mixed>|null $session null if it isn't UTF-8
      * @param list<mixed> $results of the steps
      * @param list<string> $warnings
      * @param list<string> $calls
-     * @param array<string, string> $cookies that it set, without that of the session
+     * @param array<string, string> $cookies that it set, except the session's
      */
     public function __construct(
         public readonly string $id,

@@ -6,7 +6,7 @@ namespace SessionApi\Tests;
 
 use PHPUnit\Framework\TestCase;
 
-/** Processes that have several sessions, as workers of a queue and servers that fork. */
+/** Processes with several sessions, such as queue workers and servers that fork. */
 final class ProcessTest extends TestCase
 {
     /** @return array<mixed> */
@@ -30,12 +30,12 @@ final class ProcessTest extends TestCase
         self::assertSame([null], self::play('abandoned login'));
     }
 
-    public function testSessionThatIsStillEmptyKeepsItsId(): void
+    public function testEmptySessionKeepsItsId(): void
     {
         self::assertSame(['cart' => 'apple'], self::play('empty session'));
     }
 
-    public function testHandlerKnowsWhichIdsPhpMadeForItsDecorator(): void
+    public function testHandlerRecognizesIdsThatPhpMakesForADecorator(): void
     {
         self::assertSame([false, 'gold', 'cart|s:4:"gold";', 'b|i:1;'], self::play('decorated'));
     }
@@ -47,7 +47,7 @@ final class ProcessTest extends TestCase
         self::assertLessThanOrEqual(86_400, $ttl);
     }
 
-    public function testEachSessionHasTheLabelOfItsRequest(): void
+    public function testEachSessionHasTheLabelOfItsOwnRequest(): void
     {
         self::assertEqualsCanonicalizing(['Firefox', 'Safari'], self::play('labels'));
     }

@@ -4,14 +4,14 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** A server that runs a PHP script, in a process of its own. */
+/** PHP in a separate process that serves a script. */
 final class Server
 {
     public readonly string $url;
     /** @var resource */
     private $process;
 
-    /** @param list<string> $arguments of `php`, with `ADDRESS` for the address to listen on */
+    /** @param list<string> $arguments of `php`; `ADDRESS` becomes the address to listen on */
     public function __construct(array $arguments, int $workers = 1)
     {
         $address = self::freeAddress();
@@ -23,7 +23,7 @@ final class Server
         self::waitFor("tcp://$address");
     }
 
-    /** Returns an address on which nothing listens yet. */
+    /** Returns an address that's free to listen on. */
     public static function freeAddress(): string
     {
         $probe = stream_socket_server('tcp://127.0.0.1:0');
@@ -33,7 +33,7 @@ final class Server
         return $address;
     }
 
-    /** Returns once something listens on this socket. */
+    /** Waits until something listens on this socket. */
     public static function waitFor(string $socket): void
     {
         for ($try = 0; $try < 1500; ++$try) {
@@ -47,7 +47,7 @@ final class Server
 
     public function stop(): void
     {
-        // The workers of php -S end with their parent only if they are told to.
+        // The workers of php -S don't end with their parent by themselves.
         exec('pkill -TERM -P ' . proc_get_status($this->process)['pid']);
         proc_terminate($this->process);
         proc_close($this->process);

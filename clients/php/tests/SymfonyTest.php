@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** Sessions of Symfony, which wraps handlers and makes ids itself. */
+/** Symfony's sessions. Symfony wraps handlers and makes ids itself. */
 final class SymfonyTest extends TestCase
 {
     protected static function start(string $_): Server
@@ -55,7 +55,7 @@ final class SymfonyTest extends TestCase
         self::assertCount(5, $browser->visit()->session);
     }
 
-    public function testHandlerThatIsOnlyWrittenHasTheSameSessions(): void
+    public function testHandlerThatSymfonyOnlyWritesToHasTheSameSessions(): void
     {
         $files = sys_get_temp_dir() . '/session-files-' . bin2hex(random_bytes(8));
         mkdir($files);

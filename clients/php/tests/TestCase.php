@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** Tests of pages, served by PHP and with their sessions in the API at `SESSION_API_URL`. */
+/** Tests with pages that PHP serves and whose sessions are in the API at `SESSION_API_URL`. */
 abstract class TestCase extends \PHPUnit\Framework\TestCase
 {
     private static Server|FpmServer $app;
@@ -35,7 +35,7 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
 
     /**
      * @param array<string, mixed> $options of the handler
-     * @param array<string, string> $ini settings of PHP
+     * @param array<string, string> $ini PHP settings
      */
     protected function browser(array $options = [], array $ini = [], string $agent = 'Firefox'): Browser
     {
@@ -43,18 +43,18 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
     }
 
     /**
-     * Has a new browser do a step at the end of a slow page, during which a fast page does others.
+     * Has a new browser do one step at the end of a slow page, while a fast page does the others.
      *
      * @param array<string, mixed> $options of the handler
      * @param list<mixed> $slow
      * @param list<mixed> ...$fast
      *
-     * @return array{Page, Page, string} both pages, and the cookie before them
+     * @return array{Page, Page, string} both pages, and the cookie from before them
      */
     protected function race(array $options, array $slow, array ...$fast): array
     {
         do {
-            // A worker of PHP's server may queue the fast page behind the slow one.
+            // A worker of PHP's built-in server may queue the fast page behind the slow one.
             $browser = $this->browser($options);
             $browser->visit(['set', 'a', 1]);
             $cookie = $browser->cookie;
@@ -67,7 +67,7 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
     }
 
     /**
-     * Has two slow pages increment `n` at the same time. One of them is to fail.
+     * Has two slow pages increment `n` at the same time. One of them should fail.
      *
      * @param \Closure(): Browser $open opens the browser that visits both
      *
@@ -76,7 +76,7 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
     protected function collide(\Closure $open): array
     {
         do {
-            // A worker of PHP's server may queue one page behind the other.
+            // A worker of PHP's built-in server may queue one page behind the other.
             $browser = $open();
             $browser->visit(['set', 'n', 0]);
             $pages = $browser->visitAtOnce(array_fill(0, 2, [['sleep', 500], ['increment', 'n']]));
@@ -86,7 +86,7 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         return [$browser, $errors];
     }
 
-    /** Returns the name of a user that no other test has. */
+    /** Returns a user name that no other test uses. */
     protected function user(): string
     {
         return 'user-' . bin2hex(random_bytes(8)) . ' ü';

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
-/** The same over TLS, whose connections have a state of their own. */
+/** The same tests over TLS, where connections have more state. */
 final class TlsCurlTransportTest extends CurlTransportTest
 {
     private static string $certificate;
@@ -33,7 +33,7 @@ final class TlsCurlTransportTest extends CurlTransportTest
 
     protected static function origin(string $url): string
     {
-        // The certificate is for this name, and not for the address.
+        // The certificate is for localhost, not for the address.
         return str_replace('http://127.0.0.1', self::$isTrusted ? 'https://localhost' : 'https://127.0.0.1', $url);
     }
 

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * The app under test. A request has a list of steps in its body, and options of the handler in `X-Options`. The
- * response shows the session after them. Each call of the API adds a line to the file in `X-Calls`.
+ * The app under test. A request has a list of steps in its body and the handler's options in `X-Options`. The response
+ * shows the session after the steps. Each API call adds a line to the file named in `X-Calls`.
  */
 
 declare(strict_types=1);

@@ -1,6 +1,6 @@
 <?php
 
-/** The endpoints that have credentials: of a container, and of an instance. */
+/** Stands in for the endpoints that hand out credentials: a container's and an instance's. */
 
 declare(strict_types=1);
 

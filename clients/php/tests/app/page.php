@@ -1,6 +1,6 @@
 <?php
 
-/** A page that sends requests through the transport, and shows the responses. */
+/** A page that sends requests through the transport and shows the responses. */
 
 declare(strict_types=1);
 
@@ -9,7 +9,7 @@ use SessionApi\Unavailable;
 
 require __DIR__ . '/../autoload.php';
 
-// As frameworks do.
+// Frameworks turn warnings into exceptions.
 set_error_handler(fn (int $_, string $message) => throw new ErrorException($message));
 $transport = new CurlTransport($_GET['url']);
 $send = function (string $path) use ($transport): string {

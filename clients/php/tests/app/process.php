@@ -1,6 +1,6 @@
 <?php
 
-/** A process that has several sessions. Usage: process.php SCENE. Prints what happened as JSON. */
+/** A process with several sessions. Prints what happened as JSON. Usage: process.php SCENE */
 
 declare(strict_types=1);
 
@@ -35,7 +35,7 @@ $transport = new class ($options->url) implements Transport {
 };
 ($handler = new Handler($options, $client = new Client($options, $transport)))->install();
 
-/** Begins a session. Returns its id. */
+/** Starts a session and returns its id. */
 $start = function (string $id = '', array $settings = []): string {
     session_id($id);
     session_start($settings);

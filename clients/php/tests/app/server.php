@@ -1,6 +1,6 @@
 <?php
 
-/** A server with the responses of the tests of connections. Usage: server.php ADDRESS [certificate, for TLS] */
+/** Serves the responses that CurlTransportTest needs. Usage: server.php ADDRESS [CERTIFICATE for TLS] */
 
 declare(strict_types=1);
 
@@ -26,7 +26,7 @@ while (true) {
             continue;
         }
         if (isset($resetting[(int) $stream])) {
-            // A connection that is closed with unread bytes is reset.
+            // Closing a connection with unread bytes resets it.
             unset($connections[(int) $stream], $resetting[(int) $stream]);
             fclose($stream);
             continue;
@@ -58,7 +58,7 @@ while (true) {
         }
         @fwrite($stream, $text);
         if ($path === '/reset-later') {
-            // As a gateway does that has forgotten the connection: the next request is answered with a reset.
+            // Like a gateway that has forgotten the connection: it answers the next request with a reset.
             $resetting[(int) $stream] = true;
         }
         if ($closes) {

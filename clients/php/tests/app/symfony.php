@@ -1,6 +1,6 @@
 <?php
 
-/** The app under test with sessions of Symfony. See index.php. */
+/** The app under test, with Symfony's sessions. See index.php. */
 
 declare(strict_types=1);
 

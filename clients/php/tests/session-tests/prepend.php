@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 require __DIR__ . '/../autoload.php';
 
-// In the conditions under which a test is skipped, there is output already.
+// In the code that decides whether to skip a test, output has already begun.
 if (!headers_sent()) {
     SessionApi\Handler::register();
 }
