@@ -99,7 +99,7 @@ final class Client
 
         $session = $response->status === 200 ? Session::fromResponse($id, $response) : null;
         if ($session !== null && $session->lock === null) {
-            throw new Unavailable('The response has no lock, so it isn\'t from the session API. Check the URL.');
+            throw new Unavailable("The response has no lock, so it isn't from the session API. Check the URL.");
         }
 
         return $session;
@@ -171,7 +171,7 @@ final class Client
     private function written(string $id, string $data, Response $response, ?string $lock, ?string $user): Session
     {
         $etag = $response->header('etag') ?? throw new Unavailable(
-            'The response has no ETag, so it isn\'t from the session API. Check the URL.',
+            "The response has no ETag, so it isn't from the session API. Check the URL.",
         );
         $ttl = (int) ($response->header('session-ttl') ?? $this->options->ttl());
 
@@ -313,7 +313,7 @@ final class Client
         match ($response->problem()) {
             'session-locked' => throw new Locked('Another request holds the lock, so the session was not written'),
             'not-lock-holder' => throw new Locked('The lock has expired, so the session was not written'),
-            'session-exists' => throw new Unavailable('The session\'s new id is taken'),
+            'session-exists' => throw new Unavailable("The session's new id is taken"),
             default => null,
         };
         if ($response->status === 412) {
@@ -369,7 +369,7 @@ final class Client
         $document = json_decode($response->body, true);
 
         return \is_array($document) ? $document : throw new Unavailable(
-            'The response isn\'t JSON, so it isn\'t from the session API. Check the URL.',
+            "The response isn't JSON, so it isn't from the session API. Check the URL.",
         );
     }
 

@@ -25,7 +25,7 @@ final class Session
         $etag = $response->header('etag');
         $ttl = $response->header('session-ttl');
         if ($etag === null || !ctype_digit($ttl ?? '')) {
-            throw new Unavailable('The response has no session, so it isn\'t from the session API. Check the URL.');
+            throw new Unavailable("The response has no session, so it isn't from the session API. Check the URL.");
         }
 
         $user = $response->header('session-user');

@@ -24,7 +24,7 @@ final class SessionApi
     public static function login(string|int|\Stringable $user): void
     {
         if ((string) $user === '') {
-            throw new \InvalidArgumentException('The user\'s name must not be empty');
+            throw new \InvalidArgumentException("The user's name must not be empty");
         }
         self::active()->login((string) $user);
     }

@@ -21,7 +21,7 @@ $client->touch($id);
 $newId = bin2hex(random_bytes(32));
 $rotated = $client->rotate($replaced, $newId, 'a:1:{i:0;i:2;}', 60, $user);
 assert($client->read($newId)->data === $rotated->data && $client->read($newId)->user === $user);
-assert($client->create($id, 'again') === null, 'the old id is taken as long as it\'s readable');
+assert($client->create($id, 'again') === null, "the old id is taken as long as it's readable");
 [$device] = $client->sessions($user, $newId);
 assert($device['label'] === 'PHP & life' && $device['current']);
 assert($client->destroyByHandle($user, $device['handle']));
