@@ -1,33 +1,33 @@
 <?php
 
-// Options of the session driver `session-api`. The lifetime of sessions is `lifetime` in config/session.php.
+// Options for the session driver `session-api`. The lifetime of sessions is `lifetime` in config/session.php.
 return [
-    // URL of the API: the output ApiUrl of the stack, or http://localhost:9000 for `make run`.
+    // URL of the API: the stack's output ApiUrl, or http://localhost:9000 for `make run`.
     'url' => env('SESSION_API_URL'),
 
-    // AWS region that signatures are for.
+    // AWS region to sign for.
     'region' => env('AWS_REGION', env('AWS_DEFAULT_REGION')),
 
-    // Credentials that sign calls, for config:cache. Without them, the role of the server is used.
+    // Credentials to sign calls with, so that config:cache keeps them. Leave them empty to use the server's role.
     'key' => env('AWS_ACCESS_KEY_ID'),
     'secret' => env('AWS_SECRET_ACCESS_KEY'),
     'token' => env('AWS_SESSION_TOKEN'),
 
-    // Seconds after which the use of an unchanged session slides its expiry; null for a twentieth of the lifetime.
+    // Seconds after which using an unchanged session slides its expiry; null for 5% of the lifetime.
     'touch_after' => null,
 
-    // Seconds for each attempt of a call, and retries of a call that failed.
+    // Seconds for each attempt of a call, and retries of a failed call.
     'timeout' => 5,
     'retries' => 2,
 
     // Seconds that the old id stays readable after a login and after Session::regenerate(), for requests in flight.
     'grace' => 60,
 
-    // Number of sessions that a user may have, 1 to 100: a login ends the oldest ones above it. null for no limit.
+    // Most sessions a user may have, 1 to 100: a login ends the oldest above that. null for no limit.
     'max_sessions' => null,
 
-    // For a move from another session driver, or back: its name, and the date when it is no longer looked at.
-    // See docs/migrate.md of the session API.
+    // To move sessions from another driver, or back: its name, and the date when to stop looking there.
+    // See docs/migrate.md in the session API's repository.
     'fallback' => env('SESSION_API_FALLBACK'),
     'fallback_until' => env('SESSION_API_FALLBACK_UNTIL'),
 ];

@@ -11,7 +11,7 @@ use Illuminate\Http\Request;
 use Illuminate\Support\Str;
 use SessionApi\Client;
 
-/** Devices of the user who is logged in: the sessions that belong to them. */
+/** Devices of the logged-in user: the sessions they own. */
 final class Devices
 {
     public function __construct(
@@ -23,7 +23,7 @@ final class Devices
     }
 
     /**
-     * Lists the sessions, newest first. Times are RFC 3339. `handle` is what {@see logoutDevice()} takes; it cannot be
+     * Lists the user's sessions, newest first. Times are RFC 3339. Pass `handle` to {@see logoutDevice()}; it can't be
      * used to read a session.
      *
      * @return list<array{
@@ -38,7 +38,7 @@ final class Devices
     }
 
     /**
-     * Ends another session of the user. Returns whether there was one with this handle.
+     * Ends one of the user's sessions by its handle. Returns whether there was one.
      *
      * @throws \SessionApi\Unavailable
      */
@@ -51,7 +51,7 @@ final class Devices
     }
 
     /**
-     * Ends all sessions of the user except this one. Returns how many there were.
+     * Ends all of the user's sessions except this one. Returns how many it ended.
      *
      * @throws \SessionApi\Unavailable
      */
@@ -64,7 +64,7 @@ final class Devices
     }
 
     /**
-     * Ends all sessions of the user, this one too, and begins a new one. Returns how many there were.
+     * Ends all of the user's sessions, including this one, and begins a new one. Returns how many it ended.
      *
      * @throws \SessionApi\Unavailable
      */
@@ -78,7 +78,7 @@ final class Devices
     }
 
     /**
-     * Ends the sessions that `Auth::logoutOtherDevices()` is for.
+     * Ends the other sessions when the app calls `Auth::logoutOtherDevices()`.
      *
      * @internal
      *
@@ -99,8 +99,8 @@ final class Devices
     }
 
     /**
-     * Makes "remember me" worthless on the user's devices, so that it does not bring ended ones back. Only this device
-     * gets a new cookie.
+     * Renews the user's remember token, so that "remember me" can't bring an ended session back. Only this device gets
+     * a new cookie.
      */
     private function forgetRemembered(?string $guard = null, bool $isHereToo = false): void
     {

@@ -13,32 +13,31 @@ use SessionApi\Options;
 use SessionApi\Session;
 
 /**
- * Session handler of Laravel that keeps sessions in the session API.
+ * Laravel session handler that keeps sessions in the session API.
  *
- * When a session gets another id, Laravel calls a handler several times: perhaps `destroy()` with the old id,
- * `setExists(false)`, and `write()` with the new one. This handler moves the session in the last of these calls, with
- * one call of the API.
+ * When a session gets another id, Laravel calls the handler several times: perhaps `destroy()` with the old id, then
+ * `setExists(false)`, and `write()` with the new one. The last of these moves the session, with a single API call.
  *
- * The active session is the one that a {@see Store} reads and writes. What else calls the handler is the app, which
- * looks into other sessions.
+ * The active session is the one that a {@see Store} reads and writes. Any other caller is the app, looking into other
+ * sessions.
  *
- * A session belongs to the user who is logged in: each write tells the API who that is, if it has changed.
+ * A session belongs to the logged-in user: if that changes, the next write tells the API.
  */
 final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
 {
     private readonly ActiveSession $session;
-    /** What reads and writes the active session. */
+    /** The store that reads and writes the active session. */
     private ?Store $store = null;
-    /** Id that the session was read under. */
+    /** Id under which the active session was read or last written. */
     private ?string $id = null;
-    /** The session that the lock's owner has read with the lock. */
+    /** The session that came with the lock. */
     private ?Session $locked = null;
-    /** Whether the active session is to be destroyed: it is, unless a write moves it to another id. */
+    /** Whether the app has destroyed the active session. It ends unless a write moves it to another id. */
     private bool $isDestroyed = false;
 
     /**
      * @param \Closure(): ?string $cookie returns the session cookie of the request
-     * @param string $guard whose users are named by their identifiers alone
+     * @param string $guard the guard whose users are named by their identifiers alone
      */
     public function __construct(
         private readonly Options $options,
@@ -93,7 +92,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         $this->store = $store;
         [$isDestroyed, $this->isDestroyed] = [$this->isDestroyed, false];
         if ($isDestroyed && $id === $this->id) {
-            // The app destroyed its own session by its id, and Laravel writes it back.
+            // The app destroyed its own session by its id, and now Laravel writes it back.
             $this->session->destroy();
 
             return true;
@@ -113,7 +112,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Begins a session with data from another store. The first write creates it.
+     * Begins a session with data from another store. The first write creates it in the API.
      *
      * @internal
      */
@@ -151,7 +150,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         $this->finish();
     }
 
-    /** Ends a session that was destroyed without another write. */
+    /** Ends a session that was destroyed and not written since. */
     private function finish(): void
     {
         [$isDestroyed, $this->isDestroyed] = [$this->isDestroyed, false];
@@ -172,8 +171,8 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Returns the guard and the identifier of the user who is logged in, or null. If there are several, it is the one
-     * who logged in last.
+     * Returns the guard and the identifier of the logged-in user, or null. With several guards, that's the user who
+     * logged in last.
      *
      * @return array{string, mixed}|null
      */
@@ -188,7 +187,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         return null;
     }
 
-    /** Returns the name in the API of the user who is logged in, or null. */
+    /** Returns the logged-in user's name in the API, or null. */
     public function user(): ?string
     {
         $login = $this->login();
@@ -197,8 +196,8 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Returns the name of a user in the API: the identifier, with the guard before it unless that is the app's default
-     * one. A route that uses another guard changes no names. Null without an identifier.
+     * Returns a user's name in the API: the identifier, preceded by the guard unless that's the app's default. A route
+     * that uses another guard doesn't change the name. Returns null if there is no identifier.
      */
     public function name(string $guard, mixed $identifier): ?string
     {
@@ -208,7 +207,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Ends all sessions of a user except the active one. Returns how many there were.
+     * Ends all of a user's sessions except the active one. Returns how many it ended.
      *
      * @throws \SessionApi\Unavailable
      */
@@ -217,7 +216,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         return $this->client->destroyAll($user, $this->session->id());
     }
 
-    /** Forgets a session that was ended, and begins a new one without data. */
+    /** Forgets a session that has ended, and begins an empty one. */
     public function forget(): void
     {
         $this->session->begin();
@@ -225,7 +224,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         $this->store?->regenerateToken();
     }
 
-    /** Returns the id of the session in the API, or null if it is not there. */
+    /** Returns the session's id, or null if the API doesn't have it. */
     public function id(): ?string
     {
         return $this->session->id();
@@ -238,7 +237,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Takes the lock of a session before it is read.
+     * Locks a session before the store reads it.
      *
      * @throws \SessionApi\Unavailable
      */
@@ -247,7 +246,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
         $this->locked = $this->isNew($id) ? null : $this->client->lock($id, $wait, $lease);
     }
 
-    /** Releases the lock, unless a write has done so. */
+    /** Releases the lock unless a write already has. */
     public function release(): void
     {
         $this->session->abandon();
@@ -258,8 +257,8 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Whether Laravel has just generated this id, so that no session has it. The middleware generates an id if it does
-     * not use the one of the cookie. Other code, and subclasses of the middleware, may set an id from another source.
+     * Whether Laravel has just generated this id, so no session can have it. Laravel's own middleware generates any id
+     * that isn't in the cookie. Other code, and subclasses of the middleware, may have an id from somewhere else.
      */
     private function isNew(string $id): bool
     {
@@ -275,7 +274,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     }
 
     /**
-     * Returns the store that has called the handler from this method, or null if something else has.
+     * Returns the store that called the handler from this method, or null if something else did.
      *
      * @internal
      */

@@ -6,10 +6,10 @@ namespace SessionApi\Laravel;
 
 use Illuminate\Cache\NullStore;
 
-/** Cache store with the locks of sessions, and nothing else. Laravel takes them for `->block()` of a route. */
+/** Cache store that only has session locks. Laravel uses them for a route's `->block()`. */
 final class LockStore extends NullStore
 {
-    /** @param \Closure(): Handler $handler returns the handler of the session */
+    /** @param \Closure(): Handler $handler returns the session's handler */
     public function __construct(private readonly \Closure $handler)
     {
     }
@@ -30,6 +30,6 @@ final class LockStore extends NullStore
      */
     public function restoreLock($name, $owner): SessionLock
     {
-        throw new \LogicException('The lock of a session belongs to the request that took it');
+        throw new \LogicException("A session's lock belongs to the request that took it");
     }
 }

@@ -9,15 +9,15 @@ use Illuminate\Session\ExistenceAwareInterface;
 /**
  * Moves live sessions from one store to another while the app runs, in either direction.
  *
- * A session that the primary store does not have is read from the other one. The first write puts it into the primary
- * store, and removes it from the other: an id that has ended there must not come back from here.
+ * A session that isn't in the primary store is read from the other one. The first write moves it to the primary store.
+ * It's only ever in one store: a session that ended must not come back from the other one.
  */
 final class MigratingHandler implements \SessionHandlerInterface, ExistenceAwareInterface
 {
-    /** Id of the active session if it comes from the other store, until it is written to the primary one. */
+    /** Id of the active session if it comes from the other store, until it's written to the primary one. */
     private ?string $adoptedId = null;
 
-    /** @param \DateTimeInterface $until when the other store is no longer looked at */
+    /** @param \DateTimeInterface $until when to stop looking in the other store */
     public function __construct(
         private readonly \SessionHandlerInterface $primary,
         private readonly \SessionHandlerInterface $other,
@@ -25,7 +25,7 @@ final class MigratingHandler implements \SessionHandlerInterface, ExistenceAware
     ) {
     }
 
-    /** Returns the handler of the API if sessions are to be there, or null. */
+    /** Returns the API's handler if that's the primary store, otherwise null. */
     public function primary(): ?Handler
     {
         return $this->primary instanceof Handler ? $this->primary : null;

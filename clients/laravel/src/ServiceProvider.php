@@ -13,14 +13,14 @@ use SessionApi\Credentials;
 use SessionApi\Environment;
 use SessionApi\Options;
 
-/** Adds the session driver `session-api`, and the cache store of the same name for its locks. */
+/** Adds the session driver `session-api`, and a cache store of the same name for its locks. */
 final class ServiceProvider extends \Illuminate\Support\ServiceProvider
 {
     private const NAME = 'session-api';
-    /** Driver for the first step of a move, and for the way back: sessions are in the fallback store. */
+    /** Driver for step 1 of a move, and for the way back: sessions are in the fallback store. */
     private const STANDBY = 'session-api-standby';
     private const CONFIG = __DIR__ . '/../config/session-api.php';
-    /** Options of this package. The others are those of the PHP client. */
+    /** This package's own options. All others are the PHP client's. */
     private const OWN = ['fallback' => 1, 'fallback_until' => 1, 'key' => 1, 'secret' => 1, 'token' => 1];
 
     public function register(): void
@@ -28,7 +28,7 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
         $this->mergeConfigFrom(self::CONFIG, self::NAME);
         $this->app->singleton(Client::class, fn ($app) => new Client($app->make(Options::class)));
         $this->app->singleton(Options::class, fn ($app) => self::options($app['config']));
-        // That of the session, which Octane may keep from request to request.
+        // Not a singleton: it belongs to the session, which Octane may keep from request to request.
         $this->app->bind(Handler::class, fn ($app) => self::active($app) ?? throw new \LogicException(
             'Set SESSION_DRIVER to "session-api" to use its locks and devices',
         ));
@@ -38,7 +38,8 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
     {
         $this->publishes([self::CONFIG => $this->app->configPath('session-api.php')], self::NAME);
         $config = $this->app['config'];
-        // A route may use another guard by default. Managers bind these functions to themselves.
+        // Read the guard now, because a route may change the default. Managers rebind the closures they're given, so
+        // those just call a static one.
         $guard = (string) $config['auth.defaults.guard'];
         foreach ([self::NAME => true, self::STANDBY => false] as $name => $isPrimary) {
             $handler = static fn (): \SessionHandlerInterface => self::handler($guard, $isPrimary);
@@ -58,7 +59,7 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
     private static function options($config): Options
     {
         $options = array_filter($config[self::NAME], fn ($value) => $value !== null);
-        // After config:cache, Laravel does not read .env.
+        // After config:cache, Laravel doesn't read .env.
         if (isset($options['key'], $options['secret']) && Environment::get('AWS_ACCESS_KEY_ID') === null) {
             $credentials = new Credentials($options['key'], $options['secret'], $options['token'] ?? null);
             $options += ['credentials' => fn () => $credentials];
@@ -70,7 +71,7 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
         ]);
     }
 
-    /** Returns the handler of the session if the app uses this driver, or null. */
+    /** Returns the session's handler if the app uses this driver, otherwise null. */
     private static function active($app): ?Handler
     {
         if ($app['config']['session.driver'] !== self::NAME) {
@@ -81,7 +82,7 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
         return $handler instanceof MigratingHandler ? $handler->primary() : $handler;
     }
 
-    /** Returns the handler of the API, with the store of the option `fallback` beside it. */
+    /** Returns the API's handler, combined with the store that the option `fallback` names. */
     private static function handler(string $guard, bool $isPrimary): \SessionHandlerInterface
     {
         $cookie = fn () => app('request')->cookies->get(config('session.cookie'));
@@ -117,7 +118,7 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
             }
         });
         $events->listen(RequestHandled::class, function (RequestHandled $event): void {
-            // The id is none any more. The browser may have got another one from another request.
+            // The id is dead, and the browser may already have a new one from another request.
             if (self::active(app())?->hasEnded()) {
                 $config = config('session');
                 foreach ([$config['cookie'], 'XSRF-TOKEN'] as $name) {

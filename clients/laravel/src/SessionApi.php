@@ -7,7 +7,7 @@ namespace SessionApi\Laravel;
 use Illuminate\Support\Facades\Facade;
 
 /**
- * Devices of the user who is logged in.
+ * Devices of the logged-in user.
  *
  * @method static list<array<string, mixed>> devices()
  * @method static bool logoutDevice(string $handle)
@@ -18,7 +18,7 @@ use Illuminate\Support\Facades\Facade;
  */
 final class SessionApi extends Facade
 {
-    /** Another request has another session. */
+    /** In a worker such as Octane's, the next request has another session. */
     protected static $cached = false;
 
     protected static function getFacadeAccessor(): string

@@ -9,10 +9,10 @@ use Illuminate\Contracts\Cache\LockTimeoutException;
 use SessionApi\Client;
 use SessionApi\Locked;
 
-/** The API's own lock of a session. It comes with the session's data, which are not read again. */
+/** The API's own lock on a session. It comes with the session's data, so reading it takes no further call. */
 final class SessionLock extends Lock
 {
-    /** What Laravel puts before the id of a session in the name of its lock. */
+    /** Laravel names a session's lock with this prefix and the id. */
     private const PREFIX = 'session:';
 
     private readonly string $id;
@@ -26,11 +26,11 @@ final class SessionLock extends Lock
     {
         parent::__construct($name, $seconds, $owner);
         if (!str_starts_with($name, self::PREFIX)) {
-            throw new \LogicException('The cache store "session-api" has the locks of sessions only');
+            throw new \LogicException('The cache store "session-api" only has session locks');
         }
         if ($seconds < 1 || $seconds > Client::MAX_LEASE) {
             throw new \InvalidArgumentException(
-                'The lock of a session lasts 1 to ' . Client::MAX_LEASE . " s, and ->block() asks for $seconds s",
+                "A session's lock lasts 1 to " . Client::MAX_LEASE . " s, and ->block() asks for $seconds s",
             );
         }
         $this->id = substr($name, \strlen(self::PREFIX));
@@ -42,7 +42,7 @@ final class SessionLock extends Lock
     }
 
     /**
-     * Waits for the lock in the API, instead of asking again and again.
+     * Lets the API wait for the lock, instead of asking again and again.
      *
      * @param int $seconds
      * @param callable|null $callback

@@ -8,8 +8,8 @@ namespace SessionApi\Laravel\Tests;
 final class App
 {
     /**
-     * Installs the app as Composer would: Laravel finds our provider in the list of packages. Returns its folder, which
-     * ends with the process.
+     * Installs the app as Composer would, so that Laravel discovers our provider. Returns its folder, which is deleted
+     * when the process ends.
      */
     public static function install(): string
     {

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Laravel\Tests;
 
-/** How many calls of the API each kind of page makes. */
+/** How many API calls each kind of page makes. */
 final class CallsTest extends TestCase
 {
     public function testNewSessionIsCreatedInOneCall(): void
@@ -66,7 +66,7 @@ final class CallsTest extends TestCase
                 self::assertSame(['a' => 1, 'b' => 2], $browser->visit()->session);
                 $browser->cookie = $old;
                 $expected = $destroysOld ? [] : ['a' => 1];
-                self::assertSame($expected, $browser->visit()->session, 'the old id is readable for a while');
+                self::assertSame($expected, $browser->visit()->session, 'the old id stays readable for a while');
             }
         }
     }
@@ -104,10 +104,10 @@ final class CallsTest extends TestCase
         self::assertCount(1, $browser->visit(['devices'])->results[0]);
         $browser->visit(['login', $user, 'admin']);
         $other->visit(['login', $user]);
-        self::assertCount(1, $other->visit(['devices'])->results[0], 'the admin of that name is another user');
+        self::assertCount(1, $other->visit(['devices'])->results[0], 'the admin with that name is another user');
     }
 
-    public function testLogoutLeavesTheSessionToAUserOfAnotherGuard(): void
+    public function testLogoutLeavesTheSessionToTheUserOfAnotherGuard(): void
     {
         $user = $this->user();
         $browser = $this->browser();

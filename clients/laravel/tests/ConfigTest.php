@@ -11,7 +11,7 @@ use SessionApi\Credentials;
 use SessionApi\Laravel\ServiceProvider;
 use SessionApi\Options;
 
-/** What the configuration becomes. */
+/** How the configuration turns into options. */
 final class ConfigTest extends TestCase
 {
     /** @param array<string, mixed> $config */
@@ -32,14 +32,14 @@ final class ConfigTest extends TestCase
         putenv('AWS_ACCESS_KEY_ID');
     }
 
-    public function testCredentialsOfACachedConfigurationSignCalls(): void
+    public function testCachedConfigurationProvidesCredentials(): void
     {
         $options = self::options(['key' => 'id', 'secret' => 'secret', 'token' => 'token']);
         self::assertEquals(new Credentials('id', 'secret', 'token'), ($options->credentials)());
         self::assertNull(self::options([])->credentials);
     }
 
-    public function testCredentialsOfTheEnvironmentComeFirst(): void
+    public function testCredentialsInTheEnvironmentComeFirst(): void
     {
         putenv('AWS_ACCESS_KEY_ID=fresh');
         try {
@@ -49,7 +49,7 @@ final class ConfigTest extends TestCase
         }
     }
 
-    public function testLifetimeIsThatOfTheSessions(): void
+    public function testLifetimeComesFromTheSessionConfiguration(): void
     {
         self::assertSame(7200, self::options([])->ttl());
     }

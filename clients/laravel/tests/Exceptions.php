@@ -7,7 +7,7 @@ namespace SessionApi\Laravel\Tests;
 use Illuminate\Foundation\Exceptions\Handler;
 use Symfony\Component\HttpFoundation\JsonResponse;
 
-/** Shows exceptions as a page of the app, for {@see \SessionApi\Tests\Page}. */
+/** Renders exceptions as pages that {@see \SessionApi\Tests\Page} can parse. */
 final class Exceptions extends Handler
 {
     public function report(\Throwable $e): void

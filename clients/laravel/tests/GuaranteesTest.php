@@ -6,7 +6,7 @@ namespace SessionApi\Laravel\Tests;
 
 use SessionApi\Tests\Browser;
 
-/** The guarantees of the client, under parallel pages and failures. */
+/** What the client guarantees when pages run in parallel and calls fail. */
 final class GuaranteesTest extends TestCase
 {
     public function testUnreachableApiIsNotAnEmptySession(): void
@@ -51,7 +51,7 @@ final class GuaranteesTest extends TestCase
         self::assertArrayNotHasKey('gone', $session);
     }
 
-    public function testBlockingPagesCountRight(): void
+    public function testBlockingPagesCountCorrectly(): void
     {
         $browser = $this->browser();
         $browser->path = '/blocked';
@@ -62,7 +62,7 @@ final class GuaranteesTest extends TestCase
         self::assertSame(['n' => 8], $browser->visit()->session);
     }
 
-    public function testPageThatWaitedInVainFails(): void
+    public function testPageThatDoesNotGetTheLockFailsAndChangesNothing(): void
     {
         [$browser, $errors] = $this->collide(function (): Browser {
             $browser = $this->browser();
@@ -145,7 +145,7 @@ final class GuaranteesTest extends TestCase
         self::assertSame(['a' => 1, 'b' => 1], $visitor->visit()->session);
     }
 
-    public function testLogoutIsNotUndoneByALookAtASession(): void
+    public function testReadingAnotherSessionUndoesNoLogout(): void
     {
         foreach ([['start'], ['read', str_repeat('a', 40)]] as $step) {
             $browser = $this->browser();
@@ -200,7 +200,7 @@ final class GuaranteesTest extends TestCase
         }
     }
 
-    public function testSessionAfterALogoutEverywhereIsANewOne(): void
+    public function testSessionAfterALogoutEverywhereIsNew(): void
     {
         $browser = $this->browser();
         $browser->visit(['set', 'a', 1], ['login', $this->user()]);

@@ -9,7 +9,7 @@ use Illuminate\Foundation\Http\Kernel;
 use Illuminate\Routing\Middleware\SubstituteBindings;
 use Illuminate\Session\Middleware\StartSession;
 
-/** The kernel of the framework's skeleton, without cookie encryption and CSRF tokens. */
+/** The kernel from Laravel's skeleton, without cookie encryption and CSRF tokens. */
 final class HttpKernel extends Kernel
 {
     protected $middlewareGroups = [

@@ -7,7 +7,7 @@ namespace SessionApi\Laravel\Tests;
 use SessionApi\Tests\Browser;
 use SessionApi\Tests\Server;
 
-/** Moves from another store to the API and back, while the app runs. */
+/** Moves sessions from another store to the API and back while the app runs. */
 final class MigratingHandlerTest extends TestCase
 {
     /** @var resource */
@@ -88,7 +88,7 @@ final class MigratingHandlerTest extends TestCase
             $page = $browser->visit();
             self::assertNull($page->error);
             self::assertSame(['a' => 1], $page->session, $driver);
-            self::assertSame($driver === 'session-api' ? 0 : 1, $this->countSessions($store), 'it is in one store');
+            self::assertSame($driver === 'session-api' ? 0 : 1, $this->countSessions($store), 'it is in one store only');
         }
         self::assertSame($cookie, $browser->cookie);
         $browser->ini['driver'] = 'session-api';
@@ -124,7 +124,7 @@ final class MigratingHandlerTest extends TestCase
         self::assertCount(1, $browser->visit(['devices'])->results[0]);
     }
 
-    public function testLookIntoAnotherSessionMovesNothing(): void
+    public function testReadingAnotherSessionMovesNothing(): void
     {
         [$ada, $browser] = [$this->visitor('file'), $this->visitor('file')];
         $ada->visit(['set', 'cart', 'gold']);
@@ -146,8 +146,8 @@ final class MigratingHandlerTest extends TestCase
         self::assertStringContainsString('Set the option "fallback_until"', $browser->visit()->error);
     }
 
-    /** The roll-outs of both steps and of the way back, each of which reaches some servers before the others. */
-    public function testNobodyIsLoggedOutByARollOut(): void
+    /** Rolls out both steps, then the way back. Each rollout reaches some servers before the others. */
+    public function testNobodyIsLoggedOutByARollout(): void
     {
         $visitors = [];
         for ($n = 0; $n < 200; ++$n) {

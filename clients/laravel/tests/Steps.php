@@ -10,7 +10,7 @@ use Illuminate\Support\Facades\Auth;
 use Illuminate\Support\Stringable;
 use SessionApi\Laravel\SessionApi;
 
-/** Does the steps of a page, and shows the session after them. */
+/** Does a page's steps and shows the session after them. */
 final class Steps
 {
     public function do(Request $request): JsonResponse

@@ -6,7 +6,7 @@ namespace SessionApi\Laravel\Tests;
 
 use Illuminate\Http\Request;
 
-/** Middleware that switches to the session whose id is in a header, as an app's login by a token does. */
+/** Middleware that switches to the session whose id is in a header, like an app that logs users in by a token. */
 final class Switching
 {
     public function handle(Request $request, \Closure $next): mixed

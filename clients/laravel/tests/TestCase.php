@@ -6,7 +6,7 @@ namespace SessionApi\Laravel\Tests;
 
 use SessionApi\Tests\Server;
 
-/** Tests of pages of a Laravel app, with their sessions in the API at `SESSION_API_URL`. */
+/** Tests with pages of a Laravel app whose sessions are in the API at `SESSION_API_URL`. */
 abstract class TestCase extends \SessionApi\Tests\TestCase
 {
     protected static function start(string $_): Server

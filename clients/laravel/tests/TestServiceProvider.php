@@ -10,7 +10,7 @@ use SessionApi\Options;
 use SessionApi\CurlTransport;
 use SessionApi\Tests\Calls;
 
-/** Routes and users of the app, and the count of its calls. */
+/** The app's routes and users, and a client that records its calls. */
 final class TestServiceProvider extends \Illuminate\Support\ServiceProvider
 {
     public function boot(Router $router): void

@@ -6,7 +6,7 @@ namespace SessionApi\Laravel\Tests;
 
 use Illuminate\Auth\GenericUser;
 
-/** A user who is not stored. */
+/** A user that isn't stored anywhere. */
 final class User extends GenericUser
 {
     public function forceFill(array $attributes): self

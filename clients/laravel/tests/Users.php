@@ -7,10 +7,10 @@ namespace SessionApi\Laravel\Tests;
 use Illuminate\Contracts\Auth\Authenticatable;
 use Illuminate\Contracts\Auth\UserProvider;
 
-/** Every name is a user. */
+/** Has a user for every name. */
 final class Users implements UserProvider
 {
-    /** The hash of the password "secret". */
+    /** Hash of the password "secret". */
     private const SECRET = '$2y$04$3YwAKBtAZkXa5vZ378WWUeQ3Bwk5365YNdFIoTgkxWKqP4mWTjOPC';
 
     public function retrieveById($identifier): User

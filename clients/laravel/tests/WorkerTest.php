@@ -12,7 +12,7 @@ use Illuminate\Support\Facades\Facade;
 use PHPUnit\Framework\TestCase;
 use SessionApi\Laravel\Handler;
 
-/** One app that serves many requests, as in Octane: Laravel keeps the session's store and its handler. */
+/** One app serves many requests, as in Octane. Laravel keeps the session's store and its handler. */
 final class WorkerTest extends TestCase
 {
     private static function start(): Application
@@ -39,7 +39,7 @@ final class WorkerTest extends TestCase
         $content = json_encode(array_map(fn (array $step) => $step + [1 => null, 2 => null], $steps));
         $request = Request::create('/', 'POST', [], $cookies, [], $server, $content);
         $response = $app->make(Kernel::class)->handle($request);
-        // As Octane does.
+        // Octane does this after each request.
         $app->forgetScopedInstances();
         $app->make('auth')->forgetGuards();
         Facade::clearResolvedInstances();

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-// What Composer would generate, for machines without Composer: Debian's Laravel, this package, and the PHP client.
+// Stands in for Composer's autoloader: loads Debian's Laravel, this package, and the PHP client.
 require_once 'Illuminate/autoload.php';
 spl_autoload_register(static function (string $class): void {
     $folders = [

@@ -1,6 +1,6 @@
 <?php
 
-/** A Laravel app. Its pages do the steps in the body of the request: see {@see SessionApi\Laravel\Tests\Steps}. */
+/** A Laravel app. Its pages do the steps in the request's body: see {@see SessionApi\Laravel\Tests\Steps}. */
 
 declare(strict_types=1);
 

@@ -2,7 +2,7 @@
 
 $dynamodb = json_decode($_SERVER['HTTP_X_INI'], true)['dynamodb'] ?? null;
 if ($dynamodb !== null) {
-    // Composer would load it.
+    // With Composer, it would be autoloaded.
     require_once getenv('AWS_SDK_PHP');
 }
 

@@ -1,6 +1,6 @@
 <?php
 
-// As the framework's skeleton has it. The driver is the only change.
+// Like the file in Laravel's skeleton, adapted to the tests.
 return [
     'driver' => env('SESSION_DRIVER', 'file'),
     'lifetime' => 120,
