@@ -88,7 +88,7 @@ final class MigratingHandlerTest extends TestCase
             $page = $browser->visit();
             self::assertNull($page->error);
             self::assertSame(['a' => 1], $page->session, $driver);
-            self::assertSame($driver === 'session-api' ? 0 : 1, $this->countSessions($store), 'it is in one store only');
+            self::assertSame($driver === 'session-api' ? 0 : 1, $this->countSessions($store), 'in one store only');
         }
         self::assertSame($cookie, $browser->cookie);
         $browser->ini['driver'] = 'session-api';
