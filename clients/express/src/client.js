@@ -7,16 +7,18 @@ const { Signer } = require('./signer.js');
 const { Transport } = require('./transport.js');
 
 const RETRIED = [429, 500, 502, 503, 504];
-/** Longest label that the API accepts, in its encoded form. */
+/** Longest label, percent-encoded. */
 const MAX_LABEL = 256;
-/** Longest wait that a response can ask for, in seconds. */
+/** Longest Retry-After to wait for, in seconds. */
 const MAX_RETRY_AFTER = 10;
 
 /**
- * Calls of the session API, signed and retried.
+ * Calls the session API: signs requests and retries them.
  *
- * A retry never takes effect twice: it carries the same `Idempotency-Key`, or is harmless by nature. A session is
- * `{ id, data, etag, ttl, user, lock }`, with `ttl` in seconds, and the token of its lock if this client holds it.
+ * A retry never takes effect twice: it carries the same `Idempotency-Key`, or the call is idempotent by nature.
+ *
+ * A session is `{ id, data, etag, ttl, user, lock }`: `ttl` is in seconds, and `lock` is the token if this client holds
+ * the lock.
  *
  * @throws {Unavailable} from every method
  */
@@ -42,7 +44,7 @@ class Client {
   }
 
   /**
-   * Takes the lock of a session, and reads it. This also slides its expiry. Returns null if there is none.
+   * Locks a session and reads it. This also slides its expiry. Returns null if there is none.
    *
    * @throws {Locked} if another request held the lock for that long
    */
@@ -66,7 +68,7 @@ class Client {
     return session(id, response, lock);
   }
 
-  /** Creates a session under an id. Returns null if there is one already. */
+  /** Creates a session with this id. Returns null if the id is taken. */
   async create(id, data, { ttl, user, label }) {
     const response = await this.#call('PUT', '/session', {
       'session-id': id,
@@ -80,17 +82,17 @@ class Client {
   }
 
   /**
-   * Replaces the data of a session that was read, and releases its lock if the client holds it. Returns null if the
+   * Replaces the data of a session that was read, and releases its lock if this client holds it. Returns null if the
    * session has ended.
    *
-   * @throws {Conflict} if another request changed the data since
-   * @throws {Locked} if another request has the lock
+   * @throws {Conflict} if another request has changed the session since it was read
+   * @throws {Locked} if another request holds the lock, or this one has lost it
    */
   replace(read, data, { ttl, user }) {
     return this.#write('PUT', '/session', 204, read, read.id, data, { ttl, user }, { 'idempotency-key': key() });
   }
 
-  /** Does the same and moves the session to a new id. The old id stops working. */
+  /** Like `replace`, but also moves the session to a new id. The old id stops working. */
   rotate(read, newId, data, { ttl, user, label }) {
     const headers = { 'session-new-id': newId, 'session-label': labeled(label) };
     return this.#write('POST', '/session/rotate', 200, read, newId, data, { ttl, user }, headers);
@@ -121,8 +123,8 @@ class Client {
   }
 
   /**
-   * Slides the expiry of a session, and releases its lock if the client holds it. Returns its lifetime, which the API may
-   * have cut, or null if it has ended.
+   * Slides a session's expiry, and releases its lock if this client holds it. Returns the seconds until it expires,
+   * which the API may have cut, or null if the session has ended.
    */
   async touch(read, ttl) {
     const response = await this.#call('POST', '/session/touch', {
@@ -137,7 +139,7 @@ class Client {
     return response.status === 204 ? lifetime(response) ?? ttl : read.ttl;
   }
 
-  /** Releases the lock of a session. */
+  /** Releases a session's lock. */
   async release(read) {
     const headers = { 'session-id': read.id, 'session-unlock': read.lock };
     await this.#call('DELETE', '/session/lock', headers, { accept: [204, 'session-not-found', 'not-lock-holder'] });
@@ -145,11 +147,11 @@ class Client {
 
   /** Ends a session. */
   async destroy(id) {
-    // An id in its grace period is not found: the session is its successor's.
+    // The old id of a rotation isn't found, even while it's readable: the session has moved.
     await this.#call('DELETE', '/session', { 'session-id': id }, { accept: [204, 'session-not-found'] });
   }
 
-  /** Lists the sessions of a user, newest first. The one with this id is marked as the current one. */
+  /** Lists a user's sessions, newest first. The one with this id is marked as current. */
   async sessions(user, id) {
     const headers = { 'session-user': owner(user), 'session-id': id };
     const response = await this.#call('GET', '/sessions', headers, { accept: [200] });
@@ -160,12 +162,12 @@ class Client {
     return list.map((entry) => ({ ...entry, label: entry.label && decode(entry.label) }));
   }
 
-  /** Ends all sessions of a user except the one with this id. Returns how many there were. */
+  /** Ends all of a user's sessions except the one with this id. Returns how many it ended. */
   destroyAll(user, exceptId) {
     return this.#destroySessions({ 'session-user': owner(user), 'session-id': exceptId });
   }
 
-  /** Ends the oldest sessions of a user above a number. Returns how many there were. */
+  /** Ends a user's oldest sessions if they have more than this many. Returns how many it ended. */
   limit(user, limit) {
     return this.#destroySessions({ 'session-user': owner(user), 'session-limit': String(limit) });
   }
@@ -180,7 +182,7 @@ class Client {
   }
 
   /**
-   * Ends one session of a user, by its handle in the list. Returns whether it was there. If a retry does not find it, an
+   * Ends one of a user's sessions by its handle. Returns whether there was one. If a retry doesn't find it, an earlier
    * attempt whose response was lost has ended it.
    */
   async destroyByHandle(user, handle) {
@@ -190,7 +192,7 @@ class Client {
     return response.status === 204 || response.isRetry;
   }
 
-  /** Calls the API until it responds with a status or a problem that is accepted. Headers can be undefined. */
+  /** Calls the API, with retries, and returns the first response that is accepted. Undefined headers are left out. */
   async #call(method, path, headers, { body, accept, wait = 0 }) {
     const { retries, serializer, timeout } = this.#options;
     const target = this.#basePath + path;
@@ -240,24 +242,24 @@ function key() {
   return randomBytes(16).toString('hex');
 }
 
-/** Returns the milliseconds to wait before a retry, with jitter: 50 to 150, then twice as long each time. */
+/** Returns the milliseconds to wait before a retry, with jitter: about 100 at first, then twice as long each time. */
 function pause(attempt) {
   return randomInt(50, 151) * 2 ** attempt;
 }
 
-/** Returns the milliseconds to wait that a response asks for, if it does. */
+/** Returns the milliseconds that a response says to wait, if any. */
 function retryAfter({ headers }) {
   const seconds = headers['retry-after'];
   return /^\d+$/.test(seconds) ? Math.min(seconds, MAX_RETRY_AFTER) * 1000 : undefined;
 }
 
-/** Returns the seconds that a session still lives, if a response says it. */
+/** Returns the seconds until a session expires, if a response has them. */
 function lifetime({ headers }) {
   const ttl = headers['session-ttl'];
   return /^\d+$/.test(ttl) ? Number(ttl) : undefined;
 }
 
-/** Returns the session of a response that has its data. */
+/** Returns the session in a response. */
 function session(id, response, lock) {
   const { headers, body } = response;
   const ttl = lifetime(response);
@@ -268,7 +270,7 @@ function session(id, response, lock) {
   return { id, data: body.toString(), etag: headers.etag, ttl, user: user && decode(user), lock };
 }
 
-/** Returns a session after a write. */
+/** Returns the session as a write left it. */
 function written(id, data, response, { ttl, user }) {
   const { etag } = response.headers;
   if (etag === undefined) {
@@ -277,7 +279,7 @@ function written(id, data, response, { ttl, user }) {
   return { id, data, etag, ttl: lifetime(response) ?? ttl, user: user === '' ? undefined : user };
 }
 
-// An empty value is sent as `""`: a gateway could drop an empty header, and the API would keep what there is.
+// `""` removes an owner or a label. Not just an empty header, because gateways may drop those.
 function owner(user) {
   return user === undefined ? undefined : encode(user) || '""';
 }
@@ -286,14 +288,14 @@ function labeled(label) {
   return label === undefined ? undefined : shorten(label) || '""';
 }
 
-/** Percent-encodes a name as all clients of the API do (RFC 3986). */
+/** Percent-encodes a name the way all clients do (RFC 3986). */
 function encode(text) {
   const rest = /[!'()*]/g;
   return encodeURIComponent(text.toWellFormed())
     .replace(rest, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** Decodes a name. One that is not encoded, from another program, stays as it is. */
+/** Decodes an owner or a label. If another program didn't encode it, it's returned as is. */
 function decode(text) {
   try {
     return decodeURIComponent(text);
@@ -302,7 +304,7 @@ function decode(text) {
   }
 }
 
-/** Percent-encodes a label, up to the last character that fits. */
+/** Percent-encodes as much of a label as fits. */
 function shorten(label) {
   let encoded = '';
   for (const character of label) {
@@ -316,8 +318,8 @@ function shorten(label) {
 }
 
 /**
- * Returns the code of a problem, as in `session-not-found`, or `changed` if the response has the session as another
- * request left it. Session data can look like a problem, but doesn't have its media type.
+ * Returns the API's problem code, such as `session-not-found`, or `changed` if the response has the session as another
+ * request left it. Session data may look like a problem, but it doesn't have a problem's media type.
  */
 function problem({ status, headers, body }) {
   if (status >= 400 && headers['content-type'] === 'application/problem+json') {
@@ -326,7 +328,7 @@ function problem({ status, headers, body }) {
   return status === 412 && headers.etag !== undefined ? 'changed' : undefined;
 }
 
-/** Parses a JSON document. Returns an empty one if it isn't JSON: something other than the API responded. */
+/** Parses a JSON document. Returns an empty one if it isn't JSON, so another server than the API responded. */
 function parse(body) {
   try {
     return JSON.parse(body) ?? {};
@@ -337,7 +339,7 @@ function parse(body) {
 
 function unexpected({ route, status, body }) {
   const { detail, message } = parse(body);
-  const reason = detail ?? message ?? 'no reason';
+  const reason = detail ?? message ?? 'no reason given';
   return new Unavailable(`The session API refused ${route} with status ${status}: ${reason}`);
 }
 

@@ -6,10 +6,10 @@ const NAMES = [
   'url', 'region', 'ttl', 'touchAfter', 'disableTouch', 'lock', 'lease', 'user', 'maxSessions', 'label', 'timeout',
   'retries', 'serializer', 'credentials',
 ];
-/** Longest lifetime to ask for, in seconds. The API's own limit is shorter. */
+/** Longest lifetime to ask for, in seconds. The API's own limit is lower. */
 const MAX_TTL = 2 ** 31 - 1;
 
-/** Returns the options with their defaults. Throws a `TypeError` that names the option and its valid values. */
+/** Fills in the defaults. If an option is invalid, throws a `TypeError` naming it and its valid values. */
 function readOptions(options) {
   const unknown = Object.keys(options).find((name) => !NAMES.includes(name));
   if (unknown !== undefined) {
@@ -36,10 +36,10 @@ function readOptions(options) {
   };
 }
 
-/** Returns the name of an owner as text, or undefined if there is none. */
+/** Returns an owner's name as text, or undefined if there is none. */
 function ownerName(user) {
   const isName = user == null || ['string', 'bigint'].includes(typeof user) || Number.isSafeInteger(user)
-    // Such as a UUID or an ObjectId.
+    // For example a UUID or an ObjectId.
     || (typeof user === 'object' && !Array.isArray(user) && !String(user).startsWith('[object'));
   if (!isName) {
     throw new TypeError(`The owner of a session must be text or a whole number, not ${inspect(user)}.`);
@@ -51,7 +51,7 @@ function text(value) {
   return value == null ? undefined : String(value);
 }
 
-/** Rounds a lifetime that the app has computed: the API counts in whole seconds. */
+/** Rounds up a lifetime that the app has computed, because the API counts in whole seconds. */
 function lifetime(seconds) {
   if (Number.isNaN(Number(seconds))) {
     throw new TypeError('The option "ttl" must return a number of seconds.');
@@ -65,7 +65,7 @@ function url(text) {
     && [parsed.username, parsed.password, parsed.search, parsed.hash].every((part) => part === '');
   if (!isUrl) {
     throw new TypeError('Set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
-      + ' as in https://abc.execute-api.eu-central-1.amazonaws.com.');
+      + ' such as https://abc.execute-api.eu-central-1.amazonaws.com.');
   }
   return parsed;
 }

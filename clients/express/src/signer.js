@@ -3,16 +3,16 @@
 const aws4 = require('aws4');
 const { Unavailable } = require('./errors.js');
 
-/** Milliseconds before credentials expire at which new ones are fetched. */
+/** How long before credentials expire new ones are fetched, in milliseconds. */
 const RENEWAL = 5 * 60_000;
 
-/** Signs requests with the credentials of the server (AWS Signature Version 4). */
+/** Signs requests with the server's credentials (AWS Signature Version 4). */
 class Signer {
   #url;
   #region;
-  /** Returns the credentials. Undefined if calls are not signed. */
+  /** Function that returns credentials; undefined if calls aren't signed. */
   #fetch;
-  /** Promise of the credentials, and until when to use it. */
+  /** Promise of the credentials, and when to replace it. */
   #credentials;
   #until = 0;
 
@@ -29,7 +29,7 @@ class Signer {
     }
   }
 
-  /** Returns the headers of a request with its signature. */
+  /** Returns the headers of a request, plus those that sign it. */
   async sign(method, path, headers, body) {
     const all = { ...headers, host: this.#url.host };
     if (this.#fetch === undefined) {
@@ -39,11 +39,11 @@ class Signer {
       const credentials = await this.#current();
       return aws4.sign({ service: 'execute-api', region: this.#region, method, path, headers: all, body }, credentials).headers;
     } catch (cause) {
-      throw new Unavailable(`A call of the session API cannot be signed: ${cause.message}`, { cause });
+      throw new Unavailable(`Calls to the session API cannot be signed: ${cause.message}`, { cause });
     }
   }
 
-  /** Forgets credentials that were refused. Returns whether there can be others. */
+  /** Forgets credentials that the API refused. Returns whether there may be others. */
   renew() {
     this.#until = 0;
     this.#credentials = undefined;

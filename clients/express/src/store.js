@@ -11,28 +11,28 @@ const { lifetime, ownerName, readOptions } = require('./options.js');
 
 /** Milliseconds after which a write gives up merging with the changes of other requests. */
 const MAX_MERGING = 10_000;
-/** Number of sessions that a store remembers something about. */
+/** Most sessions that a store remembers something about. */
 const MAX_REMEMBERED = 10_000;
 
 /**
- * Store of express-session that keeps sessions in the session API.
+ * express-session store that keeps sessions in the session API.
  *
- * What the store knows about a session belongs to the session object of one request, so parallel requests don't mix up
- * their states.
+ * What the store knows about a session is tied to the session object of one request, so that parallel requests don't
+ * mix up their states.
  */
 class SessionApiStore extends Store {
   #options;
   #client;
   /**
-   * For each session object, its session in the API (see `Client`) with `base`: the data to compare with in a merge,
-   * `hidden`: keys that a session object can't have, `isInUse`: whether a request has it, and `hasEnded`.
+   * For each session object, its session in the API (see `Client`), plus `base` (the data to compare with in a merge),
+   * `hidden` (keys that a session object can't have), `isInUse` (whether a request uses it), and `hasEnded`.
    */
   #stored = new WeakMap();
   /** The last write of each session object. */
   #turns = new WeakMap();
-  /** First writes under an id that aren't done yet. */
+  /** For each id, the first write under it until it's done. */
   #beginnings = new Map();
-  /** For each new id of `regenerate`, the session that it replaces. */
+  /** For each new id from `regenerate`, the session that it replaces. */
   #moves = new Map();
   /** Lifetimes that the API has cut. */
   #granted = new Map();
@@ -43,7 +43,7 @@ class SessionApiStore extends Store {
     this.#client = new Client(this.#options);
   }
 
-  /** Reads a session, and takes its lock if that option is set. Returns null if there is none. */
+  /** Reads a session, locking it if the options say so. Returns null if there is none. */
   get(sid, callback) {
     if (callback === undefined) {
       return settle(this.#get(sid));
@@ -80,7 +80,7 @@ class SessionApiStore extends Store {
     return this.#client.lock(sid, this.#options.lock, this.#options.lease);
   }
 
-  /** Releases the lock of a session in the background. If that fails, the lock expires by itself. */
+  /** Releases a session's lock in the background. If that fails, the lock expires by itself. */
   #release(session) {
     const stored = this.#stored.get(session);
     if (stored?.lock !== undefined) {
@@ -94,7 +94,7 @@ class SessionApiStore extends Store {
     }
   }
 
-  /** Returns the data of a session that was read, and remembers the session. */
+  /** Remembers a session that was read, and returns its data. */
   #use(stored) {
     if (stored === null) {
       return null;
@@ -102,12 +102,12 @@ class SessionApiStore extends Store {
     const data = this.#parse(stored.data);
     let hidden;
     if (data.cookie === null || typeof data.cookie !== 'object') {
-      // Another framework made the session.
+      // Another framework created the session.
       hidden = Object.hasOwn(data, 'cookie') ? { cookie: data.cookie } : undefined;
       data.cookie = {};
     }
     if (data.cookie.expires) {
-      // A touch extends a session without writing its data.
+      // A touch extends a session without writing its data, so the stored date may be too early.
       data.cookie.expires = new Date(Date.now() + stored.ttl * 1000).toISOString();
     }
     this.#stored.set(data, { ...stored, base: stored.data, hidden });
@@ -128,7 +128,7 @@ class SessionApiStore extends Store {
     return data;
   }
 
-  /** Makes the session object of a request from data that was read. */
+  /** Makes a request's session object from data that was read. */
   createSession(request, data) {
     const session = super.createSession(request, data);
     const stored = this.#stored.get(data);
@@ -141,10 +141,9 @@ class SessionApiStore extends Store {
     if (hidden.length > 0) {
       stored.hidden = { ...stored.hidden, ...Object.fromEntries(hidden) };
     }
-    // The request of a WebSocket, of socket.io (which sets `_query`) or of `load()` has no end, so it must not hold the
-    // lock.
+    // Requests of WebSockets, socket.io (which sets `_query`) and `load()` never end, so they must not hold the lock.
     stored.isInUse = request.headers !== undefined && !request.upgrade && request._query?.EIO === undefined;
-    // A reload has to wait for the writes of this request, but not for its lock.
+    // A reload has to wait for this request's own writes, but not for its own lock.
     Object.defineProperty(session, 'reload', {
       configurable: true,
       writable: true,
@@ -168,7 +167,7 @@ class SessionApiStore extends Store {
     return settle(this.#write(sid, session, (attributes) => this.#begin(sid, session, attributes)), callback);
   }
 
-  /** Does the same with a session in which at most the cookie has changed. */
+  /** Like `set`, for a session in which at most the cookie has changed. */
   touch(sid, session, callback) {
     return settle(this.#write(sid, session, ({ ttl }) => this.#client.touch({ id: sid }, ttl)), callback);
   }
@@ -176,15 +175,15 @@ class SessionApiStore extends Store {
   /**
    * Writes the session as it is now, once its earlier writes are done.
    *
-   * @param begin writes a session that was not read
+   * @param begin writes a session that wasn't read
    */
   async #write(sid, session, begin) {
     if (!isId(sid)) {
-      throw new TypeError('The session API takes ids of 22 to 128 characters of A-Z, a-z, 0-9, "_", "," and "-".'
+      throw new TypeError('The session API accepts ids of 22 to 128 characters: A-Z, a-z, 0-9, "_", "," and "-".'
         + ' Change the option "genid" of express-session.');
     }
     const { hidden } = this.#stored.get(session) ?? {};
-    // express-session has already sent the headers: without this, the page after a redirect may not see a login yet.
+    // express-session has already written the headers. Hold them back, or the next page may not see a login.
     const response = session.req?.res;
     response?.cork?.();
     try {
@@ -221,7 +220,7 @@ class SessionApiStore extends Store {
     } else if (stored?.id !== sid) {
       await begin(attributes);
     } else if (stored.hasEnded) {
-      // A write doesn't bring an ended session back.
+      // Writing doesn't bring an ended session back.
     } else if ((user === undefined || user === stored.user) && this.#isSame(data, stored.base)) {
       await this.#keepAlive(stored, ttl);
     } else {
@@ -233,12 +232,12 @@ class SessionApiStore extends Store {
       }
     }
     if (stored?.hasEnded && session.req !== undefined) {
-      // Otherwise express-session would set the dead id again, over one that the browser may have got since.
+      // Otherwise express-session would send the dead id again, and overwrite one the browser may have got since.
       session.req.sessionID = undefined;
     }
   }
 
-  /** Creates a session, or replaces one with the same id, because the app chose that id. */
+  /** Creates a session. If the id is taken, replaces that session, because the app chose the id. */
   async #begin(sid, session, attributes) {
     await this.#remember(session, await this.#create(sid, attributes), attributes);
   }
@@ -250,10 +249,10 @@ class SessionApiStore extends Store {
       ?? this.#create(sid, attributes);
   }
 
-  /** Moves a session to the new id that `regenerate` gave it, with the data that was set since. */
+  /** Moves a session to the new id from `regenerate`, with the data that was set since then. */
   async #move(sid, session, attributes) {
     const old = await this.#moves.get(sid);
-    // Without a `Session-User`, a rotation would keep the owner of the old session.
+    // Without a `Session-User`, a rotation would keep the old session's owner.
     const owned = { ...attributes, user: attributes.user ?? '' };
     const rotate = () => this.#client.rotate({ ...old, etag: '*' }, sid, attributes.data, owned);
     const moved = old && await rotate().catch(async (error) => {
@@ -262,12 +261,12 @@ class SessionApiStore extends Store {
     });
     // The new session begins even if the old one has ended.
     const written = moved ?? await this.#create(sid, attributes);
-    // Only now: after a failure, the next write must still end the old session.
+    // Not earlier: if the move fails, the next write must still end the old session.
     this.#moves.delete(sid);
     await this.#remember(session, written, attributes, old);
   }
 
-  /** Replaces data, merged with what other requests wrote in the meantime. Returns null if the session has ended. */
+  /** Replaces data, merged with what other requests have written since. Returns null if the session has ended. */
   async #replace(stored, attributes) {
     const { stringify } = this.#options.serializer;
     const deadline = Date.now() + MAX_MERGING;
@@ -291,8 +290,8 @@ class SessionApiStore extends Store {
   }
 
   /**
-   * Takes the lock again after a write failed with another request's lock: an earlier write had released it. Returns the
-   * session as it is now.
+   * Takes the lock again if a write failed because another request holds it. An earlier write had released it. Returns
+   * the session as it is now.
    */
   async #takeLock(stored, error) {
     if (!(error instanceof Locked) || stored.lock !== undefined || this.#options.lock === null) {
@@ -303,7 +302,7 @@ class SessionApiStore extends Store {
     return current;
   }
 
-  /** Remembers a session that was written, and limits the sessions of a user who has just logged in. */
+  /** Remembers a session that was written. If a user has just logged in, limits their sessions. */
   async #remember(session, written, { data, ttl, user }, before) {
     const hidden = before?.id === written.id ? before.hidden : undefined;
     this.#stored.set(session, { ...written, base: data, hidden, isInUse: true });
@@ -313,16 +312,16 @@ class SessionApiStore extends Store {
     }
   }
 
-  /** Whether two states of a session differ at most in the cookie's expiry. */
+  /** Whether two states of a session are the same, apart from the cookie's expiry. */
   #isSame(data, base) {
     if (data === base) {
       return true;
     }
     const [{ cookie: mine, ...rest }, { cookie: theirs, ...others }] = [this.#parse(data), this.#parse(base)];
-    // express-session sets `originalMaxAge` from a clock, which can be off by a millisecond.
+    // express-session computes `originalMaxAge` from the clock, so it can be off by a millisecond.
     const timeless = (cookie) => ({ ...cookie, expires: null, originalMaxAge: Math.round(cookie?.originalMaxAge / 1000) });
     return isDeepStrictEqual(rest, others)
-      // Sessions of other frameworks have none.
+      // Other frameworks' sessions have no cookie in them.
       && (theirs === undefined || isDeepStrictEqual(timeless(mine), timeless(theirs)));
   }
 
@@ -368,7 +367,7 @@ class SessionApiStore extends Store {
   }
 
   /**
-   * Begins a new session under a new id in place of the one of a request. Its first write, which express-session makes
+   * Replaces a request's session with a new one under a new id. The new one's first write, which express-session makes
    * at the end of the request, ends the old one in the same call.
    */
   regenerate(request, callback = () => {}) {
@@ -386,7 +385,7 @@ class SessionApiStore extends Store {
     setImmediate(callback);
   }
 
-  /** Runs a write of a session object after its earlier ones, on which it builds. */
+  /** Runs a write of a session object after its earlier ones, because it builds on them. */
   #inTurn(session, write) {
     const turn = Promise.resolve(this.#turns.get(session)).then(write);
     this.#turns.set(session, turn.catch(() => undefined));
@@ -394,29 +393,29 @@ class SessionApiStore extends Store {
   }
 
   /**
-   * Lists the sessions of a user, newest first: `handle`, `label`, `created`, `used`, `expires`, and `current` for the
-   * one with this id.
+   * Lists a user's sessions, newest first: `handle`, `label`, `created`, `used`, `expires`, and `current`, which marks
+   * the one with this id.
    */
   async devices(user, sid) {
     return this.#client.sessions(named(user), sid);
   }
 
-  /** Ends one session of a user, by its handle. Returns whether it was there. */
+  /** Ends one of a user's sessions by its handle. Returns whether there was one. */
   async logoutDevice(user, handle) {
     return this.#client.destroyByHandle(named(user), handle);
   }
 
-  /** Ends all sessions of a user except the one with this id. Returns how many there were. */
+  /** Ends all of a user's sessions except the one with this id. Returns how many it ended. */
   async logoutOtherDevices(user, sid) {
     return this.#client.destroyAll(named(user), sid);
   }
 
-  /** Ends all sessions of a user. Returns how many there were. */
+  /** Ends all of a user's sessions. Returns how many it ended. */
   async logoutEverywhere(user) {
     return this.#client.destroyAll(named(user));
   }
 
-  /** Returns the lifetime of a session in seconds: the cookie's if it has one, else that of the options. */
+  /** Returns a session's lifetime in seconds: from the `ttl` function, the cookie, or the option, in this order. */
   #ttl(session) {
     const { ttl } = this.#options;
     if (typeof ttl === 'function') {
@@ -428,7 +427,7 @@ class SessionApiStore extends Store {
   }
 }
 
-/** Whether the API accepts this id. A cookie with another one means no session. */
+/** Whether the API accepts this id. Any other cookie counts as no session. */
 function isId(sid) {
   return /^[A-Za-z0-9_,-]{22,128}$/.test(sid);
 }
@@ -436,12 +435,12 @@ function isId(sid) {
 function named(user) {
   const name = ownerName(user);
   if (!name) {
-    throw new TypeError('Nobody has no sessions: name the user.');
+    throw new TypeError('Name the user whose sessions you mean.');
   }
   return name;
 }
 
-/** Adds to a map and drops its oldest entry if it's too large: requests that died leave entries behind. */
+/** Adds to a map, and drops the oldest entry if it's full, because requests that died leave entries behind. */
 function add(map, key, value) {
   map.set(key, value);
   if (map.size > MAX_REMEMBERED) {
@@ -449,7 +448,7 @@ function add(map, key, value) {
   }
 }
 
-/** Calls back with the outcome of a promise, but outside of it, so that an exception in the callback isn't caught. */
+/** Calls back with a promise's outcome, but outside the promise, so that it doesn't catch the callback's exceptions. */
 function settle(promise, callback) {
   if (callback === undefined) {
     // `req.session.destroy()` ignores the promise, and an unhandled rejection would end the process.

@@ -4,10 +4,10 @@ const http = require('node:http');
 const https = require('node:https');
 const { Unavailable } = require('./errors.js');
 
-/** Milliseconds after which an idle connection is closed, before gateways and firewalls forget it. */
+/** Idle connections are closed after this many milliseconds, before gateways and firewalls forget them. */
 const MAX_IDLE = 50_000;
 
-/** HTTP over connections that are kept from request to request. */
+/** HTTP over kept connections. */
 class Transport {
   #url;
   #http;
@@ -21,10 +21,10 @@ class Transport {
   }
 
   /**
-   * Sends a request. Returns `{ status, headers, body }`, the body as a `Buffer`.
+   * Sends a request once. Returns `{ status, headers, body }`, with the body as a `Buffer`.
    *
-   * @throws {Unavailable} if there is no complete response within the time, in seconds. Its `wasKept` says whether that is
-   *   just because a kept connection was dead.
+   * @throws {Unavailable} if there is no complete response within `timeout` seconds. `wasKept` says whether that may
+   *   just be because a kept connection was dead.
    */
   async send(method, path, headers, body, timeout) {
     const signal = AbortSignal.timeout(timeout * 1000);

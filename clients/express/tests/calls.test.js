@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { withApp } = require('./support/app.js');
 
-/** Leaves a session with so many seconds to live, as if it had not been used for the rest. */
+/** Leaves a session this many seconds to live, as if it had been idle for the rest of its lifetime. */
 async function age(id, ttl) {
   const headers = { 'session-id': id, 'session-ttl': String(ttl) };
   const response = await fetch(`${process.env.SESSION_API_URL}/session/touch`, { method: 'POST', headers });
@@ -55,7 +55,7 @@ test('a changed session takes two calls', withApp(async (app) => {
   assert.deepEqual((await browser.visit()).session, {});
 }));
 
-test('a change of the cookie is a change', withApp(async (app) => {
+test('changing the cookie changes the session', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
   await browser.visit(['maxAge', 60_000], ['set', 'a', 2]);
@@ -110,7 +110,7 @@ test('an ended session takes two calls', withApp(async (app) => {
   assert.deepEqual((await browser.visit()).session, {});
 }));
 
-test('a cookie that is no id makes no call', withApp(async (app) => {
+test('a cookie that is not a valid id makes no call', withApp(async (app) => {
   const browser = app.browser();
   for (const id of ['short', 'x'.repeat(129), `${'x'.repeat(30)}/../`]) {
     browser.use(id);
@@ -118,7 +118,7 @@ test('a cookie that is no id makes no call', withApp(async (app) => {
   }
 }));
 
-test('an id that the API does not take is an error that names genid', withApp(async (app) => {
+test('an id that the API does not accept is an error that names genid', withApp(async (app) => {
   const page = await app.browser().visit(['set', 'a', 1], ['save']);
   assert.match(page.error, /genid/);
 }, {}, { genid: () => 'short' }));

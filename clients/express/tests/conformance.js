@@ -1,12 +1,12 @@
 'use strict';
 
-// The app of the scenes in tests/conformance. Usage: conformance.js ADDRESS
+// The app that the scenes in tests/conformance visit. Usage: conformance.js ADDRESS
 const express = require('express');
 const session = require('express-session');
 const { SessionApiStore } = require('../src/index.js');
 const { STEPS } = require('./support/app.js');
 
-/** Middleware for each set of options, in which the words are those of all clients. */
+/** Middleware for each set of options. Scenes name options the same way for all clients. */
 const middleware = new Map();
 
 function sessions(text) {
@@ -25,7 +25,7 @@ app.post('/', express.json({ limit: '10mb' }), async (request, response) => {
     await STEPS[step](request, ...parameters);
   }
   if (request.session !== undefined && Object.keys(request.session).length > 1) {
-    // A failure is to be seen in the response, which has not begun yet.
+    // Save before the response begins, so that it can show a failure.
     await STEPS.save(request);
   }
   const { cookie, ...data } = request.session?.toJSON?.() ?? request.session ?? {};

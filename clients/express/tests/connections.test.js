@@ -16,7 +16,7 @@ const { SessionApiStore } = require('../src/index.js');
 const ID = 'x'.repeat(32);
 const STATIC = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'secret' };
 
-/** Runs a test against a stand-in for the API that answers each request as `respond` says. */
+/** Runs a test against a stand-in for the API that answers each request with `respond`. */
 function withServer(respond, run) {
   return async () => {
     const requests = [];
@@ -43,10 +43,10 @@ function absent(request, response) {
 }
 
 for (const kind of ['reset', 'silent']) {
-  test(`eight kept connections that are ${kind} cost one attempt`, withServer((request, response) => {
+  test(`eight dead connections (${kind}) cost one attempt`, withServer((request, response) => {
     setTimeout(absent, 50, request, response);
   }, async ({ url }) => {
-    // A gateway that forgets connections: what comes on them later is answered by a reset, or not at all.
+    // A gateway that forgets connections: it answers later requests on them with a reset, or not at all.
     let areForgotten = false;
     const gateway = net.createServer((near) => {
       const isOld = !areForgotten;
@@ -77,7 +77,7 @@ for (const kind of ['reset', 'silent']) {
   }));
 }
 
-test('a busy API is asked again when it says', withServer((request, response, count) => {
+test('a busy API is called again when it says so', withServer((request, response, count) => {
   if (count > 1) {
     absent(request, response);
     return;
@@ -113,7 +113,7 @@ test('parallel calls fetch credentials once', withServer(absent, async ({ url })
   assert.equal(fetched, 1);
 }));
 
-test('credentials that are refused are fetched again, once for each call', withServer((request, response) => {
+test('refused credentials are fetched again, once per call', withServer((request, response) => {
   if (request.headers.authorization.includes('AKIANEW')) {
     absent(request, response);
     return;
@@ -141,7 +141,7 @@ test('a failure to fetch credentials is retried', withServer(absent, async ({ ur
   assert.equal(await new SessionApiStore({ url, credentials }).get(ID), null);
 }));
 
-test('credentials are used until they expire if there are no new ones', withServer(absent, async ({ url }) => {
+test('credentials are used until they expire if new ones cannot be fetched', withServer(absent, async ({ url }) => {
   let fetched = 0;
   const found = { ...STATIC, expiration: new Date(Date.now() + 60_000) };
   const credentials = async () => {
@@ -158,7 +158,7 @@ test('credentials are used until they expire if there are no new ones', withServ
   await assert.rejects(store.get(ID), /metadata server/);
 }));
 
-test('an empty AWS_ACCESS_KEY_ID is none', withServer(absent, async ({ url, requests }) => {
+test('an empty AWS_ACCESS_KEY_ID counts as unset', withServer(absent, async ({ url, requests }) => {
   process.env.AWS_ACCESS_KEY_ID = '';
   try {
     assert.equal(await new SessionApiStore({ url }).get(ID), null);
@@ -168,7 +168,7 @@ test('an empty AWS_ACCESS_KEY_ID is none', withServer(absent, async ({ url, requ
   }
 }));
 
-/** SHA-256 as another implementation of the signature wants it. */
+/** SHA-256 with the interface that SignatureV4 expects. */
 class Sha256 {
   constructor(secret) {
     this.hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret);
@@ -183,7 +183,7 @@ class Sha256 {
   }
 }
 
-/** Checks the signature of a request with AWS's own implementation. */
+/** Checks a request's signature with AWS's own implementation. */
 async function verify({ method, url, headers, body }, credentials) {
   const [, signedHeaders] = headers.authorization.match(/SignedHeaders=([^,]+)/);
   const signer = new SignatureV4({
@@ -199,7 +199,7 @@ async function verify({ method, url, headers, body }, credentials) {
   assert.equal(headers.authorization, again.headers.authorization);
 }
 
-test('calls are signed as AWS does it', withServer(absent, async ({ url, requests }) => {
+test('calls are signed the way AWS signs them', withServer(absent, async ({ url, requests }) => {
   const credentials = { ...STATIC, sessionToken: 'token' };
   const store = new SessionApiStore({ url: `${url}/stage`, region: 'eu-central-1', credentials, user: 'Zoë' });
   await store.get(ID);
@@ -211,7 +211,7 @@ test('calls are signed as AWS does it', withServer(absent, async ({ url, request
   }
 }));
 
-test('a bundled app signs without packages beside it', withServer(absent, async ({ url, requests }) => {
+test('a bundled app signs without node_modules', withServer(absent, async ({ url, requests }) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'bundle-'));
   try {
     const bundle = path.join(folder, 'app.js');

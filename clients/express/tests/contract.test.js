@@ -8,7 +8,7 @@ const { Conflict, Locked, Unavailable } = require('../src/errors.js');
 const { readOptions } = require('../src/options.js');
 const contract = require('../../../tests/conformance/contract.json');
 
-/** What a call returns, in the words of the contract. */
+/** Outcomes of calls as the contract describes them. */
 const session = (found) => (found === null ? { is: 'absent' } : { is: 'session', ...found });
 const written = (found) => (found === null ? { is: 'absent' } : { is: 'written', ...found });
 const done = () => ({ is: 'done' });
@@ -37,7 +37,7 @@ function known({ owner, ...read }) {
   return { ...read, user: owner };
 }
 
-/** Makes a call, for which `respond` gives the response to each attempt. Returns `{ attempts, pauses, outcome }`. */
+/** Makes a call whose attempts get their responses from `respond`. Returns `{ attempts, pauses, outcome }`. */
 async function play({ call, with: parameters }, respond) {
   const [attempts, pauses] = [[], []];
   const transport = {

@@ -17,7 +17,7 @@ test('an API that cannot be reached is not an empty session', withApp(async (app
   assert.equal(browser.cookie, cookie);
 }, { retries: 0 }));
 
-test('another server than the API is not an empty session', withApp(async (app) => {
+test('a response of another server is not an empty session', withApp(async (app) => {
   const store = new SessionApiStore({ url: `http://127.0.0.1:${app.server.address().port}` });
   await assert.rejects(store.get('a'.repeat(32)), { name: 'Unavailable', message: /refused GET \/session with status 404/ });
 }));
@@ -43,10 +43,10 @@ test('lost responses are retried with the same effect', withApp(async (app) => {
   assert.deepEqual((await browser.visit()).session, {});
 }, { touchAfter: 0 }));
 
-test('a new id whose response was lost ends the old one with the next write', withApp(async (app) => {
+test('a new id whose response was lost still ends the old one with the next write', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
-  // The first attempt had a kept connection, which does not count.
+  // The first attempt used a kept connection, so it doesn't count.
   app.proxy.loseResponse('POST /session/rotate', 2);
   const page = await browser.visit(['regenerate'], ['set', 'b', 1], ['save']);
   assert.equal(page.status, 503);
@@ -84,7 +84,7 @@ test('a request that saves twice keeps what others wrote in between', withApp(as
   assert.deepEqual((await browser.visit()).session, { a: 1, b: 1, c: 1, d: 1 });
 }));
 
-test('parallel requests with the lock count right', withApp(async (app) => {
+test('parallel requests with the lock count correctly', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'n', 0]);
   const pages = await Promise.all(Array.from({ length: 8 }, () => browser.visit(['increment', 'n'])));
@@ -92,7 +92,7 @@ test('parallel requests with the lock count right', withApp(async (app) => {
   assert.deepEqual((await browser.visit()).session, { n: 8 });
 }, { lock: 10 }));
 
-test('a request that waited in vain for the lock fails and changes nothing', withApp(async (app) => {
+test('a request that does not get the lock fails and changes nothing', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'n', 0]);
   const page = await browser.visitDuring(async () => {
@@ -102,7 +102,7 @@ test('a request that waited in vain for the lock fails and changes nothing', wit
   assert.deepEqual((await browser.visit()).session, { n: 1 });
 }, { lock: 0 }));
 
-test('a locked session can be read again', withApp(async (app) => {
+test('a locked session can be reloaded', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
   const page = await browser.visit(['set', 'a', 2], ['reload'], ['set', 'b', 1]);
@@ -139,7 +139,7 @@ test('a slow request that gets a new id begins an empty session after a logout',
   assert.deepEqual((await browser.visit()).session, { user: 'ada' });
 }));
 
-test('the cookie of a session that is only touched does not expire', withApp(async (app) => {
+test('touching a session keeps its cookie from expiring', withApp(async (app) => {
   const browser = app.browser();
   const created = await browser.visit(['set', 'a', 1]);
   await new Promise((resolve) => { setTimeout(resolve, 1_100); });
@@ -148,7 +148,7 @@ test('the cookie of a session that is only touched does not expire', withApp(asy
   assert(Date.parse(data.cookie.expires) > Date.parse(created.expires));
 }, { touchAfter: 0 }, { cookie: { maxAge: 60_000 } }));
 
-test('a user ends their devices', withApp(async (app) => {
+test('a user lists and ends devices', withApp(async (app) => {
   const user = `ada ü (${Math.random()})`;
   const [phone, laptop] = [app.browser('Téléphone '.repeat(30)), app.browser('Laptop')];
   await phone.visit(['set', 'user', user]);
@@ -174,7 +174,7 @@ test('a user ends their devices', withApp(async (app) => {
   assert.deepEqual((await laptop.visit()).session, {});
 }, { user: (session) => session.user }));
 
-test('a session whose lifetime is over is ended', withApp(async (app) => {
+test('a lifetime of 0 ends the session', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'ttl', 60]);
   assert.notEqual(await app.store.get(id), null);
@@ -194,7 +194,7 @@ test('a serializer decides how sessions become text', withApp(async (app) => {
   },
 }));
 
-test('sessions that the app reads and writes itself are updated', withApp(async (app) => {
+test('an app can read and write sessions itself', withApp(async (app) => {
   const { id } = await app.browser().visit(['set', 'a', 1]);
   const data = await app.store.get(id);
   data.b = 2;
@@ -221,7 +221,7 @@ test('a name that is not encoded stays as it is', withApp(async (app) => {
   await app.store.destroy(id);
 }));
 
-test('an exception in a callback is not taken for a failure of the store', () => {
+test('an exception in a callback is not mistaken for a failure of the store', () => {
   const script = `
     const { SessionApiStore } = require('@session-api/express');
     new SessionApiStore().get('a'.repeat(32), (error, session) => {
@@ -229,7 +229,7 @@ test('an exception in a callback is not taken for a failure of the store', () =>
       throw new Error('of the app');
     });`;
   const { stdout, stderr, status } = spawnSync(process.execPath, ['--eval', script], { cwd: __dirname, encoding: 'utf8' });
-  assert.equal(stdout, 'null null\n', 'it is called once');
+  assert.equal(stdout, 'null null\n', 'the callback is called once');
   assert.match(stderr, /of the app/);
   assert.equal(status, 1);
 });

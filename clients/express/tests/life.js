@@ -1,6 +1,6 @@
 'use strict';
 
-// The life of a session through the store, for the test of the deployed API. Prints what it did.
+// Takes a session through its life with this client, to test a deployed API. Prints `lived` at the end.
 const assert = require('node:assert/strict');
 const { randomBytes } = require('node:crypto');
 const { SessionApiStore } = require('../src/index.js');

@@ -6,13 +6,13 @@ const http = require('node:http');
 const { test } = require('node:test');
 const { withApp } = require('./support/app.js');
 
-/** Asserts that a page gets the lock of a session within the time of the option `lock`, which is less than the lease. */
+/** Asserts that a page gets a session's lock within the time in the option `lock`, which is shorter than the lease. */
 async function assertFree(browser, message) {
   const page = await browser.visit();
   assert.equal(page.status, 200, `${message}: ${page.error}`);
 }
 
-/** Requests of a server without Express, as the documentation of ws and socket.io shows them. */
+/** Serves requests without Express, as shown in the docs of ws and socket.io. */
 async function withServer(app, onRequest, onUpgrade, run) {
   const middleware = session({ secret: 'of the tests', store: app.store, resave: false, saveUninitialized: false });
   const server = http.createServer((request, response) => onRequest(request, response, middleware));
@@ -31,7 +31,7 @@ async function withServer(app, onRequest, onUpgrade, run) {
   }
 }
 
-test('an open WebSocket does not hold the lock, and saves', withApp(async (app) => {
+test('an open WebSocket does not hold the lock but can save', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
   let opened;
@@ -57,11 +57,11 @@ test('an open WebSocket does not hold the lock, and saves', withApp(async (app) 
   });
 }, { lock: 5 }));
 
-test('a poll of socket.io does not hold the lock', withApp(async (app) => {
+test('a socket.io poll does not hold the lock', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
   await withServer(app, (request, response, middleware) => {
-    // engine.io sets it before its middleware runs. Nothing that a browser sends can.
+    // engine.io sets this before its middleware runs. Browsers can't set it.
     request._query = { EIO: '4', transport: 'polling' };
     middleware(request, response, () => { response.write('a poll that stays open'); });
   }, () => {}, async (port) => {
@@ -73,7 +73,7 @@ test('a poll of socket.io does not hold the lock', withApp(async (app) => {
   });
 }, { lock: 5 }));
 
-test('a header or a query alone does not free a page from the lock', withApp(async (app) => {
+test('a header or a query alone does not exempt a page from the lock', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
   let enter;
@@ -95,7 +95,7 @@ test('looking at a session does not hold its lock', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
   assert.equal((await app.store.get(id)).a, 1);
-  assert.equal((await browser.visit()).status, 200, 'by a promise');
+  assert.equal((await browser.visit()).status, 200, 'with a promise');
   for (const method of ['get', 'load']) {
     const found = await new Promise((resolve, reject) => {
       app.store[method](id, (error, data) => (error ? reject(error) : resolve(data)));
@@ -119,7 +119,7 @@ for (const [what, options, ...steps] of [
     const next = await browser.visit();
     assert.equal(next.status, 200, next.error);
     assert.deepEqual(next.session, { a: 1 });
-    // The lock is released in the background, which takes less than the lease of 10 s.
+    // The lock is released in the background, long before its lease of 10 s is over.
   }, { lock: 5, ...options }));
 }
 
@@ -139,7 +139,7 @@ function refuse(data) {
   return JSON.stringify(data);
 }
 
-test('a handler that fails does not leave the lock', withApp(async (app) => {
+test('a handler that fails does not leave a lock', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
   assert.equal((await browser.visit(['no such step'])).status, 500);
@@ -156,7 +156,7 @@ test('the lock of a request that never ends expires with its lease', withApp(asy
   assert.deepEqual((await browser.visit()).session, { a: 1, b: 1 });
 }, { lock: 10, lease: 1 }));
 
-test('a request that saves twice loses nothing to the one that waited', withApp(async (app) => {
+test('a request that saves twice loses nothing to one that waits for the lock', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
   const first = browser.visit(['set', 'b', 1], ['save'], ['sleep', 200], ['set', 'c', 1], ['save']);

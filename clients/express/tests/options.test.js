@@ -24,11 +24,11 @@ test('invalid options are named', () => {
   }
 });
 
-test('the types need no package that is not declared', () => {
+test('the types only need declared packages', () => {
   const { dependencies, peerDependencies } = require('../package.json');
   const types = readFileSync(path.join(__dirname, '../src/index.d.ts'), 'utf8');
   for (const [, name] of types.matchAll(/from '([^']+)'/g)) {
-    // The types of Node come with those of express-session.
+    // Node's types come with those of express-session.
     const needed = name.startsWith('node:') ? 'express-session' : name;
     for (const declared of [needed, `@types/${needed}`]) {
       assert(declared in { ...dependencies, ...peerDependencies }, `${name} needs ${declared}`);
@@ -36,7 +36,7 @@ test('the types need no package that is not declared', () => {
   }
 });
 
-test('the package is a module of both kinds', async () => {
+test('the package works with import and with require', async () => {
   const module = await import('@session-api/express');
   assert.equal(module.SessionApiStore, SessionApiStore);
   assert.equal(require('@session-api/express').SessionApiStore, SessionApiStore);

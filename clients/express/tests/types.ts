@@ -1,4 +1,4 @@
-// Compiled, never run: the types fit those of express-session.
+// Compiled, never run: checks that our types fit those of express-session.
 import type { AwsCredentialIdentityProvider } from '@smithy/types';
 import session from 'express-session';
 import { SessionApiStore, Unavailable, type Device } from '@session-api/express';

@@ -1,6 +1,6 @@
 'use strict';
 
-// What happens to the writes of a session: of one request, of parallel ones, and in an outage.
+// What happens to writes: in one request, in parallel requests, and in an outage.
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
@@ -8,14 +8,14 @@ const { test } = require('node:test');
 const { SessionApiStore } = require('../src/index.js');
 const { withApp } = require('./support/app.js');
 
-/** Calls the API itself, as another framework does. */
+/** Calls the API directly, like another framework. */
 async function call(method, path, headers, body) {
   const response = await fetch(process.env.SESSION_API_URL + path, { method, headers, body });
   assert(response.ok, `${response.status}`);
   return response;
 }
 
-/** Owners that JSON has no word for. */
+/** Owners that JSON can't represent. */
 const USERS = new Map();
 
 const newId = () => randomBytes(24).toString('base64url');
@@ -40,11 +40,11 @@ test('destroy and regenerate without a callback do not end the server in an outa
     cwd: __dirname, encoding: 'utf8', timeout: 60_000,
   });
   assert.equal(stdout, 'bye\nbye\n', stderr);
-  assert.match(stderr, /Unavailable: The session API at http:\/\/localhost:1 cannot be reached/, 'it is in the log');
+  assert.match(stderr, /Unavailable: The session API at http:\/\/localhost:1 cannot be reached/, 'the log has the reason');
   assert.equal(status, 0, stderr);
 });
 
-test('of two saves of one request, the later one wins', withApp(async (app) => {
+test('if a request saves twice, the later save wins', withApp(async (app) => {
   for (let round = 0; round < 6; round += 1) {
     const browser = app.browser();
     await browser.visit(['set', 'a', 1], ['saveAside'], ['set', 'a', 2], ['set', 'b', 2]);
@@ -56,13 +56,13 @@ test('of two saves of one request, the later one wins', withApp(async (app) => {
   }
 }));
 
-test('what is saved is the session as it is then', withApp(async (app) => {
+test('a save writes the session as it is at that moment', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'a', 1], ['saveAside'], ['set', 'b', 1], ['saveAside'], ['unset', 'b'], ['sleep', 100]);
   assert.deepEqual((await browser.visit()).session, { a: 1 });
 }));
 
-test('a save that is not through yet does not outlive a logout or a new id', withApp(async (app) => {
+test('an unfinished save does not undo a logout or a new id', withApp(async (app) => {
   for (const steps of [[['destroy']], [['destroyAside'], ['sleep', 100]], [['regenerate']], [['regenerateAside']]]) {
     for (const isNew of [true, false]) {
       const browser = app.browser();
@@ -76,7 +76,7 @@ test('a save that is not through yet does not outlive a logout or a new id', wit
 }));
 
 for (const options of [{}, { lock: 1 }]) {
-  test(`a session that is read again has what was just saved, with ${JSON.stringify(options)}`, withApp(async (app) => {
+  test(`a reloaded session has what was just saved, with ${JSON.stringify(options)}`, withApp(async (app) => {
     const browser = app.browser();
     await browser.visit(['set', 'a', 1]);
     const page = await browser.visit(['set', 'a', 2], ['saveAside'], ['reload'], ['increment', 'a']);
@@ -102,7 +102,7 @@ test('thirty parallel requests lose no key', withApp(async (app) => {
   assert.equal(Object.keys((await browser.visit()).session).length, 31);
 }));
 
-test('an owner can be a number, or an object that has a text', withApp(async (app) => {
+test('an owner can be a number, or an object that converts to text', withApp(async (app) => {
   const id = BigInt(Math.floor(Math.random() * 1e12));
   for (const [key, user] of [['number', Number(id)], ['bigint', id], ['object', { toString: () => String(id) }]]) {
     USERS.set(key, user);
@@ -113,7 +113,7 @@ test('an owner can be a number, or an object that has a text', withApp(async (ap
   }
 }, { user: (session) => USERS.get(session.user) }));
 
-test('what cannot be an owner is an error, and nobody is logged in', withApp(async (app) => {
+test('an invalid owner is an error, and nobody is logged in', withApp(async (app) => {
   for (const user of [true, NaN, 1.5, 2 ** 60, ['ada'], {}, Symbol('ada')]) {
     USERS.set('x', user);
     const browser = app.browser();
@@ -125,7 +125,7 @@ test('what cannot be an owner is an error, and nobody is logged in', withApp(asy
   }
 }, { user: (session) => USERS.get(session.user) }));
 
-test('a login ends the oldest sessions of the user above the limit', withApp(async (app) => {
+test('a login ends the oldest sessions above the limit', withApp(async (app) => {
   const user = `limited ${newId()}`;
   const browsers = Array.from({ length: 3 }, () => app.browser());
   for (const browser of browsers) {
@@ -143,7 +143,7 @@ test('a login ends the oldest sessions of the user above the limit', withApp(asy
   assert.equal((await app.store.devices(user)).length, 2);
 }, { user: (session) => session.user, maxSessions: 2 }));
 
-test('a login whose limit fails is logged in, and the failure is an error', withApp(async (app) => {
+test('a failure to limit sessions is an error, but the user is logged in', withApp(async (app) => {
   const user = `limited ${newId()}`;
   const browser = app.browser();
   await browser.visit(['set', 'a', 1]);
@@ -153,7 +153,7 @@ test('a login whose limit fails is logged in, and the failure is an error', with
   assert.deepEqual((await browser.visit()).session, { user });
 }, { user: (session) => session.user, maxSessions: 2, retries: 0 }));
 
-test('a shorter lifetime holds for a session that is unchanged', withApp(async (app) => {
+test('a shorter lifetime reaches unchanged sessions', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
   assert(await ttlOf(id) > 1_000);
@@ -167,7 +167,7 @@ test('a shorter lifetime holds for a session that is unchanged', withApp(async (
   assert(await ttlOf(id) <= 20);
 }));
 
-test('a longer lifetime of the cookie alone is remembered', withApp(async (app) => {
+test('a longer lifetime in the cookie alone is saved', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
   await browser.visit(['maxAge', 3_600_000]);
@@ -176,16 +176,16 @@ test('a longer lifetime of the cookie alone is remembered', withApp(async (app) 
   assert(await ttlOf(id) > 3_000);
 }, { ttl: 60 }));
 
-test('a lifetime that the API cuts costs no touch for each page', withApp(async (app) => {
+test('a lifetime that the API cuts does not slide on each page', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
-  assert.deepEqual((await browser.visit()).calls, ['GET /session'], 'known from the creation');
+  assert.deepEqual((await browser.visit()).calls, ['GET /session'], 'known since the session was created');
   await call('POST', '/session/touch', { 'session-id': id, 'session-ttl': '60' });
   assert.deepEqual((await browser.visit()).calls, ['GET /session', 'POST /session/touch']);
-  assert.deepEqual((await browser.visit()).calls, ['GET /session'], 'known from the touch');
+  assert.deepEqual((await browser.visit()).calls, ['GET /session'], 'known since the touch');
 }, { ttl: 315_360_000 }));
 
-test('lifetimes that the app computes are whole seconds, or an error', withApp(async (app) => {
+test('computed lifetimes are whole seconds, or an error', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'ttl', 59.5], ['save']);
   assert.equal(app.proxy.headers['session-ttl'], '60');
@@ -194,7 +194,7 @@ test('lifetimes that the app computes are whole seconds, or an error', withApp(a
   assert.match((await browser.visit(['unset', 'ttl'], ['save'])).error, /TypeError: The option "ttl" must return a number/);
 }, { ttl: (session) => session.ttl }));
 
-test('keys of other frameworks that a session object cannot have are kept', withApp(async (app) => {
+test("other frameworks' keys are kept even if a session object can't have them", withApp(async (app) => {
   for (const rest of ['"id":5,"req":1,"save":"me","constructor":{"a":1},"__proto__":{"a":1}', '"cookie":"chocolate"', '"cookie":null']) {
     const id = newId();
     const headers = { 'session-id': id, 'content-type': 'application/json' };

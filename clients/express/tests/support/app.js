@@ -10,10 +10,10 @@ const { Proxy } = require('./proxy.js');
 
 const SECRET = 'of the tests';
 
-/** Says that a page is `inside` its step `hold`, which it leaves at `go`. */
+/** Emits `inside` when a page enters its step `hold`. The page leaves it on `go`. */
 const held = new EventEmitter();
 
-/** What a page can do. A request has a list of steps, each a name and its arguments. */
+/** What a page can do. A request has a list of steps: names and their arguments. */
 const STEPS = {
   set: (request, key, value) => { request.session[key] = value; },
   unset: (request, key) => { delete request.session[key]; },
@@ -84,7 +84,7 @@ class App {
   }
 }
 
-/** A browser that visits pages of the app, and keeps its session cookie. */
+/** A browser that visits pages of the app and keeps its session cookie. */
 class Browser {
   cookie;
 
@@ -93,7 +93,7 @@ class Browser {
     this.agent = agent;
   }
 
-  /** Returns `{ status, calls, session, id, expires, error }` of a page that does these steps. */
+  /** Visits a page that does these steps. Returns its `{ status, calls, session, id, expires, error }`. */
   async visit(...steps) {
     this.app.proxy.takeCalls();
     const response = await this.follow(...steps);
@@ -102,7 +102,7 @@ class Browser {
     return { status, isNew: response.headers.has('set-cookie'), ...page, calls: this.app.proxy.takeCalls() };
   }
 
-  /** Visits a page that has read its session before `act` begins, and does these steps after it. */
+  /** Visits a page that reads its session, waits for `act`, and then does these steps. */
   async visitDuring(act, ...steps) {
     const inside = once(held, 'inside');
     const page = this.visit(['hold'], ...steps);
@@ -112,7 +112,7 @@ class Browser {
     return page;
   }
 
-  /** Returns the response of a page that does these steps, once its headers are there, as to a redirect. */
+  /** Visits a page that does these steps. Returns as soon as its headers are there, like a browser on a redirect. */
   async follow(...steps) {
     const response = await fetch(`http://127.0.0.1:${this.app.server.address().port}/`, {
       method: 'POST',
@@ -128,7 +128,7 @@ class Browser {
     return response;
   }
 
-  /** Sends the cookie of a session with this id. */
+  /** Sets the cookie to the session with this id. */
   use(id) {
     this.cookie = `connect.sid=${encodeURIComponent(`s:${sign(id, SECRET)}`)}`;
   }

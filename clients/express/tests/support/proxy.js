@@ -2,16 +2,16 @@
 
 const http = require('node:http');
 
-/** A proxy in front of the API that records the calls, and loses the responses that a test asks for. */
+/** A proxy in front of the API that records calls, and loses the responses that a test tells it to lose. */
 class Proxy {
-  /** Calls since they were taken last, as in `GET /session`. */
+  /** Calls since they were last taken, such as `GET /session`. */
   #calls = [];
-  /** Calls whose responses are lost. */
+  /** Calls whose next response is lost. */
   #lost = [];
   #server;
   /** Headers of the last call. */
   headers;
-  /** Milliseconds that calls which change something take longer on their way to the API. */
+  /** Extra milliseconds that calls take to the API, unless they're GETs. */
   delay = 0;
 
   static async start(target) {
@@ -55,7 +55,7 @@ class Proxy {
     return calls;
   }
 
-  /** Loses the responses to the next calls of this kind. */
+  /** Loses the responses to the next calls like this. */
   loseResponse(call, times = 1) {
     this.#lost.push(...Array(times).fill(call));
   }

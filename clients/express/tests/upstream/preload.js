@@ -1,11 +1,11 @@
 'use strict';
 
-// Has the tests of express-session use our store in place of its MemoryStore. `run` loads it before them.
+// Makes express-session's tests use our store instead of its MemoryStore. `run` loads this before the tests.
 const Module = require('node:module');
 const path = require('node:path');
 
 const resolve = Module._resolveFilename;
-// Our store extends the Store of the package under test.
+// Our store must extend the Store of the package under test.
 Module._resolveFilename = (request, ...rest) => (
   resolve(request === 'express-session' ? path.resolve('index.js') : request, ...rest)
 );
@@ -18,7 +18,7 @@ require.cache[memory] = Object.assign(new Module(memory), {
 });
 const { SessionApiStore } = require('../../src/index.js');
 
-/** A store that remembers its ids. The tests count the sessions, which nothing can in a table that is not scanned. */
+/** A store that remembers its ids. The tests count sessions, and the API can't without scanning its table. */
 class ListedStore extends SessionApiStore {
   #ids = new Set();
 
