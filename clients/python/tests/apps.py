@@ -1,4 +1,4 @@
-"""The same app in each framework. Its pages do the steps in the body of a request, and show the session after them."""
+"""The same app in each framework. Its pages do the steps in the request's body and show the session after them."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ HOLDS = {}
 
 
 class Hold:
-    """Where requests stop at the step `hold`, and say so, until the test lets them go on."""
+    """Holds requests at their step `hold`: they report that they're there, and wait until the test lets them go on."""
 
     def __init__(self):
         self.step = ["hold", str(id(self))]
@@ -41,7 +41,7 @@ class Hold:
 
     @classmethod
     async def await_(cls, name):
-        # A thread that waits would take the place of one that looks up the API's address.
+        # A waiting thread would take the place of one that looks up the API's address.
         is_over = cls.reach(name)
         while not is_over.is_set():
             await asyncio.sleep(0.01)
@@ -57,8 +57,8 @@ def user_of(session):
 
 
 def change(session, step, *parameters):
-    """Does the steps that all frameworks have."""
-    # The scenes of tests/conformance send three values for each step.
+    """Does a step that's the same in all frameworks."""
+    # The scenes in tests/conformance send three values for each step.
     match step, *parameters:
         case "set", key, value:
             session[key] = value
@@ -79,7 +79,7 @@ def change(session, step, *parameters):
 
 
 def shown(session):
-    """Returns what a page shows of a session: not what can't be serialized."""
+    """Returns the part of a session that a page can show, because it can be serialized."""
     return {key: value for key, value in session.items() if key != "broken"}
 
 
@@ -90,13 +90,13 @@ class Page:
     results: list
     id: str | None
     calls: list
-    # Whether the response has the session's cookie, or deletes it.
+    # Whether the response sets or deletes the session's cookie.
     sets_cookie: bool
 
 
 @dataclass
 class Browser:
-    """A browser that visits pages of an app, and keeps its session cookie."""
+    """A browser that visits pages of an app and keeps its session cookie."""
 
     app: "App"
     cookie: str | None = None
@@ -121,7 +121,7 @@ class Browser:
 
 class App:
     cookie = "session"
-    # Status of a request that an outage fails.
+    # Status of a request that fails because of an outage.
     outage = 500
 
     def __init__(self, ttl=3600, **options):
@@ -222,7 +222,7 @@ class StarletteApp(App):
         try:
             response = asyncio.run_coroutine_threadsafe(post(), self.loop).result()
         except Exception:
-            # As the server would.
+            # A server would respond with a 500, too.
             return 500, b"", []
         return response.status_code, response.content, response.headers.get_list("set-cookie")
 

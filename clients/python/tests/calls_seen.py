@@ -1,4 +1,4 @@
-"""A client that records the calls of the API, and loses the responses that a test asks for."""
+"""A client that records its calls, and loses the responses that a test tells it to lose."""
 
 import threading
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ class Seen:
     def __init__(self):
         self.calls = []
         self._lost = None
-        # A call that cannot be sent.
+        # A call that can't be sent.
         self.refused = None
         self._lock = threading.Lock()
 
@@ -21,11 +21,11 @@ class Seen:
         return calls
 
     def lose_response(self, call):
-        """Loses the response to the next call of this kind, as in `GET /session`."""
+        """Loses the response to the next call like this, such as `GET /session`."""
         self._lost = call
 
     def record(self, request):
-        """Returns whether the response is to be lost."""
+        """Records a request. Returns whether to lose the response."""
         call = f"{request['method']} {urlsplit(request['url']).path}"
         with self._lock:
             self.calls.append(call)
@@ -33,7 +33,7 @@ class Seen:
             if is_lost:
                 self._lost = None
         if self.refused == call:
-            raise httpcore.ConnectError("the test refuses it")
+            raise httpcore.ConnectError("the test refuses this call")
         return is_lost
 
 

@@ -1,4 +1,4 @@
-"""The app of the scenes in tests/conformance. Usage: conformance.py django|flask|starlette HOST:PORT"""
+"""The app that the scenes in tests/conformance visit. Usage: conformance.py django|flask|starlette HOST:PORT"""
 
 import json
 import sys

@@ -12,7 +12,7 @@ def pytest_configure():
 
 @pytest.fixture(params=APPS)
 def start(request):
-    """Starts an app of each framework, with these options."""
+    """Starts an app in each framework, with the options that the test passes."""
     apps = []
 
     def start(**options):
@@ -27,6 +27,6 @@ def start(request):
 
 @pytest.fixture
 def save_every_request():
-    """Has Django slide the expiry of unchanged sessions, as the other frameworks do."""
+    """Makes Django slide the expiry of unchanged sessions, as the other frameworks do."""
     with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
         yield

@@ -1,4 +1,4 @@
-"""The life of a session through the client, for the test of the deployed API. Prints what it did."""
+"""Takes a session through its life with this client, to test a deployed API. Prints `lived` at the end."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""Stand-ins for the API that fail in ways it doesn't."""
+"""Stand-ins for the API that fail in ways the real one doesn't."""
 
 import socket
 import struct
@@ -41,7 +41,7 @@ def response(status, body=b"", content_type="application/problem+json", **header
 
 
 def read_request(connection):
-    """Reads a request without a body. Returns its lines, or nothing at the end."""
+    """Reads a request without a body. Returns its lines, or an empty list at the end of the connection."""
     received = b""
     while not received.endswith(b"\r\n\r\n"):
         data = connection.recv(65536)
@@ -53,7 +53,7 @@ def read_request(connection):
 
 @contextmanager
 def answers(*responses):
-    """Gives these responses to requests in turn, and the last of them to all others. Yields the URL and the requests."""
+    """Sends these responses in turn, then repeats the last one. Yields the URL and the requests."""
     left, requests = list(responses), []
 
     def handle(connection):
@@ -66,7 +66,7 @@ def answers(*responses):
 
 
 class Gateway:
-    """Forwards connections to a server, until it forgets them. Then it resets those that are used."""
+    """Forwards connections to a server until told to forget them. From then on, using one resets it."""
 
     def __init__(self, url):
         self._server = urlsplit(url)

@@ -1,4 +1,4 @@
-"""The calls of the API that a request makes."""
+"""How many API calls each kind of request makes."""
 
 import secrets
 
@@ -61,7 +61,7 @@ def test_new_id_ends_the_old_one(start):
     browser = app.browser()
     old = browser.visit(["set", "a", 1]).id
     page = browser.visit(["regenerate"], ["set", "b", 2])
-    # Django expects the old key to be gone immediately, before the session is complete.
+    # Django expects the old key to be gone immediately, so it moves the session before the request's last change.
     more = ["PUT /session"] if start.framework == "django" else []
     assert page.calls == ["GET /session", "POST /session/rotate", *more]
     assert page.id != old
@@ -74,13 +74,13 @@ def test_emptied_session_is_destroyed(start):
     browser = app.browser()
     old = browser.visit(["set", "a", 1]).id
     page = browser.visit(["clear"])
-    # Django does not read a session that is flushed.
+    # Django flushes a session without reading it.
     assert page.calls[-1] == "DELETE /session" and len(page.calls) <= 2
     assert page.id is None, "the cookie is removed"
     assert app.browser(cookie=old).visit().session == {}
 
 
-def test_cookie_that_is_no_id_makes_no_call(start):
+def test_cookie_that_is_not_a_valid_id_makes_no_call(start):
     app = start()
     for cookie in ("short", "x" * 129, "x" * 30 + "/../"):
         assert app.browser(cookie=cookie).visit(["unset", "a"]).calls == []

@@ -1,4 +1,4 @@
-"""How calls are sent: connections, time limits, retries and signatures."""
+"""How calls are sent: connections, timeouts, retries and signatures."""
 
 import asyncio
 import gc
@@ -27,7 +27,7 @@ READ = calls.read("x" * 32)
 
 @pytest.fixture(params=["thread", "coroutine"])
 def send(request):
-    """Sends calls at the same time, from threads or from coroutines of one event loop."""
+    """Sends calls at the same time, from threads or from coroutines in one event loop."""
     if request.param == "thread":
         with ThreadPoolExecutor(8) as pool:
 
@@ -58,7 +58,7 @@ def test_dead_connections_are_replaced(send, retries):
         assert gateway.connections == kept + 1
 
 
-def test_timeout_is_for_the_attempt_as_a_whole(send):
+def test_timeout_covers_the_whole_attempt(send):
     def drip(connection):
         read_request(connection)
         for byte in response(404, NOT_FOUND):
@@ -69,7 +69,7 @@ def test_timeout_is_for_the_attempt_as_a_whole(send):
         started = time.monotonic()
         with pytest.raises(Unavailable, match="did not respond in time"):
             send(Client(Options.read(url=url, retries=0, timeout=0.5)))
-        # The whole response takes 20 s.
+        # The whole response would take about 20 s.
         assert 0.4 < time.monotonic() - started < 10
 
 
@@ -91,12 +91,12 @@ def test_silent_connection_is_replaced_after_one_timeout(send):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_waits_for_as_long_as_the_api_says(send, status):
+def test_retry_waits_as_long_as_the_api_says(send, status):
     with answers(response(status, retry_after=1), response(404, NOT_FOUND)) as (url, requests):
         started = time.monotonic()
         assert send(Client(Options.read(url=url))) == [None]
         assert len(requests) == 2
-        # Without the header, it is 0.2 s at most.
+        # Without the header, it would wait at most 0.2 s.
         assert time.monotonic() - started >= 1
 
 
@@ -135,7 +135,7 @@ def test_event_loops_leave_nothing_behind():
     assert len(os.listdir("/proc/self/fd")) < files + 10
 
 
-def test_processes_share_no_connection():
+def test_processes_do_not_share_connections():
     gateway = Gateway(os.environ["SESSION_API_URL"])
     with serve(gateway) as url:
         client = Client(Options.read(url=url))
@@ -149,7 +149,7 @@ def test_processes_share_no_connection():
         assert gateway.connections == 2
 
 
-def test_trio():
+def test_calls_work_on_trio():
     pytest.importorskip("trio")
     client = Client(Options.read())
     id = secrets.token_urlsafe(24)
@@ -157,7 +157,7 @@ def test_trio():
     assert anyio.run(client.asend, calls.read(id), backend="trio").etag == created.etag
 
 
-def test_calls_go_through_the_proxy_of_the_environment(monkeypatch):
+def test_calls_go_through_the_proxy_in_the_environment(monkeypatch):
     with answers(response(404, NOT_FOUND)) as (proxy, requests):
         monkeypatch.setenv("http_proxy", proxy)
         client = Client(Options.read(url="http://api.example", credentials=lambda: Credentials("key", "secret")))
@@ -176,7 +176,7 @@ def test_calls_go_through_the_proxy_of_the_environment(monkeypatch):
 @pytest.mark.parametrize("call", [READ, calls.exists("x" * 32), calls.sessions("ada")])
 def test_response_of_another_server_is_an_error(answer, call):
     if call.method == "HEAD" and b" 200 " in answer:
-        pytest.skip("there is nothing to see")
+        pytest.skip("without a body, nothing gives the other server away")
     head, _, body = answer.partition(b"\r\n\r\n")
     body = b"" if call.method == "HEAD" else body
     with answers(head + b"\r\n\r\n" + body) as (url, _), pytest.raises(Unavailable):
@@ -187,7 +187,7 @@ def authorization(request):
     return next(line for line in request if line.lower().startswith("authorization:"))
 
 
-def test_credentials_are_asked_for_again(send, monkeypatch):
+def test_credentials_are_fetched_again(send, monkeypatch):
     keys = iter("abcdefghij")
     with answers(response(404, NOT_FOUND)) as (url, requests):
         client = Client(Options.read(url=url, credentials=lambda: Credentials(next(keys), "secret")))
@@ -199,7 +199,7 @@ def test_credentials_are_asked_for_again(send, monkeypatch):
     assert keys == ["a", "a", "b"]
 
 
-def test_credentials_that_cannot_be_had_are_tried_again(send):
+def test_failure_to_fetch_credentials_is_retried(send):
     outcomes = [CredentialRetrievalError(provider="metadata", error_msg="away"), Credentials("key", "secret")]
 
     def credentials():
@@ -213,7 +213,7 @@ def test_credentials_that_cannot_be_had_are_tried_again(send):
 
 
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"])
-def test_credentials_that_are_configured_wrong_are_unavailable(monkeypatch, variable):
+def test_misconfigured_credentials_raise_unavailable(monkeypatch, variable):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
@@ -222,7 +222,7 @@ def test_credentials_that_are_configured_wrong_are_unavailable(monkeypatch, vari
         Client(Options.read(url="http://api.example", retries=0)).send(READ)
 
 
-def test_empty_key_in_the_environment_is_none(monkeypatch):
+def test_empty_access_key_id_counts_as_unset(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
     assert Client(Options.read()).send(READ) is None
 
@@ -243,7 +243,7 @@ def test_empty_key_in_the_environment_is_none(monkeypatch):
         {"ttl": 60},
     ],
 )
-def test_wrong_options_are_refused_by_name(options):
+def test_invalid_options_are_named(options):
     name = next(iter(options))
     with pytest.raises(ValueError, match=f'"{name}"'):
         Options.read(**options)

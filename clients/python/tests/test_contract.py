@@ -1,4 +1,4 @@
-"""Plays tests/conformance/contract.json, which says what all clients send and how they read responses."""
+"""Plays tests/conformance/contract.json, which defines what all clients send and how they read responses."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def test_response(case):
 
 
 def play(case):
-    """Gives the response to all attempts of the call. Returns its outcome as the contract writes it."""
+    """Makes a case's call with the case's response to every attempt. Returns the outcome as in the contract."""
     headers = [(name.encode(), value.encode()) for name, value in case["headers"].items()]
     response = httpcore.Response(case["status"], headers=headers, content=case["body"].encode())
     response.read()

@@ -1,4 +1,4 @@
-"""What only Django has: asynchronous methods, the setting SESSION_SAVE_EVERY_REQUEST, and its own tests of backends."""
+"""What only Django has: asynchronous methods, the setting SESSION_SAVE_EVERY_REQUEST, and its own backend tests."""
 
 import asyncio
 import threading
@@ -33,7 +33,7 @@ def app():
     app.stop()
 
 
-def test_asynchronous_methods_do_not_block(app):
+def test_asynchronous_methods_work(app):
     async def live():
         session = SessionStore()
         await session.aset("a", 1)
@@ -63,7 +63,7 @@ def test_expiry_slides_if_every_request_saves(app):
     browser = app.browser()
     browser.visit(["set", "a", 1])
     with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
-        assert browser.visit().calls == ["GET /session"], "it has just slid"
+        assert browser.visit().calls == ["GET /session"], "the expiry has just slid"
         app.stop()
         eager = DjangoApp(touch_after=0)
         browser = eager.browser(cookie=browser.cookie)
@@ -100,7 +100,7 @@ def test_store_without_the_middleware_takes_no_lock():
     app.stop()
 
 
-def test_session_that_is_loaded_again_keeps_its_lock():
+def test_reloaded_session_keeps_its_lock():
     app = DjangoApp(lock=0)
     browser = app.browser()
     browser.visit(["set", "a", 1])
@@ -113,7 +113,7 @@ def test_session_that_is_loaded_again_keeps_its_lock():
     app.stop()
 
 
-def test_lifetime_of_less_than_a_second_is_not_the_end(app):
+def test_lifetime_of_less_than_a_second_does_not_end_the_session(app):
     session = SessionStore()
     session["a"] = 1
     session.set_expiry(0.5)

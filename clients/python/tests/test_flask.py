@@ -1,4 +1,4 @@
-"""What only Flask has: sessions that are read when they are needed, contexts without a response, and its cookie."""
+"""What only Flask has: sessions that are read on demand, contexts without a response, and its cookie."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ def test_session_is_a_mutable_mapping(app):
         assert flask.session.new and flask.session.sid is None
 
 
-def test_session_moves_although_nothing_looks_at_it(app):
+def test_session_moves_even_if_nothing_looks_at_it(app):
     app.wsgi.get("/regenerate", endpoint="regenerate")(lambda: app.sessions.regenerate(flask.session) or "")
     browser = app.browser()
     old = browser.visit(["set", "a", 1]).id
@@ -73,7 +73,7 @@ def test_lock_is_released_if_an_after_request_function_fails(app):
     assert browser.visit().session == {"a": 1}
 
 
-def test_handler_of_unavailable_answers_for_a_session_that_cannot_be_read():
+def test_handler_of_unavailable_responds_if_the_session_cannot_be_read():
     app = FlaskApp(url="http://localhost:1", retries=0)
     app.wsgi.errorhandler(session_api.Unavailable)(lambda error: ("later", 503))
     assert app.browser(cookie="x" * 32).visit().status == 503
@@ -86,7 +86,7 @@ def test_lifetimes_are_whole_seconds(app, lifetime):
 
 
 @pytest.mark.parametrize("page", ["set", "clear"])
-def test_cookie_is_that_of_flask(app, page):
+def test_cookie_has_the_same_attributes_as_flasks_own(app, page):
     app.wsgi.config.update(
         SECRET_KEY="x",
         SESSION_COOKIE_DOMAIN="localhost",

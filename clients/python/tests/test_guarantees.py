@@ -1,4 +1,4 @@
-"""What the clients guarantee under parallel requests and failures."""
+"""What the client guarantees when requests run in parallel and calls fail."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from session_api.calls import Attributes
 from session_api.client import Client
 from session_api.options import Options
 
-# A step that looks at the session, and changes nothing.
+# A step that looks at the session but changes nothing.
 LOOK = ["unset", "nothing"]
 
 
@@ -26,7 +26,7 @@ def visit_at_once(visits):
 
 @contextmanager
 def held(*visits):
-    """Visits pages that do some steps before the block, and the others at once after it. Yields the future pages."""
+    """Visits pages that do some steps before the block, and the rest all at once after it. Yields their futures."""
     hold = Hold()
     with ThreadPoolExecutor(len(visits)) as pool:
         pages = [pool.submit(browser.visit, *before, hold.step, *after) for browser, before, after in visits]
@@ -39,7 +39,7 @@ def held(*visits):
 
 
 def twins(app, browser, count):
-    """Returns browsers with the cookie of this one."""
+    """Returns browsers with the same cookie as this one."""
     return [app.browser(cookie=browser.cookie) for _ in range(count)]
 
 
@@ -98,7 +98,7 @@ def test_parallel_requests_lose_no_key(start):
     assert session["flag"] is True
 
 
-def test_parallel_requests_with_the_lock_count_right(start):
+def test_parallel_requests_with_the_lock_count_correctly(start):
     app = start(lock=10)
     browser = app.browser()
     browser.visit(["set", "n", 0])
@@ -106,7 +106,7 @@ def test_parallel_requests_with_the_lock_count_right(start):
     assert browser.visit().session == {"n": 6}
 
 
-def test_request_that_waited_in_vain_for_the_lock_changes_nothing(start):
+def test_request_that_does_not_get_the_lock_fails_and_changes_nothing(start):
     app = start(lock=0)
     browser = app.browser()
     browser.visit(["set", "n", 0])
@@ -125,17 +125,17 @@ def test_slow_request_does_not_undo_a_logout(start, last):
     [slow, logout] = twins(app, browser, 2)
     with held((slow, [["increment", "b"]], [last])) as [page]:
         logout.visit(["clear"])
-    # Django reports the interrupted session to the browser.
+    # Django responds with a 400 if a session ends while a request uses it.
     assert page.result().status == (400 if start.framework == "django" and last[0] == "set" else 200)
     assert browser.visit().session == {}
-    # Flask and Starlette begin a session with what this request has changed, as they do for a login.
+    # Flask and Starlette begin a session with what this request has changed, because it could be a login.
     begins = start.framework != "django" and last == ["regenerate"]
     assert slow.visit().session == ({"b": 1} if begins else {})
 
 
-def test_login_begins_a_session_although_the_old_one_has_ended(start):
+def test_login_begins_a_session_even_if_the_old_one_has_ended(start):
     if start.framework == "django":
-        pytest.skip("django.contrib.auth logs in after the key is cycled: the login begins a session then")
+        pytest.skip("django.contrib.auth logs in after it has cycled the key, so the login begins a session anyway")
     app = start()
     browser = app.browser()
     browser.visit(["set", "a", 1])
@@ -146,7 +146,7 @@ def test_login_begins_a_session_although_the_old_one_has_ended(start):
     assert browser.visit().session == {}
 
 
-def test_user_ends_their_devices(start):
+def test_user_lists_and_ends_devices(start):
     app = start()
     user = f"ada ü {time.time_ns()}"
     phone, laptop, desktop = app.browser(agent="Phone"), app.browser(agent="x" * 300), app.browser()
@@ -195,7 +195,7 @@ def test_slow_request_does_not_undo_a_login_in_another_tab(start, last):
     assert login.visit().session == {"a": 1}
 
 
-def test_both_of_two_logins_at_once_log_in(start):
+def test_two_logins_at_once_both_succeed(start):
     app = start(user=None)
     browser = app.browser()
     browser.visit(["set", "a", 1])
@@ -220,7 +220,7 @@ def test_parallel_requests_may_empty_a_session_and_add_to_it(start, changes):
     assert browser.visit().session == {"cart": "apple"}
 
 
-def test_logout_is_final_although_a_parallel_request_has_changed_the_session(start):
+def test_logout_is_final_even_if_a_parallel_request_changes_the_session(start):
     app = start()
     browser = app.browser()
     browser.visit(["set", "a", 1])
@@ -231,7 +231,7 @@ def test_logout_is_final_although_a_parallel_request_has_changed_the_session(sta
 
 
 def test_thirty_parallel_requests_lose_nothing(start, monkeypatch):
-    monkeypatch.setattr(session_api.active, "MERGING", 60)  # For slow machines.
+    monkeypatch.setattr(session_api.active, "MERGING", 60)  # Slow machines need longer.
     app = start()
     browser = app.browser()
     browser.visit(["set", "start", 1])
@@ -279,7 +279,7 @@ def test_lock_is_released_by_a_request_that_fails(start, step):
     assert browser.visit(["set", "a", 2]).status == 200
 
 
-def test_shorter_lifetime_counts_for_sessions_that_exist(start, save_every_request):
+def test_shorter_lifetime_reaches_unchanged_sessions(start, save_every_request):
     browser = start(ttl=3600).browser()
     cookie = browser.visit(["set", "a", 1]).id
     page = start(ttl=60).browser(cookie=cookie).visit()
@@ -288,7 +288,7 @@ def test_shorter_lifetime_counts_for_sessions_that_exist(start, save_every_reque
     assert send(calls.read(cookie)).ttl <= 60
 
 
-def test_lifetime_that_the_api_limits_costs_no_call_for_each_page(start, save_every_request):
+def test_lifetime_that_the_api_cuts_does_not_slide_on_each_page(start, save_every_request):
     browser = start(ttl=10 * 365 * 86400).browser()
     cookie = browser.visit(["set", "a", 1]).id
     assert browser.visit().calls == ["GET /session"]
@@ -311,7 +311,7 @@ def test_login_ends_the_oldest_sessions_above_the_limit(start):
     assert ["user" in browser.visit().session for browser in browsers] == [False, True, True]
 
 
-def test_login_succeeds_although_the_limit_fails(start, caplog):
+def test_login_succeeds_even_if_the_limit_fails(start, caplog):
     app = start(max_sessions=1, retries=0)
     app.seen.refused = "DELETE /sessions"
     browser = app.browser()

@@ -1,4 +1,4 @@
-"""What only Starlette has: WebSockets, middleware in a mounted app, and paths without a session."""
+"""What only Starlette has: WebSockets, middleware in mounted apps, and paths without a session."""
 
 import json
 import secrets
@@ -90,7 +90,7 @@ def test_middleware_in_a_mounted_app_may_have_another_cookie():
 
 @pytest.mark.parametrize("cookie", ["", "x" * 32])
 def test_outage_is_status_503(cookie, caplog):
-    """The session can't be read, or a new one can't be written."""
+    """Whether a session can't be read or a new one can't be written."""
     response = browser(url="http://localhost:1", retries=0).get(
         "/change?key=a&value=1", headers={"cookie": f"session={cookie}"}
     )
@@ -100,7 +100,7 @@ def test_outage_is_status_503(cookie, caplog):
 
 
 @pytest.mark.parametrize("cookie", ["", "x" * 32])
-def test_handler_of_unavailable_answers_for_an_outage(cookie):
+def test_handler_of_unavailable_responds_to_an_outage(cookie):
     handlers = {Unavailable: lambda request, error: PlainTextResponse("later", 500)}
     tab = browser(handlers=handlers, url="http://localhost:1", retries=0)
     response = tab.get("/change?key=a&value=1", headers={"cookie": f"session={cookie}"})

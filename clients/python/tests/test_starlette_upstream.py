@@ -1,4 +1,4 @@
-"""Starlette's own tests of its SessionMiddleware, with ours in its place."""
+"""Runs Starlette's own tests of its SessionMiddleware with ours instead."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ sys.path.insert(0, str(UPSTREAM))
 
 
 class UnsignedSessionMiddleware(SessionMiddleware):
-    """Takes the key of Starlette's signed cookies. An id needs no signature."""
+    """Accepts the key that Starlette signs cookies with, and ignores it: an id needs no signature."""
 
     def __init__(self, app, *, secret_key, **parameters):
         super().__init__(app, **parameters)
@@ -23,5 +23,5 @@ starlette.middleware.sessions.SessionMiddleware = UnsignedSessionMiddleware
 from tests.conftest import *  # noqa: E402, F403
 from tests.middleware.test_session import *  # noqa: E402, F403
 
-# The cookie expires before the response arrives, so the option is refused.
+# Their cookies expire before the response arrives, so our middleware refuses the option.
 del test_session_expires, test_session_zero_max_age  # noqa: F821

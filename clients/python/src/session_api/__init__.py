@@ -1,4 +1,4 @@
-"""Sessions of Django, Flask and Starlette apps in the session API."""
+"""Keeps sessions of Django, Flask and Starlette apps in the session API."""
 
 from .errors import Locked, Unavailable
 

@@ -1,4 +1,4 @@
-"""The session of one request: what the API had when it was read, and how to write it."""
+"""The session of one request: what the API had when it was read, and how to write it back."""
 
 import dataclasses
 import logging
@@ -12,33 +12,33 @@ from .errors import Conflict, Locked, Unavailable
 from .merge import changes, merge
 from .options import Options
 
-# Seconds for which a write is tried again while other requests change the session.
+# Seconds after which a write gives up merging with the changes of other requests.
 MERGING = 10
-# Lifetimes of sessions that the API gave a shorter one than they asked for, by id.
+# Lifetimes that the API has cut, by session id.
 _LIMITED = {}
 
 
 class ActiveSession:
-    """Its methods are steps for `Client.run` or `Client.arun`. All of them may raise `Unavailable`."""
+    """Its methods return steps for `Client.run` or `Client.arun`. All of them may raise `Unavailable`."""
 
     def __init__(self, options: Options, dumps: Callable[[dict], bytes], loads: Callable[[bytes], dict]):
         self._options = options
         self._dumps = dumps
         self._loads = loads
-        # The session as the API has it; None if it is not there.
+        # The session as the API has it; None if it doesn't have it.
         self.stored: Stored | None = None
-        # What the request read or wrote last. After a merge, the API has other data.
+        # The data the request last read or wrote. After a merge, the API has more than that.
         self._base = b""
-        # Whether the request has slid the expiry, and a cookie that expires is to follow it.
+        # Whether the request has slid the expiry, so a cookie that expires has to slide, too.
         self.has_slid = False
 
     @property
     def id(self) -> str | None:
-        """The id of the session; None if the API has none."""
+        """The session's id; None if the API doesn't have it."""
         return self.stored and self.stored.id
 
     def load(self, id, locks=True):
-        """Reads the session with this id, and takes its lock if the options say so. Returns its data, or None."""
+        """Reads the session with this id, locking it if the options say so. Returns its data, or None."""
         held = self.stored.lock if self.id == id and self.stored else None
         self._begin(None)
         if not calls.is_id(id):
@@ -52,7 +52,7 @@ class ActiveSession:
         return self.stored and self._loads(self.stored.data)
 
     def create(self, id: str, data: dict, attributes: Attributes):
-        """Creates the session under an id. Returns whether the id was free."""
+        """Creates the session with this id. Returns whether the id was free."""
         self._begin((yield calls.create(id, self._dumps(data), attributes)))
         if self.stored is None:
             return False
@@ -60,8 +60,9 @@ class ActiveSession:
         return True
 
     def save(self, data: dict, attributes: Attributes):
-        """Writes the data of a session that was read if it has changed, slides its expiry if it is time, and releases
-        its lock. Returns whether the session was there: one that has ended does not come back.
+        """Writes the data if it has changed, otherwise slides the expiry if it's time, and releases the lock.
+
+        Returns whether the session was there: one that has ended doesn't come back.
         """
         if self.stored is None:
             return False
@@ -74,18 +75,18 @@ class ActiveSession:
         return self.stored is not None
 
     def move(self, new_id: str, data: dict, attributes: Attributes):
-        """Moves the session with its new data to another id. Returns whether it was there."""
+        """Moves the session to another id, with new data. Returns whether it was there."""
         if self.stored is not None:
             write = lambda stored, new: calls.rotate(stored, new_id, new, attributes)  # noqa: E731
             yield from self._write(self._dumps(data), attributes, write)
         return self.stored is not None
 
     def finish(self, data: dict, attributes: Callable[[dict], Attributes], is_moving, is_cleared, new_id: Callable):
-        """Brings the session to the API at the end of a request. Returns what its cookie has to hold from now on: an id,
-        or "" for no cookie. None leaves the cookie as it is.
+        """Writes the session at the end of a request. Returns the cookie's new value: an id, "" to delete the cookie,
+        or None to leave it alone.
 
-        A session that has ended does not come back, neither under its id nor under another one. A login begins a new
-        one, which has what this request put into it.
+        A session that has ended doesn't come back, under its own id or another one. A login begins a new session, which
+        contains what this request put into it.
         """
         if not data and (self.stored is None or is_cleared):
             return "" if (yield from self.destroy()) else None
@@ -113,7 +114,7 @@ class ActiveSession:
         return id is not None
 
     def release(self):
-        """Releases the lock unless a write has done so. If that fails, the lease ends it."""
+        """Releases the lock unless a write already has. If that fails, the lock expires by itself."""
         if self.stored is not None and self.stored.lock is not None:
             stored, self.stored = self.stored, dataclasses.replace(self.stored, lock=None)
             try:
@@ -132,7 +133,7 @@ class ActiveSession:
             try:
                 self.stored = yield calls.touch(self.stored, ttl)
             except Locked:
-                # Whoever has taken the lock slides the expiry.
+                # Whoever took the lock has slid the expiry.
                 self.stored = dataclasses.replace(self.stored, lock=None)
             else:
                 self._slid(ttl)
@@ -140,7 +141,7 @@ class ActiveSession:
             yield from self.release()
 
     def _write(self, dumped: bytes, attributes: Attributes, write: Callable[[Stored, bytes], calls.Call]):
-        """Writes data, merged with what other requests wrote since it was read."""
+        """Writes data, merged with what other requests have written since the session was read."""
         started, pause, former = time.monotonic(), 0.025, self.stored.user
         while True:
             merged = dumped
@@ -166,8 +167,8 @@ class ActiveSession:
             try:
                 yield calls.limit(user, most)
             except Unavailable:
-                # The login has succeeded. The next one limits again.
-                logging.getLogger("session_api").exception("The number of a user's sessions could not be limited")
+                # The login has succeeded, and the next one tries again.
+                logging.getLogger("session_api").exception("A user's sessions could not be limited")
 
     def _slid(self, asked: int):
         if self.stored is None:

@@ -1,7 +1,6 @@
-"""Calls of the session API: what each sends, which responses it accepts, and what they mean.
+"""The session API's calls: what each sends, which responses it accepts, and what they mean.
 
-Each call that changes a session can be retried blindly: its retries carry the same `Idempotency-Key`, or have the same
-effect by their nature.
+A retry never takes effect twice: it carries the same `Idempotency-Key`, or the call is idempotent by nature.
 """
 
 import dataclasses
@@ -36,7 +35,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a write sets beside the data. None keeps the current value."""
+    """What a write sets besides the data. None keeps the current value, and an empty text removes it."""
 
     ttl: int
     user: str | None = None
@@ -47,15 +46,15 @@ class Attributes:
 @dataclass
 class Response:
     status: int
-    # Names are in lower case.
+    # With lowercase names.
     headers: dict[str, str]
     body: bytes
-    # Whether an earlier attempt failed, which the API may have carried out.
+    # Whether this answers a retry: an earlier attempt failed, but may have taken effect.
     is_to_retry: bool = False
 
     @property
     def document(self) -> dict:
-        """The JSON object in the body, or an empty one."""
+        """The JSON object in the body, or an empty one if there is none."""
         try:
             document = json.loads(self.body)
         except ValueError:
@@ -64,7 +63,7 @@ class Response:
 
     @property
     def problem(self) -> str | None:
-        """The code of a problem, as in `session-not-found`. Data that looks like a problem is not one."""
+        """The API's problem code, such as `session-not-found`. Session data that looks like a problem doesn't count."""
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/problem+json":
             return None
@@ -80,24 +79,24 @@ class Pause:
 
 @dataclass(frozen=True)
 class Call:
-    """A call, and what its response means."""
+    """A call and what its response means."""
 
     method: str
     path: str
     headers: dict[str, str]
     # Statuses and problem codes that aren't failures.
     accept: tuple[int | str, ...]
-    # Returns the outcome of an accepted response. Raises `KeyError`, `TypeError` or `ValueError` if it isn't the API's.
+    # Returns the outcome of an accepted response. `KeyError`, `TypeError` or `ValueError` mean that it isn't the API's.
     outcome: Callable[[Response], Any] = field(default=lambda response: None)
     body: bytes | None = None
-    # Extra seconds that the API may take.
+    # Extra seconds that the API may take to respond.
     wait: int = 0
 
 
 def owner(user) -> str:
-    """Returns the name of an owner, who may also be a number or a UUID."""
+    """Returns an owner's name as text. The app may also use integers or UUIDs."""
     if isinstance(user, bool) or not isinstance(user, str | int | UUID):
-        raise TypeError(f"an owner must be a text, an integer or a UUID; it is {user!r}")
+        raise TypeError(f"The owner of a session must be text, an integer or a UUID, not {user!r}.")
     return str(user)
 
 
@@ -116,18 +115,18 @@ def exists(id: str) -> Call:
 
     def outcome(response):
         if response.status == 404 and response.problem is None:
-            raise ValueError("this is not the API")
+            raise ValueError("the response is not from the session API")
         return response.status == 200
 
     return Call("HEAD", "/session", {"session-id": id}, (200, 404), outcome)
 
 
 def lock(id: str, wait: int, lease: int) -> Call:
-    """Takes the lock of a session, and reads it. This also slides its expiry. The outcome is None if there is none."""
+    """Locks a session and reads it. This also slides its expiry. The outcome is None if there is none."""
 
     def outcome(response):
         if response.problem == "session-locked":
-            raise Locked(f"another request held the session's lock for {wait} s")
+            raise Locked(f"Another request held the session's lock for {wait} s")
         stored = _stored(id, response)
         return stored and dataclasses.replace(stored, lock=response.headers["session-lock"])
 
@@ -136,7 +135,7 @@ def lock(id: str, wait: int, lease: int) -> Call:
 
 
 def create(id: str, data: bytes, attributes: Attributes) -> Call:
-    """Creates a session under an id. The outcome is None if there is one already."""
+    """Creates a session with this id. The outcome is None if the id is taken."""
     headers = {"session-id": id, "if-none-match": "*", "idempotency-key": _key()} | _attributes(attributes)
 
     def outcome(response):
@@ -146,10 +145,10 @@ def create(id: str, data: bytes, attributes: Attributes) -> Call:
 
 
 def replace(stored: Stored, data: bytes, attributes: Attributes) -> Call:
-    """Replaces the data of a session that was read, and releases its lock if the client holds it.
+    """Replaces the data of a session that was read, and releases its lock if this client holds it.
 
-    The outcome is None if the session has ended. Raises `Conflict` if another request changed it since, and `Locked` if
-    another request has the lock.
+    The outcome is None if the session has ended. Raises `Conflict` if another request has changed the session since it
+    was read, and `Locked` if another request holds the lock, or this one has lost it.
     """
     headers = {
         "session-id": stored.id,
@@ -162,10 +161,7 @@ def replace(stored: Stored, data: bytes, attributes: Attributes) -> Call:
 
 
 def rotate(stored: Stored, new_id: str, data: bytes, attributes: Attributes) -> Call:
-    """Moves a session that was read to a new id, with new data, and releases its lock if the client holds it.
-
-    The outcome is None if the session has ended. Raises what `replace` raises.
-    """
+    """Like `replace`, but also moves the session to a new id. The old id stops working."""
     headers = {
         "session-id": stored.id,
         "session-new-id": new_id,
@@ -178,9 +174,9 @@ def rotate(stored: Stored, new_id: str, data: bytes, attributes: Attributes) -> 
 
 
 def touch(stored: Stored, ttl: int) -> Call:
-    """Slides the expiry of a session, and releases its lock if the client holds it.
+    """Slides a session's expiry, and releases its lock if this client holds it.
 
-    The outcome is None if the session has ended. Raises `Locked` if the client has lost the lock.
+    The outcome is None if the session has ended. Raises `Locked` if this client has lost the lock.
     """
 
     def outcome(response):
@@ -193,7 +189,7 @@ def touch(stored: Stored, ttl: int) -> Call:
 
 
 def release(stored: Stored) -> Call:
-    """Releases the lock of a session."""
+    """Releases a session's lock."""
     headers = {"session-id": stored.id} | _unlock(stored)
     return Call("DELETE", "/session/lock", headers, (204, "session-not-found", "not-lock-holder"))
 
@@ -204,7 +200,7 @@ def destroy(id: str) -> Call:
 
 
 def sessions(user: str, id: str | None = None) -> Call:
-    """Lists the sessions of a user, newest first. The one with this id is marked as the current one."""
+    """Lists a user's sessions, newest first. The one with this id is marked as current."""
 
     def outcome(response):
         entries = json.loads(response.body)
@@ -214,20 +210,20 @@ def sessions(user: str, id: str | None = None) -> Call:
 
 
 def limit(user: str, most: int) -> Call:
-    """Ends the oldest sessions of a user above this number. The outcome is how many that were."""
+    """Ends a user's oldest sessions if they have more than this many. The outcome is how many it ended."""
     headers = _of_user(user) | {"session-limit": str(most)}
     return Call("DELETE", "/sessions", headers, (200,), lambda r: json.loads(r.body)["destroyed"])
 
 
 def destroy_all(user: str, except_id: str | None = None) -> Call:
-    """Ends all sessions of a user except the one with this id. The outcome is how many there were."""
+    """Ends all of a user's sessions except the one with this id. The outcome is how many it ended."""
     return Call("DELETE", "/sessions", _of_user(user, except_id), (200,), lambda r: json.loads(r.body)["destroyed"])
 
 
 def destroy_by_handle(user: str, handle: str) -> Call:
-    """Ends one session of a user, by its handle in the list. The outcome says whether it was there.
+    """Ends one of a user's sessions by its handle. The outcome is whether there was one.
 
-    If a retry does not find it, an attempt whose response was lost has ended it.
+    If a retry doesn't find it, an earlier attempt whose response was lost has ended it.
     """
     accept = (204, "session-not-found")
     path = f"/sessions/{quote(handle, safe='')}"
@@ -243,7 +239,7 @@ def _key() -> str:
 
 
 def _stored(id: str, response: Response) -> Stored | None:
-    """Returns the session of a response that has its data."""
+    """Returns the session in a response."""
     if response.status == 404:
         return None
     headers = response.headers
@@ -252,7 +248,7 @@ def _stored(id: str, response: Response) -> Stored | None:
 
 
 def _ttl(response: Response, asked: int) -> int:
-    """Returns the lifetime that a write set, which the API may have limited."""
+    """Returns the lifetime that a write has set, which the API may have cut."""
     return int(response.headers.get("session-ttl", asked))
 
 
@@ -274,19 +270,19 @@ def _replaced(stored: Stored, id: str, data: bytes, attributes: Attributes):
 def _refuse_lock(response: Response):
     match response.problem:
         case "session-locked":
-            raise Locked("another request holds the lock, and the session was not written")
+            raise Locked("Another request holds the lock, so the session was not written")
         case "not-lock-holder":
-            raise Locked("the lock expired meanwhile, and the session was not written")
+            raise Locked("The lock has expired, so the session was not written")
 
 
 def _written(id: str, data: bytes, response: Response, user: str | None, attributes: Attributes) -> Stored:
-    """Returns a session after a write."""
+    """Returns the session as a write left it."""
     return Stored(id, data, response.headers["etag"], _ttl(response, attributes.ttl), user or None)
 
 
 def _attributes(attributes: Attributes) -> dict[str, str]:
     headers = {"session-ttl": str(attributes.ttl), "content-type": attributes.content_type}
-    # A gateway may drop an empty header. Two quotes remove the value, too.
+    # `""` removes an owner or a label. Not just an empty header, because gateways may drop those.
     if attributes.user is not None:
         headers["session-user"] = _encode(attributes.user) or '""'
     if attributes.label is not None:
@@ -303,12 +299,12 @@ def _of_user(user: str, id: str | None = None) -> dict[str, str]:
 
 
 def _encode(text: str) -> str:
-    """Percent-encodes a name as all clients of the API do (RFC 3986)."""
+    """Percent-encodes a name the way all clients do (RFC 3986)."""
     return quote(text, safe="", errors="replace")
 
 
 def _decode(text: str | None) -> str | None:
-    """Decodes a name. What another program did not encode like this stays as it is."""
+    """Decodes an owner or a label. If another program didn't encode it, it's returned as is."""
     try:
         return text and unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -316,7 +312,7 @@ def _decode(text: str | None) -> str | None:
 
 
 def _shorten(label: str) -> str:
-    """Percent-encodes a label, up to the last character that fits."""
+    """Percent-encodes as much of a label as fits."""
     encoded = ""
     for character in label[:MAX_LABEL]:
         following = encoded + _encode(character)

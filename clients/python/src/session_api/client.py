@@ -1,4 +1,4 @@
-"""Sends calls of the session API, signed and retried, from threads and from coroutines."""
+"""Calls the session API from threads and coroutines: signs requests and retries them."""
 
 import os
 import random
@@ -24,62 +24,62 @@ from .options import Options
 _RETRIED = (429, 500, 502, 503, 504)
 _LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.ProtocolError)
 _UNREACHABLE = (*_LOST, httpcore.ConnectError, httpcore.ProxyError, httpcore.TimeoutException, OSError)
-# Seconds that an unused connection stays open: less than API Gateway allows.
+# Seconds after which an idle connection is closed: sooner than API Gateway closes it.
 _KEEPALIVE = 60
 # Longest Retry-After to wait for, in seconds.
 _MAX_RETRY_AFTER = 10
-# Seconds until the option `credentials` is called again, unless its credentials refresh themselves.
+# Seconds until the option `credentials` is called again, unless the credentials refresh themselves.
 _CREDENTIALS_AGE = 300
 
 
 @dataclass(frozen=True)
 class _Attempt:
     call: Call
-    # Whether kept connections may be dead.
+    # Whether the kept connections may be dead.
     is_to_reconnect: bool
 
 
 class Client:
-    """Sends calls. `send` and `run` are for threads, `asend` and `arun` for coroutines.
+    """Sends calls: `send` and `run` from threads, `asend` and `arun` from coroutines.
 
-    `run` carries out steps: a generator that yields calls and pauses, gets the calls' outcomes, and returns a result. So
-    the steps of a session are written once for both.
+    `run` and `arun` carry out steps: a generator that yields calls and pauses, gets the calls' outcomes, and returns a
+    result. That way, each operation is only written once.
     """
 
     def __init__(self, options: Options):
         self.options = options
         self._pool_options = {"keepalive_expiry": _KEEPALIVE, "max_connections": None, "proxy": _proxy(options.url)}
         if options.url.startswith("https:"):
-            # All pools share it: it takes 40 ms and 0.8 MB to make.
+            # Shared by all pools, because making one takes 40 ms and 0.8 MB.
             self._pool_options["ssl_context"] = httpcore.default_ssl_context()
         self._start()
-        # Processes don't share connections.
+        # Processes must not share connections.
         start = weakref.WeakMethod(self._start)
         os.register_at_fork(after_in_child=lambda: start() and start()())
 
     def _start(self):
         self._signer = _Signer(self.options)
         self._pool = self._connect()
-        # Connections of coroutines belong to an event loop, and a thread runs one at a time.
+        # A coroutine's connections belong to its event loop, and a thread runs one loop at a time.
         self._of_loop = threading.local()
 
     def _connect(self):
         return httpcore.ConnectionPool(**self._pool_options, network_backend=_Backend())
 
     def send(self, call: Call):
-        """Sends a call, and returns its outcome. Raises `Unavailable`, and what the call says."""
+        """Sends a call and returns its outcome. Raises `Unavailable`, and whatever the call's docstring names."""
         return self._act(call)
 
     async def asend(self, call: Call):
-        """Sends a call, and returns its outcome. Raises what `send` raises."""
+        """Like `send`, from a coroutine."""
         return await self._aact(call)
 
     def run(self, steps):
-        """Carries out steps, and returns their result."""
+        """Carries out steps and returns their result."""
         return _drive(steps, self._act)
 
     async def arun(self, steps):
-        """Carries out steps, and returns their result."""
+        """Like `run`, from a coroutine."""
         return await _adrive(steps, self._aact)
 
     def _act(self, step):
@@ -123,7 +123,7 @@ class Client:
         return await pool.request(**request)
 
     def _attempts(self, call: Call):
-        """Yields the attempts of a call, and the pauses between them. Returns the outcome of the call."""
+        """Yields a call's attempts and the pauses between them. Returns the call's outcome."""
         attempt, retries, is_to_reconnect = 0, 0, False
         while True:
             was_reconnected, is_to_reconnect, pause = is_to_reconnect, False, None
@@ -145,21 +145,21 @@ class Client:
                 failure.__cause__ = error
                 is_to_reconnect = True
                 if isinstance(error, _LOST) and attempt == 0:
-                    # The connection may have died long before the call. That's no reason to give up.
+                    # The connection may have died long before the call, so this doesn't count as an attempt.
                     retries, pause = -1, 0
             attempt, retries = attempt + 1, retries + 1
             if retries > self.options.retries:
                 raise failure
-            # With jitter: 50 to 150 ms, then twice as long each time.
-            yield Pause(random.uniform(0.05, 0.15) * 2 ** (retries - 1) if pause is None else pause)
+            # With jitter: 100 to 200 ms at first, then twice as long each time.
+            yield Pause(random.uniform(0.05, 0.1) * 2**retries if pause is None else pause)
 
 
 class _NoCredentials(Unavailable):
-    """There is nothing to sign calls with."""
+    """There are no credentials to sign calls with."""
 
 
 class _Signer:
-    """Signs requests with the credentials of the server (AWS Signature Version 4)."""
+    """Signs requests with the server's credentials (AWS Signature Version 4)."""
 
     def __init__(self, options: Options):
         self._options = options
@@ -171,7 +171,7 @@ class _Signer:
         )
 
     def is_to_fetch(self) -> bool:
-        """Whether the next request has to fetch credentials, which may take a while."""
+        """Whether the next request has to fetch credentials first, which may take a while."""
         if not self._signs:
             return False
         if self._frozen is None:
@@ -200,7 +200,7 @@ class _Signer:
             )
 
     def request(self, call: Call) -> dict:
-        """Returns a request of httpcore for a call, signed."""
+        """Returns the signed httpcore request for a call."""
         url, headers = self._options.url.rstrip("/") + call.path, call.headers
         if self._signs:
             request = AWSRequest(call.method, url, headers, call.body or b"")
@@ -210,7 +210,7 @@ class _Signer:
 
 
 class _Backend(httpcore.SyncBackend):
-    """Reads a timeout as the time at which the attempt has to end, since httpcore's are for each read and write."""
+    """Treats timeouts as the attempt's deadline, because httpcore would apply them to each read and write."""
 
     def connect_tcp(self, host, port, timeout=None, **options):
         return _Stream(super().connect_tcp(host, port, _left(timeout), **options))
@@ -244,7 +244,7 @@ def _is_local(url: str) -> bool:
 
 
 def _proxy(url: str) -> httpcore.Proxy | None:
-    """Returns the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name."""
+    """Returns the proxy to use according to HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
     parts = urlsplit(url)
     proxy = None if _is_local(url) or proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
     if proxy is None:
@@ -268,7 +268,7 @@ def _outcome(call: Call, response: Response):
 
 def _unexpected(call: Call, response: Response) -> Unavailable:
     path = "/sessions/{handle}" if call.path.startswith("/sessions/") else call.path
-    detail = response.document.get("detail") or response.document.get("message") or "no reason"
+    detail = response.document.get("detail") or response.document.get("message") or "no reason given"
     return Unavailable(f"The session API refused {call.method} {path} with status {response.status}: {detail}")
 
 
@@ -278,7 +278,7 @@ def _retry_after(response: Response) -> float | None:
 
 
 def _drive(steps, act):
-    """Does the same as `_adrive` with a function: its coroutine never waits."""
+    """Like `_adrive` with a plain function, so the coroutine never waits."""
 
     async def aact(step):
         return act(step)
@@ -290,7 +290,7 @@ def _drive(steps, act):
 
 
 async def _adrive(steps, act):
-    """Has `act` do each step that a generator yields, and returns what the generator returns."""
+    """Has `act` carry out each step that a generator yields. Returns what the generator returns."""
     try:
         step = next(steps)
         while True:

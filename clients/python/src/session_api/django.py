@@ -1,4 +1,4 @@
-"""Sessions of Django: `SESSION_ENGINE = "session_api.django"`, and options in the setting `SESSION_API`."""
+"""Django sessions: set `SESSION_ENGINE = "session_api.django"`. Options go in the setting `SESSION_API`."""
 
 import asyncio
 import functools
@@ -22,7 +22,7 @@ from .options import Options
 
 @functools.cache
 def client() -> Client:
-    """Returns the client of this process."""
+    """Returns this process's client."""
     options = {"user": lambda session: session.get("_auth_user_id")} | getattr(settings, "SESSION_API", {})
     return Client(Options.read(**options))
 
@@ -31,17 +31,17 @@ setting_changed.connect(lambda setting, **_: setting == "SESSION_API" and client
 
 
 class SessionStore(SessionBase):
-    """A session in the session API. Its asynchronous methods are natively so."""
+    """A session in the session API. Its asynchronous methods are natively asynchronous."""
 
-    # What the user recognizes the session by.
+    # Name shown in the device list.
     label: str | None = None
-    # Whether the session is locked when it is loaded, since the middleware releases the lock.
+    # Whether loading the session locks it. The middleware sets this, because it's what releases the lock.
     locks = False
 
     def __init__(self, session_key=None):
         super().__init__(session_key)
         serializer = self.serializer()
-        # Django reads JSON as Latin-1. Other frameworks write it as UTF-8.
+        # Django reads JSON as Latin-1, but other frameworks write it as UTF-8.
         loads = json.loads if type(serializer) is JSONSerializer else serializer.loads
         self._active = ActiveSession(client().options, serializer.dumps, loads)
 
@@ -79,7 +79,7 @@ class SessionStore(SessionBase):
 
     def _create(self):
         while True:
-            # Nobody else has drawn this key, so nothing looks whether it is free.
+            # Don't look whether the key is free: nobody else will have drawn it.
             self._session_key = get_random_string(32)
             try:
                 yield from self._save(must_create=True)
@@ -97,7 +97,7 @@ class SessionStore(SessionBase):
         await client().arun(self._save(must_create))
 
     def _loaded(self, must_create):
-        """Loads the session unless that was done, or it is new."""
+        """Loads the session unless it's new or already loaded."""
         if not hasattr(self, "_session_cache"):
             is_new = self.session_key is None or must_create
             self._session_cache = {} if is_new else (yield from self._load())
@@ -145,33 +145,33 @@ class SessionStore(SessionBase):
         if (yield from self._active.move(key, data, self._attributes(data))):
             self._session_key = key
         else:
-            # The session ended meanwhile. It does not come back under another key: a new one begins.
+            # The session has ended since it was read. It doesn't come back under another key: a new one begins.
             self._session_key = None
             self._session_cache = {}
         self.modified = True
 
     def release(self):
-        """Releases the lock, unless a write has done so."""
+        """Releases the lock unless a write already has."""
         client().run(self._active.release())
 
     async def arelease(self):
-        """Releases the lock, unless a write has done so."""
+        """Releases the lock unless a write already has."""
         await client().arun(self._active.release())
 
     def _attributes(self, data):
-        # The expiry is in the session's own data, which is loaded.
+        # The data is loaded, so take the expiry from there.
         ttl = math.ceil(self.get_expiry_age(expiry=data.get("_session_expiry")))
         return Attributes(ttl, client().options.owner(data), self.label)
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
-    """In place of Django's middleware: labels sessions with the browser's `User-Agent`, and releases locks."""
+    """Replaces Django's middleware: labels sessions with the browser's `User-Agent`, and releases locks."""
 
     async def __acall__(self, request):
         try:
             return await super().__acall__(request)
         except asyncio.CancelledError:
-            # The client has disconnected. A synchronous view still runs, in the thread that this waits for.
+            # The client has disconnected. A synchronous view is still running, in the thread that this waits for.
             await sync_to_async(lambda: hasattr(request, "session") and request.session.release())()
             raise
 
@@ -185,27 +185,27 @@ class SessionMiddleware(middleware.SessionMiddleware):
         try:
             return super().process_response(request, response)
         finally:
-            # A response without a change, an error, or values that can't be serialized.
+            # For requests that didn't write: nothing changed, something failed, or the values can't be serialized.
             request.session.release()
 
 
 def devices(request) -> list[dict]:
-    """Lists the sessions of the user who is logged in: `handle`, `label`, `created`, `used`, `expires`, `current`."""
+    """Lists the logged-in user's sessions: `handle`, `label`, `created`, `used`, `expires`, `current`."""
     return client().send(calls.sessions(_owner(request), request.session.session_key))
 
 
 def logout_device(request, handle: str) -> bool:
-    """Ends one session of the user, by its handle. Returns whether it was there."""
+    """Ends one of the user's sessions by its handle. Returns whether there was one."""
     return client().send(calls.destroy_by_handle(_owner(request), handle))
 
 
 def logout_other_devices(request) -> int:
-    """Ends all sessions of the user except this one. Returns how many there were."""
+    """Ends all of the user's sessions except this one. Returns how many it ended."""
     return client().send(calls.destroy_all(_owner(request), request.session.session_key))
 
 
 def logout_everywhere(request) -> int:
-    """Ends all sessions of the user, this one too. Returns how many there were."""
+    """Ends all of the user's sessions, including this one. Returns how many it ended."""
     destroyed = client().send(calls.destroy_all(_owner(request)))
     request.session.flush()
     return destroyed
@@ -214,5 +214,5 @@ def logout_everywhere(request) -> int:
 def _owner(request) -> str:
     owner = client().options.owner(request.session)
     if not owner:
-        raise ValueError("the session has no owner: nobody is logged in")
+        raise ValueError("The session has no owner: nobody is logged in")
     return owner

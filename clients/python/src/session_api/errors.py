@@ -1,17 +1,20 @@
-"""Errors of the clients."""
+"""Errors that calls to the session API raise."""
 
 
 class Unavailable(Exception):
-    """The session API did not respond, or not as it should. What is in the session cannot be known."""
+    """The session couldn't be read or written: the API didn't respond, failed, or refused the request.
+
+    It never means that there is no session.
+    """
 
 
 class Locked(Unavailable):
-    """Another request holds the lock of the session, or has taken it."""
+    """Another request holds the session's lock, or this one has lost it."""
 
 
 class Conflict(Exception):
-    """Another request changed the session since it was read. `current` is what it left."""
+    """Another request has changed the session since it was read. `current` is the session as it is now."""
 
     def __init__(self, current):
-        super().__init__("another request changed the session")
+        super().__init__("Another request has changed the session since it was read")
         self.current = current

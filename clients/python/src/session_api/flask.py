@@ -1,4 +1,4 @@
-"""Sessions of Flask: `SessionApi(app)`."""
+"""Flask sessions: `SessionApi(app)`."""
 
 import math
 import secrets
@@ -17,12 +17,12 @@ _SERIALIZER = TaggedJSONSerializer()
 
 
 class Session(SessionMixin):
-    """A session in the session API. It is read when the app first looks at it."""
+    """A session in the session API. It's read when the app first looks at it."""
 
     modified = False
-    # Whether the app has ended the session, unless it has put something into it since.
+    # Whether the app has cleared the session. That ends it, unless the app has put something into it since.
     is_cleared = False
-    # Whether the session gets another id when it is saved.
+    # Whether the session gets another id when it's saved.
     moves = False
 
     def __init__(self, client: Client, cookie: str | None):
@@ -80,7 +80,7 @@ class Session(SessionMixin):
 
 
 class SessionApi(SessionInterface):
-    """Keeps the sessions of an app in the session API. For the options, see `Options`.
+    """Keeps an app's sessions in the session API. See `Options` for its options.
 
     The lifetime of sessions is `PERMANENT_SESSION_LIFETIME`.
     """
@@ -110,7 +110,7 @@ class SessionApi(SessionInterface):
             "secure": self.get_cookie_secure(app),
             "samesite": self.get_cookie_samesite(app),
         }
-        # From Flask 3.1 on.
+        # Since Flask 3.1.
         if hasattr(self, "get_cookie_partitioned"):
             attributes["partitioned"] = self.get_cookie_partitioned(app)
         if cookie is None and self.should_set_cookie(app, session):
@@ -131,29 +131,29 @@ class SessionApi(SessionInterface):
         return session.active.finish(dict(session), attributes, session.moves, session.is_cleared, _new_sid)
 
     def _release(self, _):
-        """Releases the lock if the session was not saved: after an error, or in a context without a response."""
+        """Releases the lock if the session wasn't saved: after an error, or in a context without a response."""
         session = flask.session._get_current_object()
         if isinstance(session, Session):
             self._client.run(session.active.release())
 
     def regenerate(self, session):
-        """Gives a session another id when it is saved, at the end of the request. Call it at a login."""
+        """Gives a session another id when it's saved at the end of the request. Call this at a login."""
         session.moves = True
 
     def devices(self, session, user: str) -> list[dict]:
-        """Lists the sessions of a user: `handle`, `label`, `created`, `used`, `expires`, `current`."""
+        """Lists a user's sessions: `handle`, `label`, `created`, `used`, `expires`, `current`."""
         return self._client.send(calls.sessions(user, session.sid))
 
     def logout_device(self, user: str, handle: str) -> bool:
-        """Ends one session of a user, by its handle. Returns whether it was there."""
+        """Ends one of a user's sessions by its handle. Returns whether there was one."""
         return self._client.send(calls.destroy_by_handle(user, handle))
 
     def logout_other_devices(self, session, user: str) -> int:
-        """Ends all sessions of a user except this one. Returns how many there were."""
+        """Ends all of a user's sessions except this one. Returns how many it ended."""
         return self._client.send(calls.destroy_all(user, session.sid))
 
     def logout_everywhere(self, user: str) -> int:
-        """Ends all sessions of a user. Returns how many there were."""
+        """Ends all of a user's sessions. Returns how many it ended."""
         return self._client.send(calls.destroy_all(user))
 
 

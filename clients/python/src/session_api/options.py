@@ -10,39 +10,39 @@ from . import calls
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options that all frameworks have. Raises `ValueError` that names an invalid option and its valid values."""
+    """Options that all frameworks share. If one is invalid, raises a `ValueError` naming it and its valid values."""
 
-    # URL of the API, as in https://abc.execute-api.eu-central-1.amazonaws.com.
+    # URL of the API, such as https://abc.execute-api.eu-central-1.amazonaws.com.
     url: str
-    # AWS region that signatures are for.
+    # AWS region to sign for.
     region: str
-    # Time after which the use of an unchanged session slides its expiry. By default a twentieth of its lifetime.
+    # Time after which using an unchanged session slides its expiry. Default: 5% of the lifetime.
     touch_after: float | None = None
-    # Time to wait for the session's lock, or None to use no lock.
+    # Time to wait for the session's lock, 0 to 10; None for no lock.
     lock: int | None = None
-    # Time after which a lock ends by itself, if whoever holds it died.
+    # Time until the lock of a request that died expires, 1 to 60.
     lease: int = 10
-    # Number of sessions that a user may have. A login ends the oldest ones above it.
+    # Most sessions a user may have, 1 to 100: a login ends the oldest above that.
     max_sessions: int | None = None
-    # Returns the owner of a session, given its data: None keeps the owner, and an empty name removes it.
+    # Returns a session's owner, given its data: None keeps the owner, an empty name removes it.
     user: Callable | None = None
-    # Returns what a person recognizes the session by, given the request.
+    # Returns the name shown in the device list, given the request.
     label: Callable | None = None
-    # Time that one attempt of a call may take. Waits for a lock come on top of it.
+    # Time for each attempt of a call, plus the wait for a lock.
     timeout: float = 5
-    # Number of retries of a call that failed.
+    # Retries of a failed call.
     retries: int = 2
-    # Returns credentials of botocore, in place of those that botocore finds. Unless they refresh themselves, it is called
-    # again every 5 minutes.
+    # Returns botocore credentials, if not those that botocore finds. It's called again every 5 minutes, unless they
+    # refresh themselves.
     credentials: Callable | None = None
 
     @classmethod
     def read(cls, **options):
-        """Reads options, with the environment for those that are missing."""
+        """Makes options from these, and from the environment for those that are missing."""
         names = [field.name for field in fields(cls)]
         unknown = sorted(set(options) - set(names))
         if unknown:
-            raise ValueError(f'unknown option "{unknown[0]}": the options are {", ".join(names)}')
+            raise ValueError(f'Unknown option "{unknown[0]}". The options are: {", ".join(names)}.')
         options.setdefault("url", os.environ.get("SESSION_API_URL", ""))
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         options.setdefault("region", region)
@@ -51,8 +51,8 @@ class Options:
     def __post_init__(self):
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", self.url):
             raise ValueError(
-                'set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
-                f" as in https://abc.execute-api.eu-central-1.amazonaws.com; it is {self.url!r}"
+                'Set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
+                f" such as https://abc.execute-api.eu-central-1.amazonaws.com; it is {self.url!r}."
             )
         limits = {
             "touch_after": (int | float, 0, None),
@@ -70,15 +70,15 @@ class Options:
             if not is_number or not value >= least or (most is not None and value > most):
                 limit = f"{least} or more" if most is None else f"from {least} to {most}"
                 number = "an integer" if kind is int else "a number"
-                raise ValueError(f'the option "{name}" must be {number}, {limit}; it is {value!r}')
+                raise ValueError(f'The option "{name}" must be {number}, {limit}; it is {value!r}.')
         for name in ("user", "label", "credentials"):
             value = getattr(self, name)
             if value is not None and not callable(value):
-                raise ValueError(f'the option "{name}" must be a function; it is {value!r}')
+                raise ValueError(f'The option "{name}" must be a function; it is {value!r}.')
         if self.max_sessions is not None and self.user is None:
-            raise ValueError('the option "max_sessions" needs the option "user"')
+            raise ValueError('The option "max_sessions" needs the option "user".')
 
     def owner(self, data) -> str | None:
-        """Returns the owner of a session, given its data; None keeps the one that it has."""
+        """Returns a session's owner, given its data; None keeps the owner that it has."""
         user = self.user and self.user(data)
         return None if user is None else calls.owner(user)

@@ -1,4 +1,4 @@
-"""Sessions of Starlette and FastAPI: `app.add_middleware(SessionMiddleware)`, and `request.session`."""
+"""Starlette and FastAPI sessions: `app.add_middleware(SessionMiddleware)`, then use `request.session`."""
 
 import json
 import logging
@@ -22,17 +22,17 @@ from .options import Options
 try:
     from starlette.middleware.sessions import Session as _Session
 except ImportError:
-    # Before version 1, the session is a plain dictionary, and nothing says whether the app looked at it.
+    # Before version 1, sessions are plain dictionaries, which don't know whether the app has looked at them.
     _Session = dict
 
-# Default lifetime of a session, in seconds: that of Starlette's own.
+# Default lifetime of a session in seconds, same as in Starlette's own middleware.
 DEFAULT_MAX_AGE = 14 * 24 * 60 * 60
 
 
 class Session(_Session):
-    """The data of a session."""
+    """A session's data."""
 
-    # Whether the app has ended the session, unless it has put something into it since.
+    # Whether the app has cleared the session. That ends it, unless the app has put something into it since.
     is_cleared = False
 
     def clear(self):
@@ -41,13 +41,13 @@ class Session(_Session):
 
 
 class SessionMiddleware:
-    """Keeps sessions in the session API. It takes the attributes of the cookie as Starlette's own middleware does, and
-    the options of `Options`. The lifetime of sessions is `max_age`, or 14 days if the cookie has none.
+    """Keeps sessions in the session API. It accepts the same cookie attributes as Starlette's own middleware, and the
+    options in `Options`. The lifetime of sessions is `max_age`, or 14 days if that's None.
 
-    A request with a cookie reads its session before the app runs, since `request.session` cannot wait for the API. Paths
-    that begin with one of `exclude` have no session, and make no call: those of static files.
+    A request with a cookie reads its session before the app runs, because `request.session` can't wait for the API.
+    Paths that begin with one of `exclude`, for example static files, have no session and make no call.
 
-    A session is read-only in a WebSocket: its changes are not written.
+    In a WebSocket, a session is read-only: changes aren't written.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class SessionMiddleware:
 
     async def __call__(self, scope, receive, send):
         outer = scope.get("session_api")
-        # In a mounted app, the session of the outer middleware is that of this one if they share the cookie.
+        # In a mounted app, the outer middleware has already read the session if both use the same cookie.
         is_served = outer is not None and outer.cookie == self._cookie
         if is_served or scope["type"] not in ("http", "websocket") or scope["path"].startswith(self._exclude):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._serve(scope, receive, send)
         else:
-            # The app's own handlers are for errors inside of it.
+            # The app's exception handlers only see errors inside the app, so call them from here.
             handlers = {Unavailable: _respond}
             for kind, handler in getattr(scope.get("app"), "exception_handlers", {}).items():
                 if isinstance(kind, type) and issubclass(kind, Unavailable):
@@ -119,17 +119,17 @@ class SessionMiddleware:
             await send(message)
 
         try:
-            # A WebSocket may last for days, and takes no lock.
+            # A WebSocket may stay open for days, so it takes no lock.
             data = await self.client.arun(active.load(connection.cookies.get(self._cookie), scope["type"] == "http"))
             session = scope["session"] = Session(data or {})
             await self.app(scope, receive, send_with_cookie)
         except Exception:
             if outage is None:
                 raise
-            # The app thinks that its response has started, and may have raised an error about that instead.
+            # The app thinks that its response has started, so it may have raised an error about that instead.
             raise outage from outage.__cause__
         finally:
-            # The app failed before a response, its values can't be serialized, or there is no response.
+            # For requests that didn't write: the app failed, the values can't be serialized, or nothing was sent.
             with anyio.CancelScope(shield=True):
                 await self.client.arun(active.release())
 
@@ -150,46 +150,46 @@ class SessionMiddleware:
 
 @dataclass
 class State:
-    """What the middleware keeps of a session beside its data."""
+    """What the middleware knows about a session besides its data."""
 
     client: Client
     active: ActiveSession
-    # Name of its cookie.
+    # Name of the cookie.
     cookie: str
     # Whether the session gets another id with the response.
     moves: bool = False
 
 
 def regenerate(connection):
-    """Gives the session another id with the response. Call it at a login."""
+    """Gives the session another id when the response starts. Call this at a login."""
     connection.scope["session_api"].moves = True
 
 
 async def devices(connection, user: str) -> list[dict]:
-    """Lists the sessions of a user: `handle`, `label`, `created`, `used`, `expires`, `current`."""
+    """Lists a user's sessions: `handle`, `label`, `created`, `used`, `expires`, `current`."""
     state = connection.scope["session_api"]
     return await state.client.asend(calls.sessions(user, state.active.id))
 
 
 async def logout_device(connection, user: str, handle: str) -> bool:
-    """Ends one session of a user, by its handle. Returns whether it was there."""
+    """Ends one of a user's sessions by its handle. Returns whether there was one."""
     return await connection.scope["session_api"].client.asend(calls.destroy_by_handle(user, handle))
 
 
 async def logout_other_devices(connection, user: str) -> int:
-    """Ends all sessions of a user except this one. Returns how many there were."""
+    """Ends all of a user's sessions except this one. Returns how many it ended."""
     state = connection.scope["session_api"]
     return await state.client.asend(calls.destroy_all(user, state.active.id))
 
 
 async def logout_everywhere(connection, user: str) -> int:
-    """Ends all sessions of a user. Returns how many there were."""
+    """Ends all of a user's sessions. Returns how many it ended."""
     return await connection.scope["session_api"].client.asend(calls.destroy_all(user))
 
 
 async def _respond(request, error):
-    """Answers a request that an outage fails, unless the app has a handler for that."""
-    logging.getLogger("session_api").error("A request failed", exc_info=error)
+    """Responds to a request whose session is unavailable, unless the app has its own handler for that."""
+    logging.getLogger("session_api").error("A request failed because its session is unavailable", exc_info=error)
     return PlainTextResponse("Service Unavailable", 503, {"Retry-After": "1"})
 
 

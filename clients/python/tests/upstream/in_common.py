@@ -1,4 +1,4 @@
-"""The common part of Flask-Session's store tests, which is in its fixture `app_utils`."""
+"""The part that Flask-Session's store tests have in common, which is in its fixture `app_utils`."""
 
 
 def test_session(app_utils):

@@ -1,4 +1,4 @@
-"""Replaces Flask-Session by the session API in Flask-Session's tests."""
+"""Makes Flask-Session's tests use the session API instead of Flask-Session."""
 
 import sys
 from types import ModuleType
