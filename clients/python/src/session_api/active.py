@@ -133,7 +133,7 @@ class ActiveSession:
             try:
                 self.stored = yield calls.touch(self.stored, ttl)
             except Locked:
-                # Whoever took the lock has slid the expiry.
+                # Taking the lock has already slid the expiry, whoever took it.
                 self.stored = dataclasses.replace(self.stored, lock=None)
             else:
                 self._slid(ttl)
