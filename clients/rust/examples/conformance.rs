@@ -1,4 +1,4 @@
-//! The app of the scenes in `tests/conformance`. Usage: `conformance ADDRESS`
+//! The app that the scenes in `tests/conformance` visit. Usage: `conformance ADDRESS`
 
 #[path = "../tests/support/app.rs"]
 mod app;
@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use tower_sessions::Expiry;
 use tower_sessions_session_api::{Options, SessionApiStore};
 
-/// Options of a scene, in the words of all clients.
+/// Options of a scene. Scenes name options the same way for all clients.
 #[derive(Deserialize)]
 struct SceneOptions {
     url: String,
@@ -36,7 +36,7 @@ async fn main() {
     axum::serve(listener, router).await.unwrap();
 }
 
-/// Serves a request with the app whose options it names.
+/// Serves a request with an app that has the options in its headers.
 async fn serve(apps: Arc<Mutex<HashMap<String, Router>>>, request: Request) -> Response {
     let options = request.headers()["x-options"].to_str().unwrap().to_owned();
     let app = apps.lock().unwrap().entry(options).or_insert_with_key(|text| create(text)).clone();

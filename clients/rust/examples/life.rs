@@ -1,4 +1,4 @@
-//! The life of a session through the store, for the test of the deployed API. Prints what it did.
+//! Takes a session through its life with this client, to test a deployed API. Prints `lived` at the end.
 
 #[path = "../tests/support/app.rs"]
 mod app;
@@ -14,7 +14,7 @@ use tower_sessions_session_api::{Options, SessionApiStore};
 
 #[tokio::main]
 async fn main() {
-    // tower-sessions logs why a write at the end of a request failed, and responds without the reason.
+    // If a write at the end of a request fails, tower-sessions only logs the reason.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let user = format!("life of {} ü!'()*", Id::default());
     let owner = user.clone();

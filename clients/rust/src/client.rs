@@ -23,33 +23,33 @@ use crate::json::{self, Texts};
 use crate::signer::Signer;
 use crate::{Data, Error, Options};
 
-/// Value of `If-Match` that every existing session meets.
+/// `If-Match` that every existing session matches.
 pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
-/// What a conflict is called here whose response has the session instead of a problem document.
+/// Stands for a conflict, whose response has the session instead of a problem document.
 const CONFLICT: &str = "conflict";
-/// Value that removes an owner or a label. Gateways may drop an empty header.
+/// Removes an owner or a label. Not just an empty header, because gateways may drop those.
 const NONE: &str = "\"\"";
-/// Time after which an unused connection is closed, before a gateway on the way forgets it.
+/// Idle connections are closed after this time, before gateways and firewalls forget them.
 const IDLE: Duration = Duration::from_secs(50);
-/// Number of sessions whose shortened lifetimes a client remembers.
+/// Most lifetimes cut by the API that a client remembers.
 const MAX_SHORTENED: usize = 10_000;
-/// Most characters of a label in its encoded form.
+/// Longest label, percent-encoded.
 const MAX_LABEL: usize = 256;
-/// Characters that names keep when they are percent-encoded, as in all clients of the API (RFC 3986).
+/// Characters that stay as they are when a name is percent-encoded, the same in all clients (RFC 3986).
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Calls of the session API, signed and retried.
+/// Calls the session API: signs requests and retries them.
 ///
-/// Each method that changes a session can be retried blindly: its retries carry the same `Idempotency-Key`, or have
-/// the same effect by their nature. Every method fails with [`Error::Unavailable`] if the API does not respond, or not as
-/// it should.
+/// A retry never takes effect twice: it carries the same `Idempotency-Key`, or the call is idempotent by nature.
+///
+/// Every method fails with [`Error::Unavailable`] if the API doesn't respond, fails, or refuses the request.
 pub(crate) struct Client {
     options: Options,
     connector: HttpsConnector<HttpConnector>,
-    /// Connections that are kept from request to request.
+    /// Kept connections.
     pool: Mutex<Arc<Pool>>,
     signer: Signer,
-    /// Seconds that the API gave sessions for which a longer lifetime was asked.
+    /// Lifetimes that the API has cut, in seconds.
     shortened: Mutex<HashMap<Id, i64>>,
 }
 
@@ -60,7 +60,7 @@ type Pool = HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
 pub(crate) struct Stored {
     pub(crate) id: Id,
     pub(crate) data: Arc<Data>,
-    /// Text of the values that come from another framework, and would not be written as they were.
+    /// Original text of values that another framework wrote and that we would write differently.
     pub(crate) texts: Arc<Texts>,
     pub(crate) etag: HeaderValue,
     /// Seconds until it expires.
@@ -71,15 +71,14 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// A session of which nothing but the id is known.
+    /// A session of which only the id is known.
     pub(crate) fn unread(id: Id) -> Self {
         let (data, texts, user, lock) = Default::default();
         Self { id, data, texts, etag: ANY, ttl: 0, user, lock }
     }
 }
 
-/// Attributes that a write sets, in addition to the data. Without an owner or a label, it keeps those that are there; an
-/// empty one removes them.
+/// What a write sets besides the data. `None` keeps the current value, and an empty text removes it.
 #[derive(Clone, Copy)]
 pub(crate) struct Attributes<'a> {
     /// Idle lifetime in seconds.
@@ -93,25 +92,25 @@ pub(crate) enum Written {
     Applied(Stored),
     /// The session has ended, so nothing was written.
     Ended,
-    /// Another request changed the session since it was read. This is the session now.
+    /// Another request has changed the session since it was read. This is the session as it is now.
     Conflict(Stored),
 }
 
-/// A session in the list of its user's sessions.
+/// A session in a user's device list. Times are RFC 3339.
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Device {
-    /// Public name of the session. It can end the session, but not read it.
+    /// Pass it to [`logout_device`](crate::SessionApiStore::logout_device). It can't be used to read a session.
     pub handle: String,
-    /// Label by which the user recognizes the session.
+    /// Name of the device.
     pub label: Option<String>,
-    /// When it was created: RFC 3339, UTC.
+    /// When the session was created.
     pub created: String,
     /// When its expiry was last slid.
     pub used: String,
-    /// When it ends unless it is used.
+    /// When it ends unless it's used.
     pub expires: String,
-    /// Whether this is the session whose id was passed.
+    /// Whether it's the session whose id was passed.
     #[serde(default)]
     pub current: bool,
 }
@@ -121,7 +120,7 @@ impl Client {
         let tls = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .map_err(|error| {
-                Error::Unavailable(format!("There are no certificates for TLS: {error}"))
+                Error::Unavailable(format!("This machine has no certificates for TLS: {error}"))
             })?
             .https_or_http()
             .enable_http1()
@@ -142,7 +141,7 @@ impl Client {
         response.status.is_success().then(|| response.session(id)).transpose()
     }
 
-    /// Takes the lock of a session, and reads it. This also slides its expiry. Returns `None` if there is none.
+    /// Locks a session and reads it. This also slides its expiry. Returns `None` if there is none.
     ///
     /// # Errors
     ///
@@ -179,7 +178,7 @@ impl Client {
         }
     }
 
-    /// Creates a session under an id. Returns `None` if there is one already.
+    /// Creates a session with this id. Returns `None` if the id is taken.
     pub(crate) async fn create(
         &self,
         id: &Id,
@@ -198,12 +197,12 @@ impl Client {
         is_created.then(|| self.written(&response, id, None, data, attributes)).transpose()
     }
 
-    /// Replaces the data of a session, and releases its lock if the client holds it. Without an ETag, it replaces
-    /// whatever there is.
+    /// Replaces a session's data, and releases its lock if this client holds it. Unless the session was read, this
+    /// replaces whatever is there.
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] if another request has the lock.
+    /// [`Error::Locked`] if another request holds the lock, or this one has lost it.
     pub(crate) async fn replace(
         &self,
         id: &Id,
@@ -221,12 +220,11 @@ impl Client {
         self.write(call, id, read, data, attributes).await
     }
 
-    /// Moves a session to a new id, with new data, and releases its lock if the client holds it. The old id stops
-    /// working. With the session that was read, it is moved only if it has not changed since.
+    /// Like `replace`, but also moves the session to a new id. The old id stops working.
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] if another request has the lock.
+    /// [`Error::Locked`] if another request holds the lock, or this one has lost it.
     pub(crate) async fn rotate(
         &self,
         old: &Id,
@@ -262,13 +260,13 @@ impl Client {
             None => Ok(Written::Applied(self.written(&response, id, read, data, attributes)?)),
             Some("session-not-found") => Ok(Written::Ended),
             Some("session-locked") => Err(Error::Locked(
-                "Another request holds the lock, and the session was not written".into(),
+                "Another request holds the lock, so the session was not written".into(),
             )),
-            Some("not-lock-holder") => Err(Error::Locked(
-                "The lock expired meanwhile, and the session was not written".into(),
-            )),
+            Some("not-lock-holder") => {
+                Err(Error::Locked("The lock has expired, so the session was not written".into()))
+            }
             Some("session-exists") => {
-                Err(Error::Unavailable("The new id of the session is taken".into()))
+                Err(Error::Unavailable("The session's new id is taken".into()))
             }
             Some(_) => {
                 let lock = read.and_then(|read| read.lock.clone());
@@ -277,8 +275,8 @@ impl Client {
         }
     }
 
-    /// Slides the expiry of a session, and releases its lock if the client holds it. Returns the seconds until it
-    /// expires, or `None` if the session has ended.
+    /// Slides a session's expiry, and releases its lock if this client holds it. Returns the seconds until it expires,
+    /// which the API may have cut, or `None` if the session has ended.
     pub(crate) async fn touch(&self, read: &Stored, ttl: i64) -> Result<Option<i64>, Error> {
         let call = Call::new(Method::POST, "/session/touch", StatusCode::NO_CONTENT)
             .id(&read.id)
@@ -290,17 +288,17 @@ impl Client {
         match response.problem().as_deref() {
             None => Ok(Some(self.lifetime(&response, &read.id, ttl))),
             Some("session-not-found") => Ok(None),
-            // Another request has taken the lock, and slides the expiry itself.
+            // Taking the lock has already slid the expiry, whoever took it.
             Some(_) => Ok(Some(read.ttl)),
         }
     }
 
-    /// Returns the longest lifetime that a session can have, up to the one that is wanted.
+    /// Returns the wanted lifetime, or the shorter one that the API has cut it to.
     pub(crate) fn longest(&self, id: &Id, ttl: i64) -> i64 {
         locked(&self.shortened).get(id).map_or(ttl, |longest| ttl.min(*longest))
     }
 
-    /// Returns the lifetime that a session has after a write that asked for one, and remembers one that is shorter.
+    /// Returns the lifetime that a write has set, and remembers it if the API has cut it.
     fn lifetime(&self, response: &Response, id: &Id, asked: i64) -> i64 {
         let ttl = response.ttl().unwrap_or(asked);
         let mut shortened = locked(&self.shortened);
@@ -315,7 +313,7 @@ impl Client {
         ttl
     }
 
-    /// Returns the session that a write left.
+    /// Returns the session as a write left it.
     fn written(
         &self,
         response: &Response,
@@ -354,13 +352,13 @@ impl Client {
 
     /// Ends a session.
     pub(crate) async fn destroy(&self, id: &Id) -> Result<(), Error> {
-        // An id in its grace period is not found: the session is its successor's.
+        // The old id of a rotation isn't found, even while it's readable: the session has moved.
         let call = Call::new(Method::DELETE, "/session", StatusCode::NO_CONTENT).id(id);
         self.send(call, &["session-not-found"]).await?;
         Ok(())
     }
 
-    /// Lists the sessions of a user, newest first. The one with this id is marked as the current one.
+    /// Lists a user's sessions, newest first. The one with this id is marked as current.
     pub(crate) async fn sessions(&self, user: &str, id: Option<&Id>) -> Result<Vec<Device>, Error> {
         let call = Call::new(Method::GET, "/sessions", StatusCode::OK).user(Some(user)).id_if(id);
         let mut devices: Vec<Device> = self.send(call, &[]).await?.json()?;
@@ -370,14 +368,14 @@ impl Client {
         Ok(devices)
     }
 
-    /// Ends all sessions of a user except the one with this id. Returns how many there were.
+    /// Ends all of a user's sessions except the one with this id. Returns how many it ended.
     pub(crate) async fn destroy_all(&self, user: &str, except: Option<&Id>) -> Result<u64, Error> {
         let call =
             Call::new(Method::DELETE, "/sessions", StatusCode::OK).user(Some(user)).id_if(except);
         self.destroy_many(call).await
     }
 
-    /// Ends the oldest sessions of a user above a number. Returns how many there were.
+    /// Ends a user's oldest sessions if they have more than this many. Returns how many it ended.
     pub(crate) async fn limit(&self, user: &str, number: u32) -> Result<u64, Error> {
         let call = Call::new(Method::DELETE, "/sessions", StatusCode::OK).user(Some(user));
         self.destroy_many(call.header("session-limit", number)).await
@@ -391,8 +389,8 @@ impl Client {
         Ok(self.send(call, &[]).await?.json::<Destroyed>()?.destroyed)
     }
 
-    /// Ends one session of a user, by its handle in the list. Returns whether it was there. If a retry does not find
-    /// it, an attempt whose response was lost has ended it.
+    /// Ends one of a user's sessions by its handle. Returns whether there was one. If a retry doesn't find it, an
+    /// earlier attempt whose response was lost has ended it.
     pub(crate) async fn destroy_by_handle(&self, user: &str, handle: &str) -> Result<bool, Error> {
         let path = format!("/sessions/{}", utf8_percent_encode(handle, KEPT));
         let call = Call::new(Method::DELETE, path, StatusCode::NO_CONTENT).user(Some(user));
@@ -400,7 +398,7 @@ impl Client {
         Ok(response.status.is_success() || response.is_to_retry)
     }
 
-    /// Calls the API until it responds with a success, or with one of these problems.
+    /// Calls the API, with retries, and returns the first response that is a success or one of these problems.
     async fn send(&self, call: Call, accepted: &[&str]) -> Result<Response, Error> {
         let (mut attempts, mut failures) = (0, 0);
         let (mut has_reconnected, mut has_renewed) = (false, false);
@@ -426,7 +424,7 @@ impl Client {
                     retry_after = response.retry_after();
                     response.unexpected(&call)
                 }
-                // A dead connection isn't a failure of the API. The next one is new.
+                // A kept connection that died says nothing about the API, so it doesn't count as an attempt.
                 Err(Failure::Closed(_)) if !has_reconnected => {
                     (has_reconnected, attempts) = (true, attempts + 1);
                     continue;
@@ -436,8 +434,10 @@ impl Client {
             if failures >= self.options.retries {
                 return Err(error);
             }
-            let pause = retry_after.map(|after| after.min(self.options.timeout));
-            tokio::time::sleep(pause.unwrap_or_else(|| back_off(failures))).await;
+            // With jitter: about 100 ms at first, then twice as long each time.
+            let pause = Duration::from_millis(fastrand::u64(75..=125) << failures.min(10));
+            let pause = retry_after.map_or(pause, |after| after.min(self.options.timeout));
+            tokio::time::sleep(pause).await;
             (attempts, failures) = (attempts + 1, failures + 1);
         }
     }
@@ -468,7 +468,7 @@ impl Client {
             }
             Err(_) => Failure::Other(unavailable("did not respond in time")),
         };
-        // The other connections of the pool may be dead, too.
+        // The pool's other connections may be dead, too.
         let mut current = locked(&self.pool);
         if Arc::ptr_eq(&current, &pool) {
             *current = Arc::new(self::pool(&self.connector));
@@ -477,7 +477,7 @@ impl Client {
     }
 }
 
-/// Why an attempt has no response.
+/// Why an attempt got no response.
 enum Failure {
     /// The connection was closed. It may have been dead for a while.
     Closed(Error),
@@ -494,19 +494,19 @@ fn pool(connector: &HttpsConnector<HttpConnector>) -> Pool {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing can panic while it is locked.
+    // Nothing can panic while it's locked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A call of the API, which may take several attempts.
+/// A call to the API, which may take several attempts.
 struct Call {
     method: Method,
     path: String,
-    /// Any other success is another server's.
+    /// The only success status that the API sends. Any other is another server's.
     success: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
-    /// Time that the API may take longer than usual.
+    /// Extra time that the API may take to respond.
     wait: Duration,
 }
 
@@ -579,7 +579,7 @@ impl Call {
         Ok(request)
     }
 
-    /// Returns the route, which is no secret, unlike the id in the headers.
+    /// Returns the method and path without a handle, to show in errors.
     fn route(&self) -> String {
         let path =
             if self.path.starts_with("/sessions/") { "/sessions/{handle}" } else { &self.path };
@@ -587,18 +587,18 @@ impl Call {
     }
 }
 
-/// A response of the API, or of another server that responded in its place.
+/// A response from the API, or from another server that responded instead.
 struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
-    /// Whether an earlier attempt of the call failed.
+    /// Whether this answers a retry: an earlier attempt failed, but may have taken effect.
     is_to_retry: bool,
 }
 
 impl Response {
-    /// Returns the code of the problem, as in `session-not-found`, or [`CONFLICT`]. Returns `None` for a success, and if
-    /// another server than the API responded.
+    /// Returns the API's problem code, such as `session-not-found`, or [`CONFLICT`]. Returns `None` for a success, and
+    /// if another server responded.
     fn problem(&self) -> Option<String> {
         let media_type = self.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         if media_type == Some(b"application/problem+json") {
@@ -615,13 +615,13 @@ impl Response {
         matches!(self.status.as_u16(), 429 | 500 | 502 | 503 | 504)
     }
 
-    /// Returns the time to wait before a retry, if the response says so.
+    /// Returns the time that the response says to wait, if any.
     fn retry_after(&self) -> Option<Duration> {
         let seconds = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
         Some(Duration::from_secs(seconds))
     }
 
-    /// Returns the session of a response that has its data.
+    /// Returns the session in a response.
     fn session(&self, id: &Id) -> Result<Stored, Error> {
         let etag = self.etag()?;
         let ttl = self.ttl().ok_or_else(|| lacks("session-ttl"))?;
@@ -647,14 +647,14 @@ impl Response {
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::Unavailable(format!("The session API responded with other JSON: {error}"))
+            Error::Unavailable(format!("The session API sent unexpected JSON: {error}"))
         })
     }
 
-    /// Returns the error of a response that is neither a success nor a problem that the call accepts.
+    /// Returns the error for a response that is neither a success nor an accepted problem.
     fn unexpected(&self, call: &Call) -> Error {
         let problem: Problem = serde_json::from_slice(&self.body).unwrap_or_default();
-        let reason = if problem.detail.is_empty() { "no reason" } else { &problem.detail };
+        let reason = if problem.detail.is_empty() { "no reason given" } else { &problem.detail };
         let (route, status) = (call.route(), self.status.as_u16());
         Error::Unavailable(format!(
             "The session API refused {route} with status {status}: {reason}"
@@ -663,10 +663,12 @@ impl Response {
 }
 
 fn lacks(name: &str) -> Error {
-    Error::Unavailable(format!("A response of the session API has no {name}"))
+    Error::Unavailable(format!(
+        "The response has no {name}, so it isn't from the session API. Check the URL."
+    ))
 }
 
-/// What is used of a problem document, or of the gateway's own errors.
+/// The part of a problem document, or of the gateway's own errors, that we use.
 #[derive(Default, Deserialize)]
 struct Problem {
     #[serde(default, rename = "type")]
@@ -675,12 +677,12 @@ struct Problem {
     detail: String,
 }
 
-/// Returns the value of a header from a text of visible ASCII characters: an id, or a name that is encoded.
+/// Makes a header value from an id or a percent-encoded name.
 fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("ids and encoded names have visible ASCII characters only")
+    HeaderValue::from_str(text).expect("ids and encoded names are visible ASCII")
 }
 
-/// Returns the value of a header for a name that is removed if it is empty.
+/// Returns an encoded name, or [`NONE`] if it's empty.
 fn or_none(encoded: String) -> String {
     if encoded.is_empty() { NONE.to_owned() } else { encoded }
 }
@@ -689,13 +691,13 @@ fn encode(name: &str) -> String {
     utf8_percent_encode(name, KEPT).to_string()
 }
 
-/// Decodes a name. One that is not encoded, from another program, stays as it is.
+/// Decodes an owner or a label. If another program didn't encode it, it's returned as is.
 fn decode(name: &[u8]) -> String {
     let decoded = percent_decode(name).decode_utf8();
     decoded.map_or_else(|_| String::from_utf8_lossy(name).into_owned(), Cow::into_owned)
 }
 
-/// Percent-encodes a label, up to the last character that fits.
+/// Percent-encodes as much of a label as fits.
 fn shorten(label: &str) -> String {
     let mut encoded = String::new();
     for character in label.chars() {

@@ -1,15 +1,17 @@
 use tower_sessions_core::session_store;
 
-/// Failure of a call of the session API, or an invalid option.
+/// A failed call to the session API, or an invalid option.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The session API did not respond, or not as it should. What is in the session cannot be known.
+    /// The session couldn't be read or written: the API didn't respond, failed, or refused the request.
+    ///
+    /// It never means that there is no session.
     #[error("{0}")]
     Unavailable(String),
-    /// Another request holds the lock of the session, or has taken it.
+    /// Another request holds the session's lock, or this one has lost it.
     #[error("{0}")]
     Locked(String),
-    /// An option or an environment variable is not valid. The text names it, and its valid values.
+    /// An option or an environment variable is invalid. The text names it and its valid values.
     #[error("{0}")]
     InvalidOption(String),
 }
@@ -20,7 +22,7 @@ impl From<Error> for session_store::Error {
     }
 }
 
-/// Returns the text of an error and its causes.
+/// Returns an error's text, followed by its causes.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

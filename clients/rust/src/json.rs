@@ -1,7 +1,7 @@
-//! Session data as JSON text that other frameworks may have written.
+//! Session data as JSON that other frameworks may have written.
 //!
-//! What Rust cannot represent, such as half an emoji, `NaN` or a number of 30 digits, is read as what comes closest, and
-//! keeps its text until the app changes its key.
+//! What Rust can't represent, such as half an emoji, `NaN` or a number of 30 digits, is read as the closest value, and
+//! keeps its original text until the app changes its key.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::Data;
 
-/// Text of the values that would be written differently, by their keys.
+/// Original text of values that we would write differently, by key.
 pub(crate) type Texts = HashMap<String, String>;
 
-/// Returns the data in the text of a JSON object.
+/// Parses a JSON object. Returns `None` if the text isn't one.
 pub(crate) fn parse(text: &[u8]) -> Option<(Data, Texts)> {
     let (mut data, mut texts) = (Data::new(), Texts::new());
     for (key, value) in members(std::str::from_utf8(text).ok()?)? {
@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<(Data, Texts)> {
     Some((data, texts))
 }
 
-/// Returns the text of data. A value that is still the one that was read keeps its text.
+/// Writes data as JSON. Values that haven't changed since they were read keep their original text.
 pub(crate) fn write(data: &Data, read: &Data, texts: &Texts) -> String {
     let members: Vec<String> = data
         .iter()
@@ -41,7 +41,7 @@ pub(crate) fn write(data: &Data, read: &Data, texts: &Texts) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Splits the text of a JSON object into its keys and values.
+/// Splits a JSON object into its keys and values.
 fn members(text: &str) -> Option<Vec<(&str, &str)>> {
     let inside = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     if inside.trim().is_empty() {
@@ -56,7 +56,7 @@ fn members(text: &str) -> Option<Vec<(&str, &str)>> {
         .collect()
 }
 
-/// Splits JSON text where a separator is in no string, array or object.
+/// Splits JSON at separators that aren't inside a string, an array or an object.
 fn split(text: &str, separator: u8) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
     let (mut is_string, mut is_escaped) = (false, false);
@@ -83,7 +83,7 @@ fn parse_value(text: &str) -> Option<Value> {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&approximate(text))).ok()
 }
 
-/// Replaces the halves of surrogate pairs by U+FFFD, and numbers that aren't finite by null.
+/// Replaces lone halves of surrogate pairs with U+FFFD, and numbers that aren't finite with null.
 fn approximate(text: &str) -> String {
     let (mut result, mut rest, mut is_string) = (String::new(), text, false);
     while let Some(first) = rest.chars().next() {
@@ -109,7 +109,7 @@ fn is_of_number(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '+' | '-' | '.')
 }
 
-/// Returns the length of the escape sequence that a text begins with, and what to replace it by.
+/// Returns the length of the escape sequence at the beginning of the text, and what to replace it with.
 fn approximate_escape(text: &str) -> (usize, Option<&'static str>) {
     match (code_unit(text), text.get(6..).and_then(code_unit)) {
         (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (12, None),
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_of_other_frameworks_comes_back_as_it_is() {
+    fn text_from_other_frameworks_stays_as_it_is() {
         for value in [
             "1180591620717411303424",
             "1.10",
@@ -159,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_in_rust_is_close_to_it() {
+    fn values_that_rust_cannot_represent_are_approximated() {
         let (data, _) = parse(br#"{"text":"a\ud83dz","none":[NaN,1e400],"b":true}"#).unwrap();
         assert_eq!(json!(data), json!({ "text": "a\u{fffd}z", "none": [null, null], "b": true }));
     }
 
     #[test]
-    fn other_text_is_no_object() {
+    fn other_text_is_not_an_object() {
         for text in
             ["", "[1]", "1", r#"{"a"}"#, r#"{"a":}"#, r#"{a:1}"#, r#"{"a":1"#, "{\"a\":x}", "{}1"]
         {

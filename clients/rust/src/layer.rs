@@ -10,12 +10,11 @@ use tower_service::Service;
 use crate::SessionApiStore;
 use crate::request::{self, RequestState};
 
-/// Layer that associates a [`SessionApiStore`] with the current request. At the end of the request, it ends the
-/// sessions that the request deleted, releases the locks that the request still holds, and limits the sessions of a
-/// user who logged in.
+/// Layer that ties a [`SessionApiStore`] to the current request. At the end of the request, it ends the sessions that
+/// the request deleted, releases the locks that it still holds, and limits the sessions of a user who logged in.
 ///
-/// If a session cannot be ended, or those of a user not be limited, the layer responds with status 503 instead of the
-/// app's response. If the client disconnects, a separate task does this work.
+/// If ending or limiting sessions fails, the layer replaces the app's response with a 503. If the client disconnects,
+/// a separate task does this work.
 #[derive(Clone, Debug)]
 pub struct SessionApiLayer {
     pub(crate) store: SessionApiStore,
@@ -29,7 +28,7 @@ impl<S> Layer<S> for SessionApiLayer {
     }
 }
 
-/// Service that [`SessionApiLayer`] makes.
+/// Service made by [`SessionApiLayer`].
 #[derive(Clone, Debug)]
 pub struct SessionApiService<S> {
     inner: S,
@@ -52,7 +51,7 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        // The service that is ready is this one, and not its clone.
+        // This service is the one that's ready, not its clone.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let state = self.store.begin(request.headers());
@@ -70,7 +69,7 @@ where
             state.drop_dead_cookies(response.headers_mut());
             if let Err(error) = store.limit_sessions(state).await {
                 tracing::error!(%error, "the sessions of a user were not limited");
-                // The user is logged in.
+                // The user is logged in nevertheless, so keep the cookies.
                 for cookie in response.headers().get_all(header::SET_COOKIE) {
                     failure.headers_mut().append(header::SET_COOKIE, cookie.clone());
                 }
@@ -81,7 +80,7 @@ where
     }
 }
 
-/// Ends sessions and releases locks if the request is dropped.
+/// Finishes the layer's work in a separate task if the request is dropped.
 struct Unfinished {
     store: SessionApiStore,
     state: Arc<RequestState>,
@@ -94,7 +93,7 @@ impl Drop for Unfinished {
             return;
         }
         let (store, state) = (self.store.clone(), Arc::clone(&self.state));
-        // Without a runtime, the process is about to end. The sessions then stay until they expire.
+        // Without a runtime, the process is about to exit, and the sessions stay until they expire.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(error) = store.finish(&state).await {

@@ -20,5 +20,5 @@ pub use layer::{SessionApiLayer, SessionApiService};
 pub use options::Options;
 pub use store::SessionApiStore;
 
-/// Data of a session.
+/// A session's data.
 pub type Data = HashMap<String, Value>;

@@ -1,7 +1,7 @@
 use crate::Data;
 
-/// Three-way merge of session data by its keys. Returns theirs with the keys changed that differ between base and
-/// mine. Where both changed a key, mine wins.
+/// Three-way merge of session data by its top-level keys. Returns theirs with my changes: the keys that differ between
+/// base and mine. If both changed a key, mine wins.
 pub(crate) fn merge(base: &Data, mine: &Data, theirs: &Data) -> Data {
     let mut merged = theirs.clone();
     for (key, value) in mine {

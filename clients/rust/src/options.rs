@@ -10,7 +10,7 @@ use crate::{Data, Error};
 type UserOf = dyn Fn(&Data) -> Option<String> + Send + Sync;
 type LabelOf = dyn Fn(&HeaderMap) -> Option<String> + Send + Sync;
 
-/// Limits of the session API.
+/// The session API's limits.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 const MAX_LEASE: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: u32 = 100;
@@ -32,20 +32,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options for the API whose URL is in the environment variable `SESSION_API_URL`.
+    /// Options for the API at the URL in the environment variable `SESSION_API_URL`.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if the variable is missing or is not a URL.
+    /// [`Error::InvalidOption`] if the variable is missing or isn't a valid URL.
     pub fn from_env() -> Result<Self, Error> {
         Self::new(&env::var("SESSION_API_URL").unwrap_or_default())
     }
 
-    /// Options for the API at a URL, as in `https://abc.execute-api.eu-central-1.amazonaws.com`.
+    /// Options for the API at a URL such as `https://abc.execute-api.eu-central-1.amazonaws.com`.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if the text is not the URL of an API.
+    /// [`Error::InvalidOption`] if the text isn't a valid URL.
     pub fn new(url: &str) -> Result<Self, Error> {
         let region = env::var("AWS_REGION").or_else(|_| env::var("AWS_DEFAULT_REGION"));
         Ok(Self {
@@ -63,26 +63,26 @@ impl Options {
         })
     }
 
-    /// Region that signatures are for. The default is `AWS_REGION`.
+    /// AWS region to sign for. Default: `AWS_REGION`.
     #[must_use]
     pub fn with_region(self, region: impl Into<String>) -> Self {
         Self { region: region.into(), ..self }
     }
 
-    /// Time after which a request slides the expiry of an unchanged session. It applies only with
+    /// Time after which using an unchanged session slides its expiry. It only matters with
     /// [`with_always_save(true)`](https://docs.rs/tower-sessions/latest/tower_sessions/struct.SessionManagerLayer.html).
-    /// The default is a twentieth of the lifetime.
+    /// Default: 5% of the lifetime.
     #[must_use]
     pub fn with_touch_after(self, touch_after: Duration) -> Self {
         Self { touch_after: Some(touch_after), ..self }
     }
 
-    /// Gives the session to one request at a time. Others wait for its lock up to this time, and then fail. By
-    /// default there is no lock.
+    /// Time to wait for the session's lock, so that only one request at a time uses the session. One that doesn't get
+    /// the lock in time fails. Default: no lock.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if it is more than 10 s, or not a number of whole seconds.
+    /// [`Error::InvalidOption`] if it isn't 0 to 10 whole seconds.
     pub fn with_lock(self, wait: Duration) -> Result<Self, Error> {
         if wait > MAX_WAIT || wait.subsec_nanos() != 0 {
             return Err(Error::InvalidOption(
@@ -92,11 +92,11 @@ impl Options {
         Ok(Self { lock: Some(wait), ..self })
     }
 
-    /// Time after which the lock of a request that never ended expires. The default is 10 s.
+    /// Time until the lock of a request that died expires. Default: 10 s.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if it is not 1 to 60 whole seconds.
+    /// [`Error::InvalidOption`] if it isn't 1 to 60 whole seconds.
     pub fn with_lease(self, lease: Duration) -> Result<Self, Error> {
         if !(Duration::from_secs(1)..=MAX_LEASE).contains(&lease) || lease.subsec_nanos() != 0 {
             return Err(Error::InvalidOption(
@@ -106,28 +106,27 @@ impl Options {
         Ok(Self { lease, ..self })
     }
 
-    /// Number of sessions that a user can have. A login ends the oldest ones above it. Unlimited by default.
+    /// Most sessions a user may have: a login ends the oldest above that. Default: no limit.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if it is not 1 to 100.
+    /// [`Error::InvalidOption`] if it isn't 1 to 100.
     pub fn with_max_sessions(self, number: u32) -> Result<Self, Error> {
         if !(1..=MAX_SESSIONS).contains(&number) {
             return Err(Error::InvalidOption(
-                "The number of sessions of a user must be 1 to 100.".into(),
+                "A user's maximum number of sessions must be 1 to 100.".into(),
             ));
         }
         Ok(Self { max_sessions: Some(number), ..self })
     }
 
-    /// Owner of a session, as a function of its data. `None` keeps the owner, and an empty name removes it.
+    /// Owner of a session, as a function of its data. `None` keeps the owner, an empty name removes it.
     #[must_use]
     pub fn with_user(self, user: impl Fn(&Data) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { user: Arc::new(user), ..self }
     }
 
-    /// Label by which the user recognizes a session, as a function of the request's headers. The default is the browser's
-    /// `User-Agent`.
+    /// Name shown in the device list, as a function of the request's headers. Default: the browser's `User-Agent`.
     #[must_use]
     pub fn with_label(
         self,
@@ -136,31 +135,31 @@ impl Options {
         Self { label: Arc::new(label), ..self }
     }
 
-    /// Time for each attempt of a call. The default is 5 s.
+    /// Time for each attempt of a call, plus the wait for a lock. Default: 5 s.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Retries of a call that failed. The default is 2.
+    /// Retries of a failed call. Default: 2.
     #[must_use]
     pub fn with_retries(self, retries: u32) -> Self {
         Self { retries, ..self }
     }
 
-    /// Credentials that sign calls. By default they are those that the AWS SDK finds in the environment, in
-    /// profiles, or for the role of the server.
+    /// Credentials to sign with. Default: what the AWS SDK finds in the environment, in profiles, or for the server's
+    /// role.
     #[must_use]
     pub fn with_credentials(self, credentials: impl ProvideCredentials + 'static) -> Self {
         Self { credentials: Some(SharedCredentialsProvider::new(credentials)), ..self }
     }
 }
 
-/// Parses a URL that has only a scheme, host, port and path. Removes slashes at its end.
+/// Parses a URL of just a scheme, host, port and path, and removes trailing slashes.
 fn parse_url(text: &str) -> Result<Uri, Error> {
     let invalid = || {
         Error::InvalidOption(
-            "Set SESSION_API_URL to the URL of the session API, as in \
+            "Set SESSION_API_URL to the URL of the session API, such as \
              https://abc.execute-api.eu-central-1.amazonaws.com."
                 .into(),
         )

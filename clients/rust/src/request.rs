@@ -8,30 +8,30 @@ use crate::Data;
 use crate::client::Stored;
 
 tokio::task_local! {
-    /// The request that the current task works on.
+    /// The request that the current task is working on.
     static CURRENT: Arc<RequestState>;
 }
 
-/// Sessions of one request. Parallel requests do not share this state.
+/// Sessions of one request. Parallel requests don't share this state.
 #[derive(Default)]
 pub(crate) struct RequestState {
     pub(crate) label: Option<String>,
-    /// Cookies that came with it, as in `a=1; b=2`.
+    /// Its `Cookie` headers, such as `a=1; b=2`.
     cookies: Vec<HeaderValue>,
     sessions: Mutex<Sessions>,
 }
 
 #[derive(Default)]
 struct Sessions {
-    /// State of each session when the request last read or wrote it.
+    /// Each session as the request last read or wrote it.
     read: HashMap<Id, Read>,
-    /// Sessions that end with the request, or earlier if another session takes their place.
+    /// Sessions that end with the request, or earlier if another session replaces them.
     deleted: Vec<Id>,
-    /// Those of them that were to move to another id, but could not.
+    /// Those among them that should have moved to another id but couldn't.
     unmoved: Vec<Id>,
-    /// Ids whose session ended while the request ran, or that it would have got then.
+    /// Ids of sessions that ended while the request ran, and ids they would have moved to.
     ended: Vec<Id>,
-    /// Owners that sessions got.
+    /// New owners of sessions.
     logins: Vec<String>,
     /// Whether the request is over.
     is_over: bool,
@@ -42,7 +42,7 @@ struct Sessions {
 pub(crate) struct Read {
     /// The session as the API has it; `None` if it has ended.
     pub(crate) stored: Option<Stored>,
-    /// Data that the app last read or saved. A merge compares the app's current data with it.
+    /// The data the app last read or saved, which a merge compares the app's current data with.
     pub(crate) base: Arc<Data>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn scope<F: Future>(request: Arc<RequestState>, future: F) -> F
     CURRENT.scope(request, future).await
 }
 
-/// Returns the request that the current task works on.
+/// Returns the request that the current task is working on.
 pub(crate) fn current() -> Option<Arc<RequestState>> {
     CURRENT.try_with(Arc::clone).ok()
 }
@@ -62,25 +62,25 @@ impl RequestState {
         Self { label, cookies, ..Self::default() }
     }
 
-    /// Returns the state of a session when the request last read or wrote it.
+    /// Returns a session as the request last read or wrote it.
     pub(crate) fn read(&self, id: &Id) -> Option<Read> {
         self.sessions().read.get(id).cloned()
     }
 
-    /// Notes the state of a session. Returns whether the request still runs.
+    /// Remembers a session's state. Returns whether the request is still running.
     pub(crate) fn remember(&self, id: Id, read: Read) -> bool {
         let mut sessions = self.sessions();
         sessions.read.insert(id, read);
         !sessions.is_over
     }
 
-    /// Notes that a session ended while the request ran, or could not begin for that reason.
+    /// Notes that a session ended while the request ran, or couldn't move to this id for that reason.
     pub(crate) fn note_end(&self, id: Id) {
         self.sessions().ended.push(id);
     }
 
-    /// Takes the cookies out of a response that would bring the id of an ended session back, or delete a newer cookie
-    /// of the same name. Encrypted cookies cannot be told apart, and stay.
+    /// Removes cookies from a response that would bring an ended session's id back, or delete a newer cookie with the
+    /// same name. Encrypted cookies stay, because their ids can't be seen.
     pub(crate) fn drop_dead_cookies(&self, headers: &mut HeaderMap) {
         let ids: Vec<String> = self.sessions().ended.iter().map(Id::to_string).collect();
         if ids.is_empty() {
@@ -120,12 +120,12 @@ impl RequestState {
         self.sessions().is_over = true;
     }
 
-    /// Notes that a session is to end.
+    /// Notes that a session should end.
     pub(crate) fn delete(&self, id: Id) {
         self.sessions().deleted.push(id);
     }
 
-    /// Notes that a session could not be moved to another id. If that does not succeed later, it stays.
+    /// Notes that a session couldn't be moved to another id. Unless a later attempt succeeds, it stays.
     pub(crate) fn note_unmoved(&self, id: Id) {
         self.sessions().unmoved.push(id);
     }
@@ -140,7 +140,7 @@ impl RequestState {
         self.sessions().deleted.contains(id)
     }
 
-    /// Notes that a lock is not held any more.
+    /// Notes that a lock is no longer held.
     pub(crate) fn forget_lock(&self, id: &Id) {
         if let Some(Read { stored: Some(stored), .. }) = self.sessions().read.get_mut(id) {
             stored.lock = None;
@@ -154,12 +154,12 @@ impl RequestState {
         sessions.deleted.retain(|deleted| deleted != id);
     }
 
-    /// Returns a session that is still to end.
+    /// Returns a session that still has to end.
     pub(crate) fn next_deleted(&self) -> Option<Id> {
         self.sessions().deleted.first().copied()
     }
 
-    /// Returns a session whose lock is still to be released.
+    /// Returns a session whose lock still has to be released.
     pub(crate) fn next_locked(&self) -> Option<Stored> {
         let sessions = self.sessions();
         let mut stored = sessions.read.values().filter_map(|read| read.stored.as_ref());
@@ -172,7 +172,7 @@ impl RequestState {
         self.next_deleted().is_none() && self.next_locked().is_none() && !has_logins
     }
 
-    /// Forgets what is left to do.
+    /// Forgets what's left to do.
     pub(crate) fn give_up(&self) {
         let mut sessions = self.sessions();
         sessions.deleted.clear();
@@ -180,12 +180,12 @@ impl RequestState {
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        // Nothing can panic while it is locked.
+        // Nothing can panic while it's locked.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the name of a cookie, with or without attributes.
+/// Returns a cookie's name. The cookie may have attributes.
 fn name_of(cookie: &str) -> &str {
     cookie.split_once('=').map_or("", |(name, _)| name.trim())
 }
@@ -199,11 +199,11 @@ mod tests {
         let (dead, new) = (Id(1), Id(2));
         for (sent, answered, is_kept) in [
             (format!("id={dead}"), format!("id={dead}; Path=/"), false),
-            // As signed cookies are.
+            // Signed cookies look like this.
             (format!("id=c2lnbmF0dXJl%3D{dead}"), format!("id=c2lnbmF0dXJl%3D{dead}"), false),
-            // A request without cookies began it.
+            // A request without cookies began the session.
             (String::new(), format!("id={dead}; Path=/"), false),
-            // A removal could hit the cookie of a login in another tab.
+            // Removing the cookie could hit that of a login in another tab.
             (format!("a=1; id={dead}"), "id=; Max-Age=0".to_owned(), false),
             (format!("a=1; id={dead}"), "a=; Max-Age=0".to_owned(), true),
             (format!("a=1; id={dead}"), format!("id={new}; Path=/"), true),

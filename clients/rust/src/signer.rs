@@ -12,12 +12,12 @@ use tokio::sync::Mutex;
 use crate::error::describe;
 use crate::{Error, Options};
 
-/// Temporary credentials are renewed this long before they expire.
+/// How long before temporary credentials expire they're renewed.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
-/// Credentials without an expiry are loaded again after this time, because their file may have changed.
+/// Credentials that don't expire are loaded again after this time, because their file may have changed.
 const KEPT: Duration = Duration::from_secs(900);
 
-/// Signs requests with the credentials of the server (AWS Signature Version 4).
+/// Signs requests with the server's credentials (AWS Signature Version 4).
 pub(crate) struct Signer {
     region: String,
     is_needed: bool,
@@ -34,7 +34,7 @@ impl Signer {
     pub(crate) fn new(options: &Options) -> Self {
         // `make run` serves the API without an authorizer.
         let is_local = matches!(options.url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        // Docker Compose sets a variable without a value to an empty text.
+        // Docker Compose passes a variable without a value as an empty string.
         let has_variable = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
         let has_credentials = options.credentials.is_some() || has_variable;
         Self {
@@ -65,7 +65,7 @@ impl Signer {
             .into();
         let uri = request.uri().to_string();
         let headers = request.headers().iter();
-        // All values are ASCII: the client made them.
+        // All values are ASCII, because the client made them.
         let signable = SignableRequest::new(
             request.method().as_str(),
             &uri,
@@ -83,13 +83,13 @@ impl Signer {
         Ok(())
     }
 
-    /// Forgets credentials that the API refused. Returns whether there can be others.
+    /// Forgets credentials that the API refused. Returns whether there may be others.
     pub(crate) async fn renew(&self) -> bool {
         self.state.lock().await.found = None;
         self.is_needed
     }
 
-    /// Returns the credentials, which other requests wait for if they are being renewed.
+    /// Returns the credentials. While they're being renewed, other requests wait.
     async fn credentials(&self) -> Result<Credentials, Error> {
         let mut state = self.state.lock().await;
         let now = SystemTime::now();
@@ -112,7 +112,7 @@ impl Signer {
                 state.found = Some((credentials.clone(), renewal));
                 Ok(credentials)
             }
-            // The old ones still sign until they expire.
+            // The old ones work until they expire.
             (Err(_), Some((old, _))) if old.expiry().is_none_or(|expiry| now < expiry) => {
                 Ok(old.clone())
             }
@@ -128,14 +128,14 @@ async fn default_provider() -> Result<SharedCredentialsProvider, Error> {
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
     config.credentials_provider().ok_or_else(|| {
         Error::Unavailable(
-            "A call of the session API cannot be signed: there are no credentials".into(),
+            "Calls to the session API cannot be signed: there are no credentials".into(),
         )
     })
 }
 
 fn cannot_sign(error: impl std::error::Error) -> Error {
     let reason = describe(&error);
-    Error::Unavailable(format!("A call of the session API cannot be signed: {reason}"))
+    Error::Unavailable(format!("Calls to the session API cannot be signed: {reason}"))
 }
 
 #[cfg(test)]
@@ -148,8 +148,8 @@ mod tests {
 
     use super::*;
 
-    /// Signs three requests with credentials that live this long, the first of which fail. Returns how often the
-    /// provider was asked.
+    /// Signs three requests with credentials that live this long; the provider fails the first time. Returns how often
+    /// it was asked.
     async fn asked(lifetime: Option<Duration>) -> usize {
         let asked = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&asked);

@@ -13,28 +13,28 @@ use crate::merge::merge;
 use crate::request::{self, Read, RequestState};
 use crate::{Data, Error, Options, SessionApiLayer};
 
-/// Time for which a write that others get ahead of merges their changes with its own.
+/// Time after which a write gives up merging with the changes of other requests.
 const MERGING: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Store of tower-sessions that keeps sessions in the session API.
+/// tower-sessions store that keeps sessions in the session API.
 ///
-/// Clones share their connections. An app needs the [`layer`](Self::layer) of the store, too.
+/// Clones share their connections. The app needs the store's [`layer`](Self::layer), too.
 #[derive(Clone)]
 pub struct SessionApiStore {
     client: Arc<Client>,
 }
 
 impl SessionApiStore {
-    /// A store in the API whose URL is in the environment variable `SESSION_API_URL`.
+    /// A store for the API at the URL in the environment variable `SESSION_API_URL`.
     ///
     /// # Errors
     ///
-    /// Those of [`Options::from_env`] and [`new`](Self::new).
+    /// Same as [`Options::from_env`] and [`new`](Self::new).
     pub fn from_env() -> Result<Self, Error> {
         Self::new(Options::from_env()?)
     }
 
-    /// A store with these options. It makes no call yet.
+    /// A store with these options. This makes no call yet.
     ///
     /// # Errors
     ///
@@ -43,14 +43,14 @@ impl SessionApiStore {
         Ok(Self { client: Arc::new(Client::new(options)?) })
     }
 
-    /// Layer that associates the store with the current request. Add it after `SessionManagerLayer`, so that it wraps
-    /// that layer.
+    /// Layer that ties the store to the current request. Add it after `SessionManagerLayer`, so that it wraps that
+    /// layer.
     #[must_use]
     pub fn layer(&self) -> SessionApiLayer {
         SessionApiLayer { store: self.clone() }
     }
 
-    /// Lists the sessions of a user, newest first. The one with this id is marked as the current one.
+    /// Lists a user's sessions, newest first. The one with this id is marked as current.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl SessionApiStore {
         self.client.sessions(user, current).await
     }
 
-    /// Ends one session of a user, by its handle. Returns whether it was there.
+    /// Ends one of a user's sessions by its handle. Returns whether there was one.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl SessionApiStore {
         self.client.destroy_by_handle(user, handle).await
     }
 
-    /// Ends all sessions of a user except the one with this id. Returns how many there were.
+    /// Ends all of a user's sessions except the one with this id. Returns how many it ended.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl SessionApiStore {
         self.client.destroy_all(user, Some(current)).await
     }
 
-    /// Ends all sessions of a user. Returns how many there were.
+    /// Ends all of a user's sessions. Returns how many it ended.
     ///
     /// # Errors
     ///
@@ -86,12 +86,12 @@ impl SessionApiStore {
         self.client.destroy_all(user, None).await
     }
 
-    /// Returns the state of a new request with these headers.
+    /// Returns the state for a new request with these headers.
     pub(crate) fn begin(&self, headers: &http::HeaderMap) -> Arc<RequestState> {
         Arc::new(RequestState::new((self.client.options().label)(headers), headers))
     }
 
-    /// Ends the sessions that a request deleted, and releases the locks that it still holds.
+    /// Ends the sessions that a request deleted, and releases the locks it still holds.
     pub(crate) async fn finish(&self, request: &RequestState) -> Result<(), Error> {
         let ended = self.end_deleted(request).await;
         self.release_locks(request).await;
@@ -110,13 +110,13 @@ impl SessionApiStore {
     async fn release_locks(&self, request: &RequestState) {
         while let Some(stored) = request.next_locked() {
             if let Err(error) = self.client.release(&stored).await {
-                tracing::warn!(%error, "a lock was not released, and expires by itself");
+                tracing::warn!(%error, "a lock was not released, but it expires by itself");
             }
             request.forget_lock(&stored.id);
         }
     }
 
-    /// Ends the oldest sessions of the users that a request logged in.
+    /// Limits the sessions of users that a request logged in.
     pub(crate) async fn limit_sessions(&self, request: &RequestState) -> Result<(), Error> {
         for user in request.take_logins() {
             self.limit(&user).await?;
@@ -131,7 +131,7 @@ impl SessionApiStore {
         Ok(())
     }
 
-    /// Takes the lock of a session in a separate task, so that a request that ends while waiting leaves no lock.
+    /// Locks a session in a separate task, so that a request that ends while it waits leaves no lock behind.
     async fn lock(
         &self,
         request: &Arc<RequestState>,
@@ -153,7 +153,7 @@ impl SessionApiStore {
         task.await.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
     }
 
-    /// Creates a session, under another id than the record's if that is taken.
+    /// Creates a session. If the record's id is taken, gives it another one.
     async fn begin_session(
         &self,
         record: &mut Record,
@@ -167,8 +167,8 @@ impl SessionApiStore {
         }
     }
 
-    /// Writes a record over the session that was read, merged with what other requests wrote since. A record with
-    /// another id moves the session there. Returns `None` if the session has ended.
+    /// Writes a record over the session that was read, merged with what other requests have written since. If the
+    /// record has another id, the session moves there. Returns `None` if the session has ended.
     async fn write_merged(
         &self,
         read: &Read,
@@ -194,7 +194,7 @@ impl SessionApiStore {
             let jittered = fastrand::u64(pause / 2..=pause);
             tokio::time::sleep(std::time::Duration::from_millis(jittered)).await;
             pause = (pause * 2).min(500);
-            // Among many writers, what this one knows is old again after a long pause.
+            // With many writers, the session is probably outdated again after a long pause.
             if jittered > 50 {
                 let Some(read) = self.client.read(old).await? else { return Ok(None) };
                 current = Stored { lock: current.lock, ..read };
@@ -203,7 +203,7 @@ impl SessionApiStore {
         Err(Error::Unavailable("Other requests kept changing the session".into()).into())
     }
 
-    /// Ends a session, and creates another one that keeps nothing of it, even if the old one has ended already.
+    /// Replaces a session with a new one that keeps nothing of it, even if the old one has already ended.
     async fn replace_session(
         &self,
         old: &Id,
@@ -211,7 +211,7 @@ impl SessionApiStore {
         record: &mut Record,
         attributes: Attributes<'_>,
     ) -> session_store::Result<Option<Stored>> {
-        // The changes of other requests end with the old session, so there is no condition. The lock is this request's.
+        // Other requests' changes end with the old session, so this is unconditional. The lock is this request's own.
         let unconditional = read.and_then(|read| Some(Stored { etag: ANY, ..read.stored? }));
         // Without a `Session-User`, a rotation would keep the old session's owner.
         let user = Some(attributes.user.unwrap_or_default());
@@ -223,7 +223,7 @@ impl SessionApiStore {
         }
     }
 
-    /// Replaces the data of a session that the request has not read. Returns `None` if the session has ended.
+    /// Replaces the data of a session that the request hasn't read. Returns `None` if the session has ended.
     async fn overwrite(
         &self,
         record: &Record,
@@ -235,7 +235,7 @@ impl SessionApiStore {
         }
     }
 
-    /// Slides the expiry of an unchanged session if enough time has passed, or if it is to end earlier.
+    /// Slides an unchanged session's expiry if enough time has passed, or if it should end earlier now.
     async fn keep_alive(
         &self,
         request: &RequestState,
@@ -266,7 +266,7 @@ impl SessionApiStore {
 
 #[async_trait]
 impl SessionStore for SessionApiStore {
-    /// Creates a session. If it takes the place of one that the request has deleted, one call does both.
+    /// Creates a session. If it replaces one that the request has deleted, a single call does both.
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
         let request = request::current();
         let request = request.as_deref();
@@ -282,8 +282,8 @@ impl SessionStore for SessionApiStore {
         let mut old_owner = None;
         let created = match (old, read) {
             (None, _) => self.begin_session(record, attributes).await?,
-            // `cycle_id`: the new session has the data of the old one, so it does not begin if that has ended, unless
-            // somebody else logs in.
+            // `cycle_id`: the new session has the old one's data, so if the old one has ended, it only begins if
+            // somebody logs in.
             (Some(old), Some(read)) if old != record.id => {
                 old_owner = read.stored.as_ref().and_then(|stored| stored.user.clone());
                 let moved = self.write_merged(&read, record, attributes).await;
@@ -297,7 +297,7 @@ impl SessionStore for SessionApiStore {
                     moved => moved,
                 }
             }
-            // `flush`, and then a new session. It begins even if the old one has ended.
+            // `flush`, then a new session, which begins even if the old one has ended.
             (Some(old), read) => {
                 if old == record.id {
                     record.id = Id::default();
@@ -328,12 +328,12 @@ impl SessionStore for SessionApiStore {
         Ok(())
     }
 
-    /// Writes a session if it has changed, and else slides its expiry if it is time. A session that has ended stays
-    /// ended.
+    /// Writes a session if it has changed, otherwise slides its expiry if it's time. A session that has ended doesn't
+    /// come back.
     async fn save(&self, record: &Record) -> session_store::Result<()> {
         let Some(request) = request::current() else {
             return Err(session_store::Error::Backend(
-                "The session is used outside of a request. Add the layer of the store to the app, \
+                "The session is used outside of a request. Add the store's layer to the app, \
                  `.layer(store.layer())`, after that of tower-sessions, and save sessions in the \
                  task of their request."
                     .into(),
@@ -356,7 +356,7 @@ impl SessionStore for SessionApiStore {
         let attributes = Attributes { ttl, user: user.as_deref(), label: None };
         let stored = match &read {
             Some(read) => self.write_merged(read, record, attributes).await?,
-            // The app has cleared a session that it had not read.
+            // The app has cleared a session without reading it.
             None => self.overwrite(record, attributes).await?,
         };
         let old_owner = read.and_then(|read| read.stored?.user);
@@ -369,7 +369,7 @@ impl SessionStore for SessionApiStore {
         Ok(())
     }
 
-    /// Reads a session, and takes its lock if the options say so.
+    /// Reads a session, locking it if the options say so.
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
         let request = request::current();
         if request.as_ref().is_some_and(|request| request.is_deleted(id)) {
@@ -379,7 +379,7 @@ impl SessionStore for SessionApiStore {
         let is_known = known.is_some();
         let held = known.and_then(|stored| stored.lock);
         let stored = match (self.client.options().lock, &request) {
-            // Only the end of a request releases a lock.
+            // Only requests take locks, because it's their end that releases them.
             (Some(wait), Some(request)) if held.is_none() => self.lock(request, id, wait).await?,
             _ => self.client.read(id).await?.map(|stored| Stored { lock: held, ..stored }),
         };
@@ -401,7 +401,8 @@ impl SessionStore for SessionApiStore {
         Ok(Some(record))
     }
 
-    /// Ends a session: with the request, since a new session that takes its place ends it in the same call.
+    /// Ends a session, but only at the end of the request, so that a session that replaces it can end it in the same
+    /// call.
     async fn delete(&self, id: &Id) -> session_store::Result<()> {
         match request::current() {
             Some(request) => request.delete(*id),
@@ -417,7 +418,7 @@ impl fmt::Debug for SessionApiStore {
     }
 }
 
-/// Returns the data to write, with what other requests have changed.
+/// Returns the data to write, including other requests' changes.
 fn merged(base: &Arc<Data>, mine: &Data, current: &Stored) -> Data {
     if Arc::ptr_eq(base, &current.data) { mine.clone() } else { merge(base, mine, &current.data) }
 }
@@ -428,7 +429,7 @@ fn is_unchanged(read: &Read, data: &Data, user: Option<&str>) -> bool {
     *read.base == *data && is_same_user
 }
 
-/// Whether a session gets an owner that it did not have.
+/// Whether a session gets a new owner.
 fn is_login(user: Option<&str>, old_owner: Option<&str>) -> bool {
     user.is_some_and(|user| !user.is_empty()) && user != old_owner
 }

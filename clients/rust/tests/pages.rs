@@ -44,7 +44,7 @@ impl Visit {
         Self { proxy, store, app, browser }
     }
 
-    /// Visits a page, and returns the calls that it made.
+    /// Visits a page and returns the calls that it made.
     async fn calls(&mut self, steps: serde_json::Value) -> Vec<String> {
         self.proxy.take_calls();
         let page = self.browser.visit(steps).await;
@@ -64,10 +64,10 @@ impl Visit {
 async fn held(pages: u32) {
     let hold = app::HOLD.with(Arc::clone);
     let inside = tokio::time::timeout(seconds(60), hold.inside.acquire_many(pages)).await;
-    inside.expect("a page has no step `hold`").unwrap().forget();
+    inside.expect("no page reached its step `hold`").unwrap().forget();
 }
 
-/// Acts while this many pages are in their step `hold`, and lets them go on.
+/// Runs `act` while this many pages are in their step `hold`, then lets them go on.
 async fn during<T>(pages: u32, act: impl Future<Output = T>) -> T {
     held(pages).await;
     let acted = act.await;
@@ -75,7 +75,7 @@ async fn during<T>(pages: u32, act: impl Future<Output = T>) -> T {
     acted
 }
 
-/// Visits a page until it is in its step `hold`, and then disconnects.
+/// Visits a page, and disconnects once it's in its step `hold`.
 async fn leave(browser: &mut Browser, steps: serde_json::Value) {
     tokio::select! {
         page = browser.visit(steps) => panic!("{page:?}"),
@@ -83,7 +83,7 @@ async fn leave(browser: &mut Browser, steps: serde_json::Value) {
     }
 }
 
-/// Options with a lock, for which requests wait so many seconds.
+/// Options with a lock for which requests wait this many seconds.
 fn locking(wait: u64) -> impl FnOnce(Options) -> Options {
     move |options| options.with_lock(seconds(wait)).unwrap()
 }
@@ -133,7 +133,7 @@ mod calls {
     }
 
     #[tokio::test]
-    async fn an_unchanged_session_is_touched_when_it_is_time() {
+    async fn an_unchanged_session_is_touched_after_a_twentieth_of_its_lifetime() {
         let always = |layer: Layer| {
             let expiry = tower_sessions::Expiry::OnInactivity(time::Duration::hours(1));
             layer.with_always_save(true).with_expiry(expiry)
@@ -141,7 +141,7 @@ mod calls {
         let mut visit = Visit::with(|options| options, always).await;
         let touched = ["GET /session", "POST /session/touch"];
         visit.calls(json!([["set", "a", 1]])).await;
-        // As if it had not been used for two minutes, and then for three.
+        // As if it had been idle for two minutes, and then for three.
         assert_eq!(visit.calls(json!([["expire", 3_480]])).await, touched);
         assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
         assert_eq!(visit.calls(json!([["expire", 3_420]])).await, touched);
@@ -162,7 +162,7 @@ mod calls {
     }
 
     #[tokio::test]
-    async fn a_lifetime_that_the_api_shortens_costs_no_call_for_each_page() {
+    async fn a_lifetime_that_the_api_cuts_does_not_slide_on_each_page() {
         let years = |layer: Layer| {
             let expiry = tower_sessions::Expiry::OnInactivity(time::Duration::days(3650));
             layer.with_always_save(true).with_expiry(expiry)
@@ -170,7 +170,7 @@ mod calls {
         let mut visit = Visit::with(|options| options, years).await;
         visit.calls(json!([["set", "a", 1]])).await;
         assert_eq!(visit.calls(json!([])).await, ["GET /session"]);
-        // Another server does not know it, and asks once.
+        // Another server doesn't know about the cut, and asks once.
         let other = SessionApiStore::new(Options::new(&visit.proxy.url).unwrap()).unwrap();
         let cookie = visit.browser.cookie.clone();
         visit.browser = Browser::new(&app::app(&other, years));
@@ -180,7 +180,7 @@ mod calls {
     }
 
     #[tokio::test]
-    async fn a_lifetime_that_is_over_ends_the_session() {
+    async fn a_lifetime_of_0_ends_the_session() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
@@ -232,7 +232,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn what_others_add_between_two_saves_is_kept() {
+    async fn changes_of_others_between_two_saves_are_kept() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
@@ -262,7 +262,7 @@ mod guarantees {
 
     #[tokio::test]
     async fn a_slow_request_does_not_undo_a_login_in_another_tab() {
-        // What the slow page does after the login: it writes, moves, slides or just looks again.
+        // What the slow page does after the login: writes, moves, slides the expiry, or just looks again.
         for last in
             [json!(["set", "a", 2]), json!(["regenerate"]), json!(["set", "a", 1]), json!(["load"])]
         {
@@ -309,7 +309,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_new_id_takes_the_changes_of_others_along() {
+    async fn changes_of_others_move_to_the_new_id() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
@@ -330,7 +330,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_session_after_a_logout_has_another_id_and_nothing_of_the_old_one() {
+    async fn a_session_after_a_logout_has_another_id_and_no_old_data() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut old = visit.other_tab();
@@ -339,7 +339,7 @@ mod guarantees {
         assert_ne!(visit.browser.cookie, old.cookie);
         assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "b": 1 }));
         assert_eq!(old.visit(json!([])).await.session, json!({}));
-        // Also if the page gives it yet another id.
+        // The same goes if the page then changes the id again.
         let mut old = visit.other_tab();
         visit.calls(json!([["destroy"], ["regenerate"], ["set", "c", 1]])).await;
         assert_eq!(visit.browser.visit(json!([])).await.session, json!({ "c": 1 }));
@@ -406,7 +406,7 @@ mod guarantees {
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
         leave(&mut visit.browser, json!([["destroy"], ["hold"]])).await;
-        // In a separate task.
+        // It ends in a separate task.
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(50)).await;
             if tab.visit(json!([])).await.session == json!({}) {
@@ -447,7 +447,7 @@ mod guarantees {
                 assert!(tokio::time::timeout(Duration::from_millis(500), visit).await.is_err());
             }),
         );
-        // The one that has gone gets the lock.
+        // The request that has gone gets the lock.
         tokio::time::sleep(seconds(1)).await;
         let last = later.visit(json!([["increment", "n"]])).await;
         assert_eq!((holder.status, last.status), (200, 200), "{}", last.error);
@@ -466,7 +466,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_lock_of_data_that_is_no_object_is_released() {
+    async fn the_lock_is_released_if_the_data_is_not_an_object() {
         let mut visit = Visit::with(locking(0), |layer| layer).await;
         visit.calls(json!([["set", "a", 1]])).await;
         let id = visit.browser.cookie.clone().unwrap();
@@ -490,13 +490,13 @@ mod guarantees {
         let holder = visit.browser.visit(json!([["load"], ["hold"]]));
         let waiting = during(1, tab.visit(json!([["increment", "n"]])));
         tokio::select! {
-            _ = holder => unreachable!("it holds"),
+            _ = holder => unreachable!("the lock's holder is on hold"),
             page = waiting => assert_eq!(page.session, json!({ "n": 2 })),
         }
     }
 
     #[tokio::test]
-    async fn one_request_at_a_time_has_a_locked_session() {
+    async fn one_request_at_a_time_can_use_a_locked_session() {
         let mut visit = Visit::with(locking(0), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let mut tab = visit.other_tab();
@@ -554,7 +554,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn dead_connections_are_no_outage() {
+    async fn dead_connections_are_not_an_outage() {
         for (is_silent, retries) in [(false, 0), (true, 1)] {
             let options = |options: Options| options.with_retries(retries).with_timeout(seconds(3));
             let mut visit = Visit::with(options, |layer| layer).await;
@@ -572,7 +572,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_busy_api_is_asked_again_when_it_says() {
+    async fn a_busy_api_is_called_again_when_it_says_so() {
         let mut visit = Visit::with(|options| options.with_retries(1), |layer| layer).await;
         visit.calls(json!([["set", "a", 1]])).await;
         visit.proxy.be_busy(Duration::from_millis(800));
@@ -580,7 +580,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn what_another_framework_stored_stays_as_it_is() {
+    async fn values_from_other_frameworks_stay_as_they_are() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let (url, id) = (visit.proxy.url.clone(), visit.browser.cookie.clone().unwrap());
@@ -588,7 +588,7 @@ mod guarantees {
         assert_eq!(replace_data(&url, &id, text).await, 204);
         let page = visit.browser.visit(json!([["set", "b", 2]])).await;
         assert_eq!(page.status, 200, "{}", page.error);
-        // And again in one request.
+        // The same goes for two writes in one request.
         visit.calls(json!([["set", "b", 3], ["save"], ["set", "b", 4]])).await;
         let stored = read_data(&url, &id).await;
         for member in [r#""text":"half \ud83d""#, r#""nested":[1180591620717411303424,1.10,NaN]"#] {
@@ -598,7 +598,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn data_that_is_no_object_is_an_error_and_stays() {
+    async fn data_that_is_not_an_object_is_an_error_and_stays() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let id = visit.browser.cookie.clone().unwrap();
@@ -610,7 +610,7 @@ mod guarantees {
     }
 }
 
-/// Replaces a session as another program does. Returns the status.
+/// Replaces a session's data directly, like another program. Returns the status.
 async fn replace_data(url: &str, id: &str, data: &'static str) -> u16 {
     use hyper_util::client::legacy::Client;
     use hyper_util::rt::TokioExecutor;
@@ -624,7 +624,7 @@ async fn replace_data(url: &str, id: &str, data: &'static str) -> u16 {
     client.request(request).await.unwrap().status().as_u16()
 }
 
-/// Returns the text of a session.
+/// Reads a session's data directly, like another program.
 async fn read_data(url: &str, id: &str) -> String {
     use http_body_util::BodyExt;
     use hyper_util::client::legacy::Client;
@@ -640,7 +640,7 @@ async fn read_data(url: &str, id: &str) -> String {
 mod users {
     use super::*;
 
-    /// Options for the owner in `text`, and a number of sessions.
+    /// Options with the owner in `text`, and a maximum number of sessions.
     fn limited(number: u32) -> impl FnOnce(Options) -> Options {
         move |options| owned(options).with_max_sessions(number).unwrap()
     }
@@ -664,7 +664,7 @@ mod users {
         let sessions = visit.store.devices(&user, None).await.unwrap();
         assert_eq!(sessions.len(), 2);
         assert_eq!(devices[0].visit(json!([])).await.session, json!({}));
-        // Only a login ends sessions, also that of a new visitor, or with the data of a session as it is.
+        // Only logins end sessions: also a new visitor's, one that changes nothing else, and one after a logout.
         visit.browser = devices.pop().unwrap();
         assert_eq!(visit.calls(json!([["set", "a", 2]])).await, ["GET /session", "PUT /session"]);
         visit.calls(json!([["destroy"]])).await;
@@ -678,7 +678,7 @@ mod users {
     }
 
     #[tokio::test]
-    async fn a_login_whose_limit_fails_is_an_error_and_a_login() {
+    async fn a_failure_to_limit_sessions_is_an_error_but_the_user_is_logged_in() {
         let user = format!("failed {}", Id::default());
         let mut visit = Visit::with(limited(2), |layer| layer).await;
         visit.calls(json!([["set", "a", 1]])).await;
@@ -704,17 +704,17 @@ mod users {
     }
 
     #[tokio::test]
-    async fn an_owner_is_removed_by_a_value_that_no_gateway_drops() {
+    async fn an_owner_is_removed_by_a_value_that_gateways_do_not_drop() {
         let mut visit = Visit::with(owned, |layer| layer).await;
         visit.calls(json!([["set", "text", "ada"]])).await;
         visit.calls(json!([["set", "text", ""]])).await;
         assert_eq!(visit.proxy.last_header("session-user").as_deref(), Some("\"\""));
-        // The API knows it, too.
+        // The API has removed the owner, so there's nothing to write.
         assert_eq!(visit.calls(json!([["set", "text", ""]])).await, ["GET /session"]);
     }
 
     #[tokio::test]
-    async fn a_user_sees_and_ends_the_devices() {
+    async fn a_user_lists_and_ends_devices() {
         let user = format!("ådå {}", Id::default());
         let owner = user.clone();
         let of_data = move |data: &tower_sessions_session_api::Data| {
@@ -733,7 +733,7 @@ mod users {
         assert_eq!(devices.iter().map(|device| device.current).collect::<Vec<_>>(), [true, false]);
         assert_eq!(visit.store.logout_other_devices(&user, &current).await.unwrap(), 1);
         assert_eq!(phone.visit(json!([])).await.session, json!({}));
-        // A logout that keeps the session.
+        // A logout can keep the session.
         visit.calls(json!([["unset", "a"]])).await;
         assert!(visit.store.devices(&user, None).await.unwrap().is_empty());
         assert_eq!(visit.calls(json!([["unset", "a"]])).await, ["GET /session"]);
@@ -774,7 +774,7 @@ mod without_the_layer {
         store.create(&mut record).await.unwrap();
         let first = record.id;
         store.create(&mut record).await.unwrap();
-        assert_ne!(record.id, first, "the id of a live session is not given again");
+        assert_ne!(record.id, first, "a live session keeps its id to itself");
         let loaded = store.load(&first).await.unwrap().unwrap();
         assert_eq!(loaded.data, record.data);
         assert!((loaded.expiry_date - expiry_date).abs() < time::Duration::minutes(1));
@@ -807,15 +807,29 @@ mod options {
     }
 
     #[test]
-    fn a_wait_and_a_lease_are_whole_seconds() {
+    fn the_wait_for_a_lock_has_limits() {
         let options = || Options::new("http://localhost:9000").unwrap();
-        let time = Duration::from_millis(1_500);
-        assert!(matches!(options().with_lock(time), Err(Error::InvalidOption(_))));
-        assert!(matches!(options().with_lease(time), Err(Error::InvalidOption(_))));
+        for wait in [Duration::from_secs(11), Duration::from_millis(500)] {
+            assert!(matches!(options().with_lock(wait), Err(Error::InvalidOption(_))));
+        }
+        assert!(options().with_lock(seconds(10)).is_ok());
     }
 
     #[test]
-    fn an_empty_variable_is_no_credential() {
+    fn the_lease_and_the_number_of_sessions_have_limits() {
+        let options = || Options::new("http://localhost:9000").unwrap();
+        for lease in [Duration::ZERO, Duration::from_millis(1_500), seconds(61)] {
+            assert!(matches!(options().with_lease(lease), Err(Error::InvalidOption(_))));
+        }
+        assert!(options().with_lease(seconds(60)).is_ok());
+        for number in [0, 101] {
+            assert!(matches!(options().with_max_sessions(number), Err(Error::InvalidOption(_))));
+        }
+        assert!(options().with_max_sessions(100).is_ok());
+    }
+
+    #[test]
+    fn an_empty_access_key_id_counts_as_unset() {
         let test = "without_the_layer::a_program_can_create_read_and_delete";
         let mut program = std::process::Command::new(std::env::current_exe().unwrap());
         let output = program.args(["--exact", test]).env("AWS_ACCESS_KEY_ID", "").output().unwrap();
@@ -823,7 +837,7 @@ mod options {
     }
 
     #[test]
-    fn nothing_secret_is_shown() {
+    fn debug_output_shows_no_secrets() {
         let store = SessionApiStore::new(Options::new("http://localhost:9000").unwrap()).unwrap();
         assert_eq!(format!("{store:?}"), "SessionApiStore { url: http://localhost:9000/ }");
     }

@@ -1,6 +1,6 @@
-//! Runs the tests that tower-sessions has for its stores, from the source of its package in the folder `TOWER_SESSIONS`.
+//! Runs tower-sessions' own store tests, from its package's source in the folder `TOWER_SESSIONS`.
 
-// The source is that of others.
+// It's not our code.
 #![allow(missing_docs, unreachable_pub)]
 
 mod common {

@@ -1,4 +1,4 @@
-//! Plays `tests/conformance/contract.json`: the calls that all clients make, and what the responses mean.
+//! Plays `tests/conformance/contract.json`, which defines what all clients send and how they read responses.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// Calls of the contract that this client doesn't have: it deletes and keeps locks in other ways.
+/// Calls that this client doesn't have.
 const LACKS: [&str; 3] = ["exists", "destroy-unchanged", "rotate-locked"];
 
 fn contract() -> Value {
@@ -119,7 +119,7 @@ async fn responses_mean_what_the_contract_says() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_refused_are_asked_for_again_once() {
+async fn refused_credentials_are_fetched_again_once_per_call() {
     let api = Api::start().await;
     let number = Arc::new(AtomicUsize::new(0));
     let provider = provide_credentials_fn(move || {
@@ -146,7 +146,7 @@ async fn credentials_that_are_refused_are_asked_for_again_once() {
     assert_eq!(sent.len(), 2);
 }
 
-/// Makes the call of a case, and returns the outcome in the words of the contract.
+/// Makes a case's call. Returns the outcome as in the contract.
 async fn call(client: &Client, case: &Value) -> Result<Value, Error> {
     let with = &case["with"];
     let string = |name: &str| with[name].as_str();
@@ -240,7 +240,7 @@ fn destroyed(count: u64) -> Value {
     json!({ "is": "destroyed", "count": count })
 }
 
-/// Returns the response of a case as the client gets it.
+/// Returns a case's response as the client receives it.
 fn response(case: &Value) -> Response {
     let mut headers = HeaderMap::new();
     for (name, value) in case["headers"].as_object().into_iter().flatten() {
@@ -265,7 +265,7 @@ struct Sent {
     body: String,
 }
 
-/// A server that gives the responses that it is told to.
+/// A server that sends the responses it's told to send.
 struct Api {
     url: String,
     state: Arc<Mutex<State>>,
@@ -273,7 +273,7 @@ struct Api {
 
 #[derive(Default)]
 struct State {
-    /// The next responses, each as in a case. Null means that none comes.
+    /// The next responses, as in the contract. Null means that the response is lost.
     responses: VecDeque<Value>,
     sent: Vec<Sent>,
 }
@@ -299,7 +299,7 @@ impl Api {
         Client::new(Options::new(&self.url).unwrap().with_retries(0)).unwrap()
     }
 
-    /// Makes the call of a case, which gets these responses. Returns its outcome and its requests.
+    /// Makes a case's call, which gets these responses. Returns its outcome and its requests.
     async fn play(
         &self,
         client: &Client,

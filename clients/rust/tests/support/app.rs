@@ -1,4 +1,4 @@
-//! An axum app whose pages do what a request asks for: a list of steps, each a name and its parameters.
+//! An axum app whose pages do the steps in a request's body: names and their parameters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,27 +13,27 @@ use tower_sessions::session::Error;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use tower_sessions_session_api::SessionApiStore;
 
-/// What can be in the sessions, besides `k0` to `k39`: tower-sessions does not list their keys.
+/// Keys to look for in sessions, besides `k0` to `k39`, because tower-sessions can't list them.
 const KEYS: [&str; 14] = [
     "a", "b", "c", "cart", "gone", "lang", "large", "n", "name", "nested", "start", "text", "type",
     "user",
 ];
 
 thread_local! {
-    /// Where pages wait in their step `hold`. Each test runs on its own thread.
+    /// Where pages wait in their step `hold`. Each test runs in its own thread.
     pub(crate) static HOLD: Arc<Hold> = Arc::new(Hold {
         inside: Semaphore::new(0),
         go: Semaphore::new(0),
     });
 }
 
-/// How many pages have begun to wait, and how many may go on.
+/// Counts the pages that have begun to wait, and those that may go on.
 pub(crate) struct Hold {
     pub(crate) inside: Semaphore,
     pub(crate) go: Semaphore,
 }
 
-/// Returns the app, with a change of the layer of tower-sessions.
+/// Returns the app, after `configure` has changed the layer of tower-sessions.
 pub(crate) fn app(
     store: &SessionApiStore,
     configure: impl FnOnce(SessionManagerLayer<SessionApiStore>) -> SessionManagerLayer<SessionApiStore>,
@@ -92,7 +92,7 @@ async fn page(
     Ok(Json(json!({ "session": data })))
 }
 
-/// An error of the session, with its text in the response.
+/// A session error, whose text is in the response.
 struct Failed(String);
 
 impl From<Error> for Failed {

@@ -1,4 +1,4 @@
-//! A browser that visits the pages of an app, and keeps its session cookie.
+//! A browser that visits pages of an app and keeps its session cookie.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,7 +11,7 @@ use tower_sessions::session::Id;
 pub(crate) struct Browser {
     app: Router,
     pub(crate) agent: &'static str,
-    /// The value of the cookie, which is the id of the session.
+    /// The cookie's value, which is the session's id.
     pub(crate) cookie: Option<String>,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) session: Value,
     pub(crate) error: String,
-    /// What the response sets the cookie to, which is nothing to delete it.
+    /// What the response sets the cookie to; empty to delete it.
     pub(crate) set_cookie: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Browser {
         Self { app: app.clone(), agent: "Firefox", cookie: None }
     }
 
-    /// Visits a page that takes these steps: arrays of a name and its parameters.
+    /// Visits a page that does these steps: arrays of a name and its parameters.
     pub(crate) async fn visit(&mut self, steps: Value) -> Page {
         let padded: Vec<Value> = steps
             .as_array()
@@ -63,7 +63,7 @@ impl Browser {
         page
     }
 
-    /// The id of the session.
+    /// The session's id.
     pub(crate) fn id(&self) -> Id {
         self.cookie.as_ref().unwrap().parse().unwrap()
     }

@@ -25,19 +25,19 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct State {
     calls: Vec<String>,
-    /// Calls whose next response is lost, as in `PUT /session`.
+    /// Calls whose next response is lost, such as `PUT /session`.
     lost: Vec<String>,
-    /// Calls that get a response with status 500, as in `PUT /session`.
+    /// Calls that get status 500, such as `PUT /session`.
     refused: Vec<String>,
     is_down: bool,
-    /// How long the API is too busy from the next call on, which it says in its responses.
+    /// How long the API claims to be too busy, from the next call on.
     busy: Option<Duration>,
     busy_until: Option<Instant>,
     /// Number of connections so far.
     connections: usize,
-    /// How many of the first connections are dead, and whether they are silent.
+    /// How many of the first connections are dead, and whether those stay silent.
     dead: (usize, bool),
-    /// Headers of the calls, the last of each name.
+    /// Headers of the calls: the last value of each.
     headers: http::HeaderMap,
 }
 
@@ -60,7 +60,7 @@ impl Proxy {
                 let service = service_fn(move |request| {
                     proxy.clone().serve(number, api.clone(), client.clone(), request)
                 });
-                // A connection that the proxy cuts is no failure.
+                // If the proxy cuts a connection, that's not an error.
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
@@ -131,7 +131,7 @@ impl Proxy {
         std::mem::take(&mut self.state().calls)
     }
 
-    /// Loses the next response to each of these calls, by their beginnings.
+    /// Loses the response to the next call that begins with each of these texts.
     pub(crate) fn lose(&self, calls: &[&str]) {
         self.state().lost = calls.iter().map(|call| (*call).into()).collect();
     }
@@ -141,12 +141,12 @@ impl Proxy {
         self.state().refused = calls.iter().map(|call| (*call).into()).collect();
     }
 
-    /// Says for some time, from the next call on, that the API is too busy.
+    /// Claims that the API is too busy for this long, from the next call on.
     pub(crate) fn be_busy(&self, time: Duration) {
         self.state().busy = Some(time);
     }
 
-    /// Forgets the connections that there are. A request on one of them gets a reset, or silence.
+    /// Forgets the existing connections. A later request on one of them is cut off, or never answered.
     pub(crate) fn forget_connections(&self, is_silent: bool) {
         let mut state = self.state();
         state.dead = (state.connections, is_silent);
@@ -157,7 +157,7 @@ impl Proxy {
         self.state().headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
-    /// Refuses connections, or no longer.
+    /// Starts or stops cutting off all calls.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.state().is_down = is_down;
     }
