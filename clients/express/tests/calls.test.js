@@ -11,7 +11,7 @@ async function age(id, ttl) {
   assert.equal(response.status, 204);
 }
 
-test('an empty new session makes no call', withApp(async (app) => {
+test('an empty new session makes no calls', withApp(async (app) => {
   assert.deepEqual((await app.browser().visit()).calls, []);
 }));
 
@@ -110,7 +110,7 @@ test('an ended session takes two calls', withApp(async (app) => {
   assert.deepEqual((await browser.visit()).session, {});
 }));
 
-test('a cookie that is not a valid id makes no call', withApp(async (app) => {
+test('a cookie that is not a valid id makes no calls', withApp(async (app) => {
   const browser = app.browser();
   for (const id of ['short', 'x'.repeat(129), `${'x'.repeat(30)}/../`]) {
     browser.use(id);

@@ -67,7 +67,7 @@ test('lost responses of a lock are retried', withApp(async (app) => {
   assert.deepEqual((await browser.visit()).session, { a: 2 });
 }, { lock: 0 }));
 
-test('parallel requests lose no key', withApp(async (app) => {
+test('parallel requests keep all keys', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'start', 1], ['set', 'gone', 1]);
   const pages = Array.from({ length: 8 }, (_, n) => browser.visit(['sleep', 50], ['set', `key${n}`, { n }]));

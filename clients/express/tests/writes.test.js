@@ -22,7 +22,7 @@ const newId = () => randomBytes(24).toString('base64url');
 
 const ttlOf = async (id) => Number((await call('GET', '/session', { 'session-id': id })).headers.get('session-ttl'));
 
-test('destroy and regenerate without a callback do not end the server in an outage', () => {
+test('destroy and regenerate without a callback do not crash the server in an outage', () => {
   const script = `
     const { once } = require('node:events'), app = require('express')(), session = require('express-session'), { SessionApiStore } = require('@session-api/express');
     app.use(session({ store: new SessionApiStore({ url: 'http://localhost:1' }), secret: 'x', resave: false, saveUninitialized: false }));
@@ -94,7 +94,7 @@ test('the page after a redirect sees the login', withApp(async (app) => {
   }
 }));
 
-test('thirty parallel requests lose no key', withApp(async (app) => {
+test('thirty parallel requests keep all keys', withApp(async (app) => {
   const browser = app.browser();
   await browser.visit(['set', 'start', 1]);
   const pages = await Promise.all(Array.from({ length: 30 }, (_, n) => browser.visit(['sleep', 100], ['set', `key${n}`, n], ['save'])));
@@ -176,7 +176,7 @@ test('a longer lifetime in the cookie alone is saved', withApp(async (app) => {
   assert(await ttlOf(id) > 3_000);
 }, { ttl: 60 }));
 
-test('a lifetime that the API cuts does not slide on each page', withApp(async (app) => {
+test('the expiry does not slide on each page if the API cuts the lifetime', withApp(async (app) => {
   const browser = app.browser();
   const { id } = await browser.visit(['set', 'a', 1]);
   assert.deepEqual((await browser.visit()).calls, ['GET /session'], 'known since the session was created');

@@ -35,7 +35,7 @@ final class GuaranteesTest extends TestCase
         self::assertSame(['GET /session', 'PUT /session', 'PUT /session'], $page->calls);
     }
 
-    public function testParallelPagesLoseNoKey(): void
+    public function testParallelPagesKeepAllKeys(): void
     {
         $browser = $this->browser();
         $browser->visit(['set', 'start', 1], ['set', 'gone', 1]);
@@ -75,7 +75,7 @@ final class GuaranteesTest extends TestCase
         self::assertSame(['n' => 1], $browser->visit()->session);
     }
 
-    public function testLogoutIsNotUndoneByASlowPage(): void
+    public function testSlowPageDoesNotUndoALogout(): void
     {
         foreach ([['set', 'a', 2], ['regenerate', true], ['set', 'a', 1]] as $last) {
             [$slow, $logout, $cookie] = $this->race(['touch_after' => 0], $last, ['invalidate'], ['save']);
@@ -125,7 +125,7 @@ final class GuaranteesTest extends TestCase
         self::assertArrayNotHasKey('a', $browser->visit()->session);
     }
 
-    public function testAppMayLookIntoOtherSessions(): void
+    public function testAppMayReadAndWriteOtherSessions(): void
     {
         [$ada, $visitor] = [$this->browser(), $this->browser()];
         $ada->visit(['set', 'cart', 'gold'], ['login', $this->user()]);
@@ -145,7 +145,7 @@ final class GuaranteesTest extends TestCase
         self::assertSame(['a' => 1, 'b' => 1], $visitor->visit()->session);
     }
 
-    public function testReadingAnotherSessionUndoesNoLogout(): void
+    public function testReadingAnotherSessionDoesNotUndoALogout(): void
     {
         foreach ([['start'], ['read', str_repeat('a', 40)]] as $step) {
             $browser = $this->browser();
@@ -169,7 +169,7 @@ final class GuaranteesTest extends TestCase
         self::assertSame(['a' => 1], $other->visit()->session);
     }
 
-    public function testRoutesWithAnotherGuardRenameNobody(): void
+    public function testRoutesWithAnotherGuardDoNotRenameUsers(): void
     {
         $id = $this->user();
         [$customer, $admin, $other] = [$this->browser(), $this->browser(), $this->browser()];

@@ -7,7 +7,7 @@ namespace SessionApi\Tests;
 /** How many API calls each kind of page makes. */
 class CallsTest extends TestCase
 {
-    public function testNewVisitorWithoutSessionMakesNoCall(): void
+    public function testNewVisitorWithoutASessionMakesNoCalls(): void
     {
         $page = $this->browser()->visit();
         self::assertSame([], $page->calls);
@@ -138,7 +138,7 @@ class CallsTest extends TestCase
         self::assertCount(3, $other->visit(['devices'])->results[0]);
     }
 
-    public function testCookieThatIsNoIdMakesNoCall(): void
+    public function testCookieThatIsNotAValidIdMakesNoCalls(): void
     {
         $browser = $this->browser();
         foreach (['', 'short', str_repeat('a', 21), str_repeat('a', 129), 'ä' . str_repeat('a', 30)] as $cookie) {
@@ -181,7 +181,7 @@ class CallsTest extends TestCase
         self::assertSame(['GET /session'], $browser->visit()->calls);
     }
 
-    public function testLifetimeAboveTheApisLimitIsNotSlidOnEachPage(): void
+    public function testExpiryDoesNotSlideOnEachPageIfTheLifetimeIsAboveTheApisLimit(): void
     {
         $browser = $this->browser(['ttl' => 10 * 365 * 86400]);
         $browser->visit(['set', 'a', 1]);

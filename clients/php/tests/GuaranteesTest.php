@@ -87,7 +87,7 @@ class GuaranteesTest extends TestCase
     }
 
     /** @dataProvider serializers */
-    public function testParallelPagesLoseNoKey(string $serializer): void
+    public function testParallelPagesKeepAllKeys(string $serializer): void
     {
         $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
         $browser->visit(['set', 'start', 1], ['set', 'gone', 1]);
@@ -127,7 +127,7 @@ class GuaranteesTest extends TestCase
         self::assertSame(['n' => 1], $browser->visit()->session);
     }
 
-    public function testLogoutIsNotUndoneByASlowPage(): void
+    public function testSlowPageDoesNotUndoALogout(): void
     {
         foreach ([['set', 'a', 2], ['regenerate', true], ['set', 'a', 1]] as $last) {
             [$slow, $logout, $cookie] = $this->race(['touch_after' => 0], $last, ['destroy']);
@@ -213,7 +213,7 @@ class GuaranteesTest extends TestCase
         return [['api'], ['decorated']];
     }
 
-    public function testAppMayLookIntoOtherSessions(): void
+    public function testAppMayReadAndWriteOtherSessions(): void
     {
         [$ada, $visitor] = [$this->browser(), $this->browser()];
         $ada->visit(['set', 'cart', 'gold'], ['login', $this->user()]);
@@ -233,7 +233,7 @@ class GuaranteesTest extends TestCase
         self::assertSame(['a' => 1, 'b' => 1], $visitor->visit()->session);
     }
 
-    public function testReadingAnotherSessionUndoesNoLogout(): void
+    public function testReadingAnotherSessionDoesNotUndoALogout(): void
     {
         $browser = $this->browser();
         $browser->visit(['set', 'user', 'ada']);

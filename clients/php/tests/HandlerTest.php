@@ -15,7 +15,7 @@ use SessionApi\Unavailable;
 /** Sequences of calls that pages can't produce. */
 final class HandlerTest extends TestCase
 {
-    public function testLifetimeThatTheApiCutsIsNotSlidOnEachPage(): void
+    public function testExpiryDoesNotSlideOnEachPageIfTheApiCutsTheLifetime(): void
     {
         $transport = new class () implements Transport {
             public int $left = 500;

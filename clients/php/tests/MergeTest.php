@@ -125,7 +125,7 @@ final class MergeTest extends TestCase
         self::assertSame("$values,\"a\":1}", Merge::merge("$values}", "$values,\"a\":1}", "$values}"));
     }
 
-    public function testAttributesOfSymfonyAreMergedByTheirKeys(): void
+    public function testSymfonysAttributesAreMergedByTheirKeys(): void
     {
         foreach ([serialize(...), self::php(...)] as $encode) {
             [$base, $mine, $theirs, $merged] = array_map(

@@ -92,7 +92,7 @@ final class OptionsTest extends TestCase
         unset($_ENV['SESSION_API_URL']);
     }
 
-    public function testCallsAreUnsignedOnLocalhostOnly(): void
+    public function testOnlyCallsToLocalhostAreUnsigned(): void
     {
         $sent = [];
         $none = ['credentials' => fn () => null, 'retries' => 0];

@@ -46,7 +46,7 @@ final class SymfonyTest extends TestCase
         self::assertSame(['GET /session', 'PUT /session'], $browser->visit(['set', 'a', 1])->calls);
     }
 
-    public function testParallelPagesLoseNoAttribute(): void
+    public function testParallelPagesKeepAllAttributes(): void
     {
         $browser = $this->browser(ini: ['store' => 'api']);
         $browser->visit(['set', 'start', 1]);

@@ -9,7 +9,7 @@ from session_api.client import Client
 from session_api.options import Options
 
 
-def test_empty_new_session_makes_no_call(start):
+def test_empty_new_session_makes_no_calls(start):
     page = start().browser().visit()
     assert page.calls == []
     assert page.id is None
@@ -80,7 +80,7 @@ def test_emptied_session_is_destroyed(start):
     assert app.browser(cookie=old).visit().session == {}
 
 
-def test_cookie_that_is_not_a_valid_id_makes_no_call(start):
+def test_cookie_that_is_not_a_valid_id_makes_no_calls(start):
     app = start()
     for cookie in ("short", "x" * 129, "x" * 30 + "/../"):
         assert app.browser(cookie=cookie).visit(["unset", "a"]).calls == []

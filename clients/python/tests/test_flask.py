@@ -20,7 +20,7 @@ def headers(browser):
     return {"cookie": f"session={browser.cookie}"}
 
 
-def test_request_that_does_not_look_at_the_session_makes_no_call(app):
+def test_request_that_does_not_look_at_the_session_makes_no_calls(app):
     browser = app.browser()
     browser.visit(["set", "a", 1])
     app.seen.take()

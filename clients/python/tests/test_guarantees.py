@@ -85,7 +85,7 @@ def test_lost_responses_of_a_lock_are_retried(start):
     assert browser.visit().session == {"a": 2}
 
 
-def test_parallel_requests_lose_no_key(start):
+def test_parallel_requests_keep_all_keys(start):
     app = start()
     browser = app.browser()
     browser.visit(["set", "start", 1], ["set", "gone", 1], ["set", "flag", 1])
@@ -255,7 +255,7 @@ def test_data_that_looks_like_a_problem_is_data(start, lock, code):
     assert browser.visit().session == expected | {"key0": 1, "key1": 1}
 
 
-def test_text_of_other_frameworks_is_utf_8(start):
+def test_text_from_other_frameworks_is_utf_8(start):
     id = secrets.token_urlsafe(24)
     send(calls.create(id, '{"name":"Zoë"}'.encode(), Attributes(60)))
     browser = start().browser(cookie=id)
@@ -288,7 +288,7 @@ def test_shorter_lifetime_reaches_unchanged_sessions(start, save_every_request):
     assert send(calls.read(cookie)).ttl <= 60
 
 
-def test_lifetime_that_the_api_cuts_does_not_slide_on_each_page(start, save_every_request):
+def test_expiry_does_not_slide_on_each_page_if_the_api_cuts_the_lifetime(start, save_every_request):
     browser = start(ttl=10 * 365 * 86400).browser()
     cookie = browser.visit(["set", "a", 1]).id
     assert browser.visit().calls == ["GET /session"]

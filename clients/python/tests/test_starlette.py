@@ -107,7 +107,7 @@ def test_handler_of_unavailable_responds_to_an_outage(cookie):
     assert (response.status_code, response.text) == (500, "later")
 
 
-def test_excluded_paths_have_no_session_and_make_no_call():
+def test_excluded_paths_have_no_session_and_make_no_calls():
     tab = browser([Mount("/static", PlainTextResponse("body")), *ROUTES], url="http://localhost:1", exclude=["/static"])
     tab.cookies["session"] = "x" * 32
     assert tab.get("/static/site.css").text == "body"

@@ -162,7 +162,7 @@ mod calls {
     }
 
     #[tokio::test]
-    async fn a_lifetime_that_the_api_cuts_does_not_slide_on_each_page() {
+    async fn the_expiry_does_not_slide_on_each_page_if_the_api_cuts_the_lifetime() {
         let years = |layer: Layer| {
             let expiry = tower_sessions::Expiry::OnInactivity(time::Duration::days(3650));
             layer.with_always_save(true).with_expiry(expiry)
@@ -366,7 +366,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_cleared_session_is_empty_and_still_there() {
+    async fn a_cleared_session_is_empty_but_still_there() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         assert_eq!(visit.calls(json!([["clear"]])).await, ["PUT /session"]);
@@ -401,7 +401,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_request_whose_client_has_gone_still_ends_its_session() {
+    async fn a_request_whose_client_disconnects_still_ends_its_session() {
         let mut visit = Visit::new().await;
         visit.calls(json!([["set", "a", 1]])).await;
         let mut tab = visit.other_tab();
@@ -417,7 +417,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_request_whose_client_has_gone_releases_the_lock() {
+    async fn a_request_whose_client_disconnects_releases_the_lock() {
         let mut visit = Visit::with(locking(5), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let mut tab = visit.other_tab();
@@ -436,7 +436,7 @@ mod guarantees {
     }
 
     #[tokio::test]
-    async fn a_request_whose_client_has_gone_while_it_waits_leaves_no_lock() {
+    async fn a_request_whose_client_disconnects_while_it_waits_leaves_no_lock() {
         let mut visit = Visit::with(locking(5), |layer| layer).await;
         visit.calls(json!([["set", "n", 1]])).await;
         let (mut gone, mut later) = (visit.other_tab(), visit.other_tab());
@@ -447,7 +447,7 @@ mod guarantees {
                 assert!(tokio::time::timeout(Duration::from_millis(500), visit).await.is_err());
             }),
         );
-        // The request that has gone gets the lock.
+        // The request whose client has gone gets the lock.
         tokio::time::sleep(seconds(1)).await;
         let last = later.visit(json!([["increment", "n"]])).await;
         assert_eq!((holder.status, last.status), (200, 200), "{}", last.error);
