@@ -46,7 +46,7 @@ class Client {
   /**
    * Locks a session and reads it. This also slides its expiry. Returns null if there is none.
    *
-   * @throws {Locked} if another request held the lock for that long
+   * @throws {Locked} if another request held the lock the whole time
    */
   async lock(id, wait, lease) {
     const response = await this.#call('POST', '/session/lock', {

@@ -81,7 +81,7 @@ final class Client
      *
      * @return Session|null null if there is none
      *
-     * @throws Locked if another request held the lock for that long
+     * @throws Locked if another request held the lock the whole time
      * @throws Unavailable
      */
     public function lock(string $id, int $wait, ?int $lease = null): ?Session

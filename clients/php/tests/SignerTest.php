@@ -11,7 +11,7 @@ use SessionApi\Signer;
 final class SignerTest extends TestCase
 {
     /**
-     * The signatures are what botocore 1.43 computes for the same requests.
+     * The signatures are the ones that botocore 1.43 computes for the same requests.
      *
      * @testWith [null, "5955ff810b84b35d9061ef47b04a1050fd313f547cbf04c9518fe1c930133267"]
      *           ["token==", "5f55367627eae2c37163f57a58ecf8e7aae83c05a4cc8f3fcbe1a6418ad9c984"]

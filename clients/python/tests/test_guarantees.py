@@ -292,7 +292,7 @@ def test_expiry_does_not_slide_on_each_page_if_the_api_cuts_the_lifetime(start, 
     browser = start(ttl=10 * 365 * 86400).browser()
     cookie = browser.visit(["set", "a", 1]).id
     assert browser.visit().calls == ["GET /session"]
-    session_api.active._LIMITED.clear()  # As in another process.
+    session_api.active._LIMITED.clear()  # Another process wouldn't know.
     assert browser.visit().calls == ["GET /session", "POST /session/touch"]
     assert browser.visit().calls == ["GET /session"]
     assert browser.cookie == cookie

@@ -145,7 +145,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`] if another request held the lock for that long.
+    /// [`Error::Locked`] if another request held the lock the whole time.
     pub(crate) async fn lock(
         &self,
         id: &Id,
@@ -341,7 +341,7 @@ impl Client {
         })
     }
 
-    /// Releases the lock of a session, if the client holds it.
+    /// Releases a session's lock.
     pub(crate) async fn release(&self, read: &Stored) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, "/session/lock", StatusCode::NO_CONTENT)
             .id(&read.id)

@@ -68,7 +68,7 @@ where
             }
             state.drop_dead_cookies(response.headers_mut());
             if let Err(error) = store.limit_sessions(state).await {
-                tracing::error!(%error, "the sessions of a user were not limited");
+                tracing::error!(%error, "a user's sessions were not limited");
                 // The user is logged in nevertheless, so keep the cookies.
                 for cookie in response.headers().get_all(header::SET_COOKIE) {
                     failure.headers_mut().append(header::SET_COOKIE, cookie.clone());
@@ -100,7 +100,7 @@ impl Drop for Unfinished {
                     tracing::error!(%error, "a session was not ended");
                 }
                 if let Err(error) = store.limit_sessions(&state).await {
-                    tracing::error!(%error, "the sessions of a user were not limited");
+                    tracing::error!(%error, "a user's sessions were not limited");
                 }
             });
         }

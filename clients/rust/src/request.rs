@@ -106,7 +106,7 @@ impl RequestState {
         }
     }
 
-    /// Notes that a session got an owner.
+    /// Notes that a session got a new owner.
     pub(crate) fn note_login(&self, user: String) {
         self.sessions().logins.push(user);
     }

@@ -111,7 +111,7 @@ def read(id: str) -> Call:
 
 
 def exists(id: str) -> Call:
-    """Says whether there is a session with this id."""
+    """Checks for a session with this id. The outcome is whether there is one."""
 
     def outcome(response):
         if response.status == 404 and response.problem is None:

@@ -1,4 +1,4 @@
-"""Options of the clients. Times are in seconds."""
+"""The client's options. Times are in seconds."""
 
 import os
 import re

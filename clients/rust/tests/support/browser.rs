@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_sessions::session::Id;
 
-/// A visitor of an app.
+/// A browser that visits an app.
 pub(crate) struct Browser {
     app: Router,
     pub(crate) agent: &'static str,

@@ -126,7 +126,7 @@ impl Proxy {
         }
     }
 
-    /// Returns the calls since it was last asked.
+    /// Returns the calls since they were last taken.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.state().calls)
     }
@@ -152,7 +152,7 @@ impl Proxy {
         state.dead = (state.connections, is_silent);
     }
 
-    /// Returns a header of the last call that had it.
+    /// Returns a header from the last call that had it.
     pub(crate) fn last_header(&self, name: &str) -> Option<String> {
         self.state().headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     }
