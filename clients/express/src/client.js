@@ -242,7 +242,7 @@ function key() {
   return randomBytes(16).toString('hex');
 }
 
-/** Returns the milliseconds to wait before a retry, with jitter: about 100 at first, then twice as long each time. */
+/** Returns the milliseconds to wait before a retry, with jitter: 50 to 150 at first, then twice as long each time. */
 function pause(attempt) {
   return randomInt(50, 151) * 2 ** attempt;
 }

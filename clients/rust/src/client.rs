@@ -434,10 +434,8 @@ impl Client {
             if failures >= self.options.retries {
                 return Err(error);
             }
-            // With jitter: about 100 ms at first, then twice as long each time.
-            let pause = Duration::from_millis(fastrand::u64(75..=125) << failures.min(10));
-            let pause = retry_after.map_or(pause, |after| after.min(self.options.timeout));
-            tokio::time::sleep(pause).await;
+            let pause = retry_after.map(|after| after.min(self.options.timeout));
+            tokio::time::sleep(pause.unwrap_or_else(|| back_off(failures))).await;
             (attempts, failures) = (attempts + 1, failures + 1);
         }
     }
@@ -484,7 +482,7 @@ enum Failure {
     Other(Error),
 }
 
-/// Returns the time to wait before a retry, with jitter: 50 to 150 ms, then twice as long each time.
+/// Returns the time to wait before a retry, with jitter: 50 to 150 ms at first, then twice as long each time.
 fn back_off(failures: u32) -> Duration {
     Duration::from_millis(fastrand::u64(50..=150) << failures.min(10))
 }

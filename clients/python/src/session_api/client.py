@@ -150,8 +150,8 @@ class Client:
             attempt, retries = attempt + 1, retries + 1
             if retries > self.options.retries:
                 raise failure
-            # With jitter: 100 to 200 ms at first, then twice as long each time.
-            yield Pause(random.uniform(0.05, 0.1) * 2**retries if pause is None else pause)
+            # With jitter: 50 to 150 ms at first, then twice as long each time.
+            yield Pause(random.uniform(0.05, 0.15) * 2 ** (retries - 1) if pause is None else pause)
 
 
 class _NoCredentials(Unavailable):
