@@ -106,7 +106,8 @@ async fn responses_mean_what_the_contract_says() {
             let after = response.retry_after().map(|after| after.as_secs());
             assert_eq!(after, expected["retry_after"].as_u64(), "{name}");
             let seconds = back_off(0).as_secs_f64();
-            let [min, max] = ["min", "max"].map(|name| contract()["back_off"][name].as_f64().unwrap());
+            let [min, max] =
+                ["min", "max"].map(|name| contract()["back_off"][name].as_f64().unwrap());
             assert!((min..=max).contains(&seconds), "{seconds}");
         } else if is == "locked" {
             assert!(matches!(outcome, Err(Error::Locked(_))), "{name}: {outcome:?}");
