@@ -44,7 +44,7 @@ announce:
 	@echo "root, PHP, Laravel, nginx, HAProxy, Redis, Node, Java, Go and Chromium with apt."
 
 # The tests mostly wait, for timeouts or for DynamoDB's index to settle.
-test-api: export RUST_TEST_THREADS ?= 4
+test-api: export RUST_TEST_THREADS ?= 8
 test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… to use another database engine)
 	cargo test --locked -- --include-ignored
 

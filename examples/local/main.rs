@@ -142,6 +142,10 @@ async fn start(options: &Options) -> Outcome<Child> {
     let watch = command("sh")
         .args(["-c", UNTIL_END_OF_INPUT, "sh", "cargo"])
         .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
+        .arg("--manifest-path")
+        .arg(std::path::absolute("Cargo.toml")?)
+        // Even so, cargo-lambda watches every folder below the current one, which takes seconds for those of tools.
+        .current_dir(&options.data)
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
         // By default, a function handles one request at a time, so requests that wait for a lock would keep
         // its holder from releasing it.
