@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-history test-clients test-deploy bench costs check check-rust \
+.PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-histories test-history test-clients test-deploy bench costs check check-rust \
 	check-dependencies check-scripts check-template generate format deploy check-stack destroy-stack tools rust
 
 help: ## list the targets
@@ -37,7 +37,7 @@ run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PO
 
 test: test-api test-template ## test the API and what the template promises
 
-test-all: announce test-openapi test-clients test-deploy ## test the rest: clients, OpenAPI document, deployed stack
+test-all: announce test-histories test-openapi test-clients test-deploy ## test the rest: clients, OpenAPI document, deployed stack
 
 announce:
 	@echo "This takes about 20 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
@@ -50,6 +50,10 @@ test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… to use anothe
 
 test-template: .tools/emulator/installed ## test what the template promises
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider -q tests/deploy/test_promises.py tests/deploy/test_costs.py
+
+# `make test` runs a third of them.
+test-histories: rust tools
+	STEP=1 OPERATIONS=2500 cargo test --locked --test history
 
 SECONDS ?= 300
 OPERATIONS ?= 10000

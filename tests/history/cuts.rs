@@ -22,7 +22,7 @@ const CONCURRENCY: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_up_the_same_if_every_first_response_is_lost() {
-    let operations: usize = variable("OPERATIONS").unwrap_or(2_500);
+    let operations: usize = variable("OPERATIONS").unwrap_or(800);
     let table = engine::create_table().await;
     let cut_table = engine::create_table().await;
     let proxy = start_proxy().await;
