@@ -6,13 +6,11 @@ use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::app::{App, Timeouts};
 use super::engine;
-use super::http::{TARGET, read_request};
+use super::proxy::{self, Call, Reply};
 use super::request::Request;
 use super::response::Response;
 
@@ -65,23 +63,14 @@ struct Shared {
 impl FaultProxy {
     /// Starts a proxy, which forwards every call until you inject faults.
     pub(crate) async fn start(timeouts: Timeouts) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
             faults: Mutex::default(),
             calls: Mutex::default(),
             held: Semaphore::new(0),
             released: Semaphore::new(0),
         });
-        tokio::spawn({
-            let shared = shared.clone();
-            async move {
-                loop {
-                    let (connection, _) = listener.accept().await.unwrap();
-                    tokio::spawn(serve(connection, shared.clone()));
-                }
-            }
-        });
+        let replying = shared.clone();
+        let (endpoint, _) = proxy::serve(move |call| reply(call, replying.clone())).await;
         let table = engine::create_table().await;
         let app = App::connect(&table, &endpoint, timeouts);
         Self { direct: app.connected_to(engine::endpoint(), timeouts), app, shared }
@@ -124,52 +113,39 @@ impl FaultProxy {
     }
 }
 
-/// Serves one connection until a fault or the client closes it.
-async fn serve(connection: TcpStream, shared: Arc<Shared>) -> Option<()> {
-    let mut connection = BufReader::new(connection);
-    loop {
-        let (head, body) = read_request(&mut connection).await?;
-        let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
-        let parameters: Value = serde_json::from_slice(&body).ok()?;
-        shared.calls.lock().unwrap().push(parameters.clone());
-        let fault = shared.faults.lock().unwrap().pop_front().unwrap_or(Fault::Pass);
-        if let Fault::Hold = fault {
-            shared.held.add_permits(1);
-            shared.released.acquire().await.unwrap().forget();
-        }
-        let (status, body) = match fault {
-            Fault::Pass | Fault::Hold => match engine::call(operation, parameters).await {
-                Ok(body) => (200, body.to_string()),
-                Err(body) => (400, body),
-            },
-            Fault::Respond(body) => (200, body.to_owned()),
-            Fault::LoseResponse => {
-                let _ = engine::call(operation, parameters).await;
-                return None;
-            }
-            Fault::Disconnect => return None,
-            Fault::Hang => std::future::pending().await,
-            Fault::Fail(status, error) => (status, error_body(error, "injected").to_string()),
-            Fault::Bare(status) => (status, String::new()),
-            Fault::Cancel(reasons) => {
-                let mut body = error_body("TransactionCanceledException", "injected");
-                let reasons = reasons.map(|reason| json!({ "Code": reason }));
-                body["CancellationReasons"] = reasons.to_vec().into();
-                (400, body.to_string())
-            }
-            Fault::Echo(200) => (200, format!("<html>{parameters}</html>")),
-            Fault::Echo(status) => {
-                let message = parameters.to_string();
-                (status, error_body("ValidationException", &message).to_string())
-            }
-            Fault::Garbage => (200, "<html>Welcome to the hotel's network</html>".to_owned()),
-        };
-        let head = format!(
-            "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        connection.write_all((head + &body).as_bytes()).await.ok()?;
+/// Replies to a call. `None` closes the connection.
+async fn reply(call: Call, shared: Arc<Shared>) -> Option<Reply> {
+    let Call { operation, parameters, .. } = call;
+    shared.calls.lock().unwrap().push(parameters.clone());
+    let fault = shared.faults.lock().unwrap().pop_front().unwrap_or(Fault::Pass);
+    if let Fault::Hold = fault {
+        shared.held.add_permits(1);
+        shared.released.acquire().await.unwrap().forget();
     }
+    Some(match fault {
+        Fault::Pass | Fault::Hold => proxy::forward(operation, parameters).await,
+        Fault::Respond(body) => (200, body.to_owned()),
+        Fault::LoseResponse => {
+            proxy::forward(operation, parameters).await;
+            return None;
+        }
+        Fault::Disconnect => return None,
+        Fault::Hang => std::future::pending().await,
+        Fault::Fail(status, error) => (status, error_body(error, "injected").to_string()),
+        Fault::Bare(status) => (status, String::new()),
+        Fault::Cancel(reasons) => {
+            let mut body = error_body("TransactionCanceledException", "injected");
+            let reasons = reasons.map(|reason| json!({ "Code": reason }));
+            body["CancellationReasons"] = reasons.to_vec().into();
+            (400, body.to_string())
+        }
+        Fault::Echo(200) => (200, format!("<html>{parameters}</html>")),
+        Fault::Echo(status) => {
+            let message = parameters.to_string();
+            (status, error_body("ValidationException", &message).to_string())
+        }
+        Fault::Garbage => (200, "<html>Welcome to the hotel's network</html>".to_owned()),
+    })
 }
 
 /// A DynamoDB error.

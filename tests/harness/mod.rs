@@ -6,6 +6,7 @@ mod fault_proxy;
 mod http;
 mod library;
 mod log;
+pub(crate) mod proxy;
 mod request;
 mod response;
 mod routes;

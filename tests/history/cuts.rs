@@ -6,12 +6,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::json;
-use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, Example, LOCK, PATCH, READ, REPLACE, ROTATE, Request,
-    Response, TARGET, TOUCH, Timeouts, UNLOCK, engine, read_request,
+    Response, TOUCH, Timeouts, UNLOCK, engine, proxy,
 };
 use crate::variable;
 
@@ -188,36 +186,11 @@ fn describe(read: &Response) -> String {
 
 /// Starts a proxy that forwards every call but loses the response to each first attempt.
 async fn start_proxy() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            tokio::spawn(serve(connection));
-        }
-    });
-    endpoint
-}
-
-async fn serve(connection: TcpStream) -> Option<()> {
-    let mut connection = BufReader::new(connection);
-    loop {
-        let (head, body) = read_request(&mut connection).await?;
-        let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
-        let is_first = head.iter().any(|line| line.starts_with("amz-sdk-request: attempt=1"));
-        let sent = engine::call(operation, serde_json::from_slice(&body).ok()?).await;
-        if is_first {
-            return None;
-        }
-        let (status, body) = match sent {
-            Ok(body) => (200, body.to_string()),
-            Err(body) => (400, body),
-        };
-        let head = format!(
-            "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        connection.write_all((head + &body).as_bytes()).await.ok()?;
-    }
+    let reply = async |call: proxy::Call| {
+        let reply = proxy::forward(call.operation, call.parameters).await;
+        (!call.is_first).then_some(reply)
+    };
+    proxy::serve(reply).await.0
 }
 
 /// If the proxy didn't lose anything, the test above would prove nothing.

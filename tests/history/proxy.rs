@@ -6,14 +6,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::json;
-use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 use crate::calls::{Call, Ledger};
 use crate::faults::{self, Faults, Mode};
-use crate::harness::engine;
-use crate::harness::{TARGET, read_request};
+use crate::harness::proxy::{self, Reply};
 
 /// A response that takes this long is too late for the function. See [`crate::harness::Timeouts::Short`].
 const SLOW: Duration = Duration::from_millis(200);
@@ -27,8 +24,6 @@ pub(crate) struct Network {
     proxies: Mutex<Vec<AbortHandle>>,
 }
 
-type Reply = (u16, String);
-
 impl Network {
     pub(crate) fn new(faults: Faults, random: Rng) -> Arc<Self> {
         let (random, ledger) = (Mutex::new(random), tokio::sync::Mutex::default());
@@ -37,15 +32,14 @@ impl Network {
 
     /// Starts a client's proxy and returns its endpoint.
     pub(crate) async fn endpoint(self: &Arc<Self>, client: usize) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let network = self.clone();
-        let proxy = tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, network.clone(), client));
-            }
-        });
-        self.proxies.lock().unwrap().push(proxy.abort_handle());
+        let (endpoint, proxy) = proxy::serve(move |call| {
+            let network = network.clone();
+            let proxy::Call { operation, parameters, .. } = call;
+            async move { reply(&network, Call { operation, parameters }, client).await }
+        })
+        .await;
+        self.proxies.lock().unwrap().push(proxy);
         endpoint
     }
 
@@ -99,22 +93,6 @@ impl Network {
     }
 }
 
-/// Serves one connection until a fault or the client closes it.
-async fn serve(connection: TcpStream, network: Arc<Network>, client: usize) -> Option<()> {
-    let mut connection = BufReader::new(connection);
-    loop {
-        let (head, body) = read_request(&mut connection).await?;
-        let operation = head.iter().find_map(|line| line.strip_prefix(TARGET))?.to_owned();
-        let call = Call { operation, parameters: serde_json::from_slice(&body).ok()? };
-        let (status, body) = reply(&network, call, client).await?;
-        let head = format!(
-            "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        connection.write_all((head + &body).as_bytes()).await.ok()?;
-    }
-}
-
 /// Returns the reply to a call. `None` ends the connection.
 async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Reply> {
     let (fault, delay) = network.fault(&call);
@@ -163,10 +141,7 @@ async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Repl
 }
 
 async fn send(call: &Call) -> Reply {
-    match engine::call(call.operation.clone(), call.parameters.clone()).await {
-        Ok(body) => (200, body.to_string()),
-        Err(body) => (400, body),
-    }
+    proxy::forward(call.operation.clone(), call.parameters.clone()).await
 }
 
 fn error(status: u16, code: &str) -> Reply {
