@@ -18,7 +18,7 @@ use self::connections::{Connections, IDLE_TIMEOUT};
 use super::environment::{ConfigError, Environment};
 
 /// The root certificates behind DynamoDB's certificates, from <https://www.amazontrust.com/repository/>. A
-/// system has 140 of them; parsing only these five saves time at every cold start.
+/// typical trust store has 140; parsing just these five saves time on every cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
 /// Region prefixes of isolated AWS partitions, whose certificates aren't signed by Amazon's public roots.

@@ -18,8 +18,8 @@ pub struct Touched {
     /// Version of the data as of the touch. `None` if an earlier attempt was applied and the data has changed
     /// since.
     pub etag: Option<ETag>,
-    /// The session as of the touch, if it was asked for. Also `None` if an earlier attempt was applied and others
-    /// have written since.
+    /// The session as of the touch. `None` if the caller didn't ask for it, or if an earlier attempt was applied and
+    /// others have written since.
     pub session: Option<Session>,
 }
 

@@ -269,8 +269,8 @@ impl SessionStore {
         })
     }
 
-    /// Reads the handles of all of a user's items that were created up to some moment, newest first. A key that
-    /// isn't a handle is logged and left out.
+    /// Reads the handles of a user's items that were created up to some moment, newest first. Keys that aren't
+    /// handles are logged and skipped.
     async fn handles(
         &self,
         user: &User,

@@ -10,8 +10,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::harness::{TARGET, read_request};
 
-/// Responds to each request with an empty JSON object, which the Lambda runtime takes for an invocation. Sends header
-/// lines that start with `prefix` to `seen`.
+/// Answers every request with `{}`, which the Lambda runtime takes for an invocation, and forwards header lines that
+/// start with `prefix` to `seen`.
 async fn serve(listener: TcpListener, prefix: &'static str, seen: UnboundedSender<String>) {
     loop {
         let (connection, _) = listener.accept().await.unwrap();

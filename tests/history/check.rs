@@ -27,10 +27,10 @@ pub(crate) struct Stuck {
     pub(crate) gave_up: bool,
 }
 
-/// Searches for an order of the events.
+/// Searches for an order of the events that the model allows.
 ///
 /// # Errors
-/// Where the search got stuck, if it found no order.
+/// Where the search got stuck, if there's no such order.
 pub(crate) fn check(model: &Model, events: &[Event]) -> Result<(), Stuck> {
     let mut search = Search {
         model,

@@ -293,7 +293,8 @@ fn shows(entry: &Entry, session: &Session, operation: &Operation, id: Id) -> boo
 }
 
 /// Whether `DELETE /sessions` may destroy this session. It spares the session whose id it names, even if that
-/// id was rotated. With a limit, a session may go only if that many others may have got their owner after it.
+/// id was rotated. With a limit, a session may
+/// be destroyed only if at least that many others might have been given their owner later.
 fn is_to_revoke(state: &State, id: Id, session: &Session, operation: &Operation) -> bool {
     let Kind::RevokeAll { user, keep } = operation.kind else { return false };
     let Some(owner) = session.owner.filter(|owner| owner.user == user) else { return false };
@@ -329,8 +330,8 @@ fn revoked(state: &State, operation: &Operation, id: Id) -> Option<State> {
     Some(after)
 }
 
-/// Returns the state after `DELETE /sessions` is done. It isn't done while the user has more sessions left than it
-/// keeps, not counting those the user got later.
+/// Returns the state after `DELETE /sessions` is done. It isn't done while the user still has more sessions than
+/// it should keep, not counting those added later.
 fn all_revoked(state: &State, operation: &Operation) -> Option<State> {
     let Kind::RevokeAll { user, keep } = operation.kind else { return None };
     let is_left = |(id, session): &(&Id, &Session)| {

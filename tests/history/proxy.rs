@@ -1,4 +1,4 @@
-//! A proxy between each client's functions and DynamoDB. It injects random faults that the contract promises to
+//! A proxy between each client's functions and DynamoDB. It injects random faults that the API promises to
 //! survive.
 
 use std::sync::{Arc, Mutex};

@@ -58,7 +58,7 @@ pub(crate) struct Sampling {
     /// Cold starts of each function, both without a quota and for each function size.
     pub(crate) starts: usize,
     /// Rounds of warm requests. The functions take turns, so that other load on the machine affects
-    /// all of them.
+    /// them all equally.
     pub(crate) rounds: usize,
     /// Requests to each function in a round.
     pub(crate) requests_per_round: usize,

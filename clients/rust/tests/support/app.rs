@@ -13,7 +13,7 @@ use tower_sessions::session::Error;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use tower_sessions_session_api::SessionApiStore;
 
-/// Keys to look for in sessions, besides `k0` to `k39`, because tower-sessions can't list them.
+/// tower-sessions can't list a session's keys, so we look for these and `k0` to `k39`.
 const KEYS: [&str; 14] = [
     "a", "b", "c", "cart", "gone", "lang", "large", "n", "name", "nested", "start", "text", "type",
     "user",
