@@ -84,11 +84,11 @@ impl Api {
     ) -> ApiGatewayV2httpResponse {
         let started = Instant::now();
         let store = self.store.for_request(arrived_at);
-        let Event { route, gateway_request_id, request } = event;
+        let Event { route, is_over_url, gateway_request_id, request } = event;
         let mut handle = None;
         let own = route.filter(|route| route.function == function);
         let result = match (own, request) {
-            (None, _) => Err(route::not_found()),
+            (None, _) => Err(route::not_found(function, is_over_url)),
             (Some(_), Err(problem)) => Err(problem),
             (Some(route), Ok(request)) => {
                 handle = request.session_id().ok().map(|id| id.handle().clone());

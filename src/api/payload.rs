@@ -1,4 +1,4 @@
-//! Lambda payloads: an API Gateway HTTP API's event and the response to it, both in
+//! Lambda payloads: the event of an API Gateway HTTP API or of a function URL, and the response to it, both in
 //! [format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
 //!
 //! The types are `lambda_http`'s, except for the event: theirs refuses the whole event over one malformed
@@ -23,9 +23,11 @@ use super::request::Request;
 use super::response::Response;
 use super::route::Route;
 
-/// The event with which API Gateway invokes the function.
+/// The event with which API Gateway or a function URL invokes the function.
 pub struct Event {
     pub(super) route: Option<&'static Route>,
+    /// Whether it came over the function's URL.
+    pub(super) is_over_url: bool,
     /// API Gateway's request id, which is also in its access log and in the `apigw-requestid` response header.
     /// Only a direct invocation can send a malformed one. We drop that here, to keep it out of the log and the
     /// response.
@@ -57,6 +59,8 @@ struct ContextFields<'a> {
     #[serde(borrow)]
     request_id: Option<&'a RawValue>,
     #[serde(borrow)]
+    domain_name: Option<&'a RawValue>,
+    #[serde(borrow)]
     http: Option<&'a RawValue>,
 }
 
@@ -76,9 +80,12 @@ impl Event {
         let http: HttpFields<'_> = lenient(context.http).unwrap_or_default();
         let text = |field| lenient::<String>(field).unwrap_or_default();
         let path = text(event.raw_path);
+        let is_over_url = is_url(&text(context.domain_name));
+        let route = route(&text(event.route_key), &text(http.method), &path);
         let request_id = lenient(context.request_id).filter(|id: &String| is_well_formed(id));
         Self {
-            route: route(&text(event.route_key), &text(http.method), &path),
+            route: route.filter(|route| !is_over_url || route.is_for_urls()),
+            is_over_url,
             gateway_request_id: request_id,
             request: event.request(&path),
         }
@@ -154,6 +161,12 @@ fn route(key: &str, method: &str, path: &str) -> Option<&'static Route> {
         "" | "$default" => Route::matching(method, path),
         key => Route::find(key),
     }
+}
+
+/// Whether a domain is that of a function URL, `<id>.lambda-url.<region>.on.aws`. Lambda sets it, not the caller:
+/// a header such as `Host` has no say (<https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>).
+fn is_url(domain: &str) -> bool {
+    domain.split('.').nth(1) == Some("lambda-url")
 }
 
 /// Whether the text looks like an API Gateway request id.

@@ -174,7 +174,7 @@ impl Problem {
             ),
             Self::RouteNotFound { known } => (
                 "route-not-found", StatusCode::NOT_FOUND, "No such route",
-                format!("The routes are {}. Check the method and the path.", known.join(", ")).into(),
+                format!("The routes are {}. Check the method, the path and the URL.", known.join(", ")).into(),
             ),
             Self::SessionExists(_) => (
                 "session-exists", StatusCode::PRECONDITION_FAILED, "The session already exists",

@@ -79,12 +79,23 @@ pub static ROUTES: [Route; 13] = [
         &[SESSION_USER]),
 ];
 
-/// Returns the problem for a request that matches none of this function's routes.
-pub(super) fn not_found() -> Problem {
-    Problem::RouteNotFound { known: ROUTES.iter().map(|route| route.key).collect() }
+/// Returns the problem for a request that matches none of this function's routes. It names those of the API, or of
+/// the function if the request came over the function's URL.
+pub(super) fn not_found(function: Function, is_over_url: bool) -> Problem {
+    let is_known =
+        |route: &&Route| !is_over_url || route.function == function && route.is_for_urls();
+    Problem::RouteNotFound {
+        known: ROUTES.iter().filter(is_known).map(|route| route.key).collect(),
+    }
 }
 
 impl Route {
+    /// Whether function URLs serve the route. IAM can't tell a URL's routes apart, and whoever may use sessions must not
+    /// list or end all those of a user.
+    pub(super) fn is_for_urls(&self) -> bool {
+        !self.key.contains("/sessions")
+    }
+
     pub(super) fn find(key: &str) -> Option<&'static Self> {
         ROUTES.iter().find(|route| route.key == key)
     }

@@ -39,6 +39,7 @@ mod retries;
 mod rotate;
 mod routes;
 mod start;
+mod urls;
 mod users;
 mod watch;
 mod writes;

@@ -88,6 +88,24 @@ async fn routes_succeed_on_their_own_function_only() {
     }
 }
 
+/// With function URLs, the clients choose a function themselves.
+#[test]
+fn clients_know_the_functions_of_the_routes() {
+    let contract: Value =
+        serde_json::from_str(include_str!("../conformance/contract.json")).unwrap();
+    for function in FUNCTIONS {
+        let known: BTreeSet<_> = contract["functions"][function]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key.as_str().unwrap().to_owned())
+            .collect();
+        let own = routes().iter().filter(|route| route.function == function);
+        let own = own.map(|route| route.key.clone()).filter(|key| !key.contains("/sessions"));
+        assert_eq!(known, own.collect(), "{function}");
+    }
+}
+
 #[tokio::test]
 async fn headers_have_the_limits_that_the_clients_know() {
     let contract: Value =

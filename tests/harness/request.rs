@@ -89,6 +89,27 @@ impl Request {
         })
     }
 
+    /// Sends the request to the function's URL, as in
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>.
+    #[allow(dead_code, reason = "the histories don't use it")]
+    pub(crate) fn over_url(self) -> Self {
+        self.edit_event(|event| {
+            event["routeKey"] = "$default".into();
+            event.as_object_mut().unwrap().remove("pathParameters");
+            event["headers"]["host"] = "0123456789abcdef.lambda-url.eu-central-1.on.aws".into();
+            let context = event["requestContext"].as_object_mut().unwrap();
+            for (name, value) in [
+                ("routeKey", "$default"),
+                ("apiId", "0123456789abcdef"),
+                ("domainPrefix", "0123456789abcdef"),
+                ("domainName", "0123456789abcdef.lambda-url.eu-central-1.on.aws"),
+                ("requestId", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
+            ] {
+                context.insert(name.into(), value.into());
+            }
+        })
+    }
+
     /// Copies the request, so that it can be sent again.
     #[allow(dead_code, reason = "only the histories use it")]
     pub(crate) fn copy(&self) -> Self {
