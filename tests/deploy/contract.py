@@ -119,6 +119,13 @@ POLICIES = {
     "UserSessionsPolicy": [route.key for route in ROUTES if route not in OF_ONE_SESSION],
 }
 
+#: The functions whose URLs each of them allows. Over its URL, a function serves its routes of one session.
+URLS = {
+    "UseSessionsPolicy": ["read", "write", "destroy"],
+    "ReadSessionsPolicy": ["read"],
+    "UserSessionsPolicy": [],
+}
+
 #: Time limits in milliseconds. The functions' must be below the gateway's.
 GATEWAY_TIMEOUT = 30_000
 FUNCTION_TIMEOUTS = {"read": 5_000, "write": 15_000, "destroy": 5_000}

@@ -120,6 +120,19 @@ def an_access_log_in_any_case(raw):
     properties["AccessLogSettings"] = properties["AccessLogSettings"]["Fn::If"][1]
 
 
+@promise("callers reach the API over IPv4 and IPv6")
+def dual_stack(design):
+    for name, api in design.resources("AWS::ApiGatewayV2::Api").items():
+        servers = api["Properties"]["Body"].get("servers")
+        if servers != [{"x-amazon-apigateway-endpoint-configuration": {"ipAddressType": "dualstack"}}]:
+            yield f"{name} has the servers {servers}"
+
+
+@dual_stack.mutation
+def only_ipv4(raw):
+    raw["Resources"]["Api"]["Properties"]["DefinitionBody"].pop("servers")
+
+
 @promise("warnings about the generated API do not fail a deployment")
 def no_fail_on_warnings(design):
     for name, api in design.resources("AWS::ApiGatewayV2::Api").items():

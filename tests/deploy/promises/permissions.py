@@ -1,7 +1,7 @@
 """What each role and each policy allows."""
 
 import template as tpl
-from contract import FUNCTIONS, POLICIES, ROLES
+from contract import FUNCTIONS, POLICIES, ROLES, URLS
 
 from .design import as_list, promise, statements, title
 
@@ -15,10 +15,21 @@ ARN_PREFIX = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}
 ALL_ALARMS = ":alarm:*"
 
 
-@promise("only this API invokes the functions")
+def alias(function):
+    return {"Ref": f"{title(function)}FunctionAliaslive"}
+
+
+@promise("only this API invokes the functions, and with FunctionUrls whoever signs for a URL of their aliases")
 def callers_of_functions(design):
     for name in design.resources("AWS::Lambda::Url"):
-        yield f"{name} exposes a function to the internet, bypassing the API"
+        yield f"{name} exists although FunctionUrls is false"
+    urls = tpl.of_type(design.with_parameters(FunctionUrls="true"), "AWS::Lambda::Url")
+    there = {name: url["Properties"] for name, url in urls.items()}
+    promised = {
+        f"{title(function)}Url": {"TargetFunctionArn": alias(function), "AuthType": "AWS_IAM"} for function in FUNCTIONS
+    }
+    if there != promised:
+        yield f"the URLs are {there}"
     for name, permission in design.resources("AWS::Lambda::Permission").items():
         properties = permission["Properties"]
         if properties["Principal"] != "apigateway.amazonaws.com":
@@ -28,8 +39,18 @@ def callers_of_functions(design):
 
 
 @callers_of_functions.mutation
-def a_function_with_a_url(raw):
-    raw["Resources"]["ReadFunction"]["Properties"]["FunctionUrlConfig"] = {"AuthType": "AWS_IAM"}
+def a_url_that_nobody_asked_for(raw):
+    raw["Resources"]["ReadUrl"].pop("Condition")
+
+
+@callers_of_functions.mutation
+def a_url_without_signatures(raw):
+    raw["Resources"]["WriteUrl"]["Properties"]["AuthType"] = "NONE"
+
+
+@callers_of_functions.mutation
+def a_url_of_the_latest_code(raw):
+    raw["Resources"]["DestroyUrl"]["Properties"]["TargetFunctionArn"] = {"Ref": "DestroyFunction"}
 
 
 @callers_of_functions.mutation
@@ -168,17 +189,33 @@ def a_role_that_the_account_may_assume(raw):
     policy["Statement"][0]["Principal"] = {"AWS": {"Ref": "AWS::AccountId"}}
 
 
-@promise("each policy for callers allows exactly its routes of this API")
+def over_urls(functions):
+    """The statements that let a caller use these functions' URLs, and nothing else."""
+    conditions = {
+        "lambda:InvokeFunctionUrl": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
+        "lambda:InvokeFunction": {"Bool": {"lambda:InvokedViaFunctionUrl": True}},
+    }
+    resources = [alias(function) for function in functions]
+    return [
+        {"Effect": "Allow", "Action": action, "Resource": resources, "Condition": condition}
+        for action, condition in conditions.items()
+        if functions
+    ]
+
+
+@promise("each policy for callers allows exactly its routes of this API, and its functions' URLs")
 def caller_policies(design):
     for name, keys in POLICIES.items():
-        there = set()
-        for statement in design.resource(name).get("PolicyDocument", {}).get("Statement", []):
-            if statement["Action"] != "execute-api:Invoke":
-                yield f"{name} allows {statement['Action']}"
-            there |= {
-                where.get("Fn::Sub", tpl.text(where)) if isinstance(where, dict) else where
-                for where in as_list(statement["Resource"])
-            }
+        routes, *others = design.resource(name)["PolicyDocument"]["Statement"]
+        with_urls = design.resource(name, FunctionUrls="true")["PolicyDocument"]["Statement"]
+        if (others, with_urls) != ([], [routes, *over_urls(URLS[name])]):
+            yield f"{name} allows {others}, and with FunctionUrls {with_urls[1:]}"
+        if routes["Action"] != "execute-api:Invoke":
+            yield f"{name} allows {routes['Action']}"
+        there = {
+            where.get("Fn::Sub", tpl.text(where)) if isinstance(where, dict) else where
+            for where in as_list(routes["Resource"])
+        }
         promised = {ARN_PREFIX + tpl.arn_tail(key) for key in keys}
         for arn in there - promised:
             yield f"{name} allows {arn}"
@@ -196,6 +233,33 @@ def a_reader_that_may_destroy(raw):
 def a_policy_for_the_whole_api(raw):
     policy = raw["Resources"]["UseSessionsPolicy"]["Properties"]["PolicyDocument"]
     policy["Statement"][0]["Resource"] = {"Fn::Sub": ARN_PREFIX + "*"}
+
+
+def over_urls_in(raw, policy):
+    """The two statements about function URLs."""
+    statements = raw["Resources"][policy]["Properties"]["PolicyDocument"]["Statement"]
+    return [statement["Fn::If"] for statement in statements[1:]]
+
+
+@caller_policies.mutation
+def a_policy_for_urls_in_any_case(raw):
+    statements = raw["Resources"]["UseSessionsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements[1] = statements[1]["Fn::If"][1]
+
+
+@caller_policies.mutation
+def a_policy_without_one_of_the_two_permissions(raw):
+    raw["Resources"]["ReadSessionsPolicy"]["Properties"]["PolicyDocument"]["Statement"].pop()
+
+
+@caller_policies.mutation
+def a_policy_for_direct_invocations(raw):
+    over_urls_in(raw, "UseSessionsPolicy")[1][1].pop("Condition")
+
+
+@caller_policies.mutation
+def a_reader_over_the_url_of_writes(raw):
+    over_urls_in(raw, "ReadSessionsPolicy")[0][1]["Resource"].append({"Ref": "WriteFunction.Alias"})
 
 
 @promise("the functions may decrypt with the customer managed key, if there is one, but only through DynamoDB")
