@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import yaml
@@ -43,6 +44,7 @@ IGNORED = [
     "Sessions.SSESpecification, PointInTimeRecoverySpecification: stored, without effect",
     "LoggingConfig.SystemLogLevel: Lambda's own lines are logged anyway",
     "MetricFilters: log lines aren't counted, so no alarm ever goes off by itself",
+    "UseSessionsPolicy, ReadSessionsPolicy: over a URL, lambda:InvokeFunctionUrl is enough, without lambda:InvokeFunction",
     "UpdatePolicy of the aliases: an update moves an alias at once, and what it refers to isn't a dependency",
 ]
 #: The account's root user. The emulator lets it do everything and doesn't check its signature.
@@ -219,6 +221,7 @@ class Stack:
         }
         self.table = self.resources["Sessions"]
         self.api_id = self.resources["Api"]
+        self.urls = dict(url.split("=", 1) for url in self.outputs["FunctionUrls"].split(","))
         processed = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")
         body = processed["TemplateBody"]
         self.processed = json.loads(body) if isinstance(body, str) else body
@@ -228,7 +231,7 @@ class Stack:
         """Deploys a copy of the built template, as a person would: with `sam deploy`."""
         self.template, self.left_out = deployable(built)
         self.emulator.client("s3").create_bucket(Bucket=BUCKET)
-        done = self.emulator.sam_deploy(STACK, self.template)
+        done = self.emulator.sam_deploy(STACK, self.template, FunctionUrls="true")
         if done.returncode != 0:
             raise RuntimeError(f"sam deploy failed:\n{self._why_failed()}\n{done.stderr[-3000:]}")
 
@@ -311,6 +314,12 @@ class Stack:
         """The API's URL, with a host name that resolves here."""
         return f"{self.emulator.url}/_aws/execute-api/{self.api_id}"
 
+    @property
+    def function_urls(self):
+        """The output FunctionUrls, with a host name that resolves here."""
+        ids = {function: urlsplit(url).hostname.split(".")[0] for function, url in self.urls.items()}
+        return ",".join(f"{name}={self.emulator.url}/_aws/lambda-url/{url_id}" for name, url_id in ids.items())
+
     @staticmethod
     def environment(credentials):
         """The environment of a program that calls the API with these credentials."""
@@ -342,22 +351,23 @@ class Stack:
         got = response["Credentials"]
         return Credentials(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
 
-    def call(self, credentials, method, path, headers=None, body=None, tamper=None, api=None) -> Response:
-        """Sends a request to the API, signed if there are credentials."""
-        # The API's host name doesn't resolve here, but the emulator goes by the Host header.
-        host = f"{api or self.api_id}.execute-api.localhost:{self.emulator.port}"
-        url = f"http://{host}{path}"
-        request = AWSRequest(method, url, headers=dict(headers or {}), data=body or b"")
+    def call(
+        self, credentials, method, path, headers=None, body=None, tamper=None, api=None, function=None
+    ) -> Response:
+        """Sends a request to the API, or to a function's URL, signed if there are credentials."""
+        # These host names don't resolve here, but the emulator goes by the Host header.
+        if function:
+            service, host = "lambda", urlsplit(self.urls[function]).hostname
+        else:
+            service, host = "execute-api", f"{api or self.api_id}.execute-api.localhost:{self.emulator.port}"
+        request = AWSRequest(method, f"http://{host}{path}", headers=dict(headers or {}), data=body or b"")
         if credentials:
-            SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
+            SigV4Auth(credentials, service, REGION).add_auth(request)
         if tamper:
             tamper(request)
         prepared = request.prepare()
         sent = urllib.request.Request(
-            url.replace(host, f"localhost:{self.emulator.port}"),
-            method=method,
-            data=body,
-            headers=dict(prepared.headers) | {"host": host},
+            f"{self.emulator.url}{path}", method=method, data=body, headers=dict(prepared.headers) | {"host": host}
         )
         try:
             with urllib.request.urlopen(sent, timeout=60) as response:
@@ -366,13 +376,14 @@ class Stack:
             with error:
                 return Response(error.code, lower(error.headers), error.read())
 
-    def request(self, credentials, route: Route, session=None, headers=None) -> Response:
-        """Sends the route's request for this session."""
+    def request(self, credentials, route: Route, session=None, headers=None, over_url=False) -> Response:
+        """Sends the route's request for this session, to the API or to the URL of the route's function."""
         handle = handle_of(session) if session else "-"
         all_headers = dict(route.headers) | (headers or {})
         if session and route.names_session:
             all_headers["session-id"] = session
-        return self.call(credentials, route.method, route.path(handle), all_headers, route.body)
+        function = route.function if over_url else None
+        return self.call(credentials, route.method, route.path(handle), all_headers, route.body, function=function)
 
     def runs(self, function: str) -> int:
         """How many times a function has run, according to its log group."""

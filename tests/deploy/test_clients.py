@@ -1,5 +1,6 @@
 """The clients call the deployed API with their own signatures and credentials."""
 
+import json
 import shutil
 import subprocess
 
@@ -21,13 +22,13 @@ INSTALLED = {"express": CLIENTS / "express/node_modules", "rust": tpl.ROOT / "ta
 clients = pytest.mark.parametrize("client", LIVES)
 
 
-def live(client, stack, credentials):
+def live(client, stack, credentials, **variables):
     command = LIVES[client]
     if not shutil.which(command[0]) or not INSTALLED.get(client, CLIENTS).exists():
         pytest.skip(f"clients/{client} is missing its dependencies: `make test-clients` installs them")
     return subprocess.run(
         command,
-        env=stack.environment(credentials) | {"SESSION_API_URL": stack.url},
+        env=stack.environment(credentials) | {"SESSION_API_URL": stack.url} | variables,
         capture_output=True,
         text=True,
     )
@@ -40,6 +41,24 @@ def test_client_takes_a_session_through_its_life(stack, app, client, kind):
     policies = ("UseSessionsPolicy", "UserSessionsPolicy")
     credentials = app if kind == "key" else stack.caller_role(*policies)
     done = live(client, stack, credentials)
+    assert (done.returncode, done.stdout) == (0, "lived"), done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def over_urls(stack):
+    """Credentials that may use sessions over the functions' URLs only."""
+    credentials, iam = stack.user("over-urls", "UserSessionsPolicy"), stack.emulator.client("iam")
+    arn = stack.outputs["UseSessionsPolicyArn"]
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    document["Statement"] = [one for one in document["Statement"] if one["Action"].startswith("lambda:")]
+    iam.put_user_policy(UserName="over-urls", PolicyName="urls", PolicyDocument=json.dumps(document))
+    return credentials
+
+
+@clients
+def test_client_takes_a_session_through_its_life_over_urls(stack, over_urls, client):
+    done = live(client, stack, over_urls, SESSION_API_FUNCTION_URLS=stack.function_urls)
     assert (done.returncode, done.stdout) == (0, "lived"), done.stdout + done.stderr
 
 
