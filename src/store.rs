@@ -57,7 +57,7 @@ pub use usage::Usage;
 pub use users::{Ending, SessionSummary};
 pub use write::{AttributeChanges, Write};
 
-/// The table of sessions, and what one request has used of it.
+/// The session table, and one request's usage of it.
 #[derive(Debug, Clone)]
 pub struct SessionStore {
     client: Client,
@@ -68,7 +68,7 @@ pub struct SessionStore {
 }
 
 impl SessionStore {
-    /// Returns a store on this table.
+    /// Returns a store backed by this table.
     pub fn new(client: Client, table: &str, limits: Limits) -> Self {
         let arrived = Timestamp::from_millis(0);
         Self { client, table: table.into(), limits, arrived, meter: Meter::default() }
@@ -80,7 +80,7 @@ impl SessionStore {
         Self { arrived, meter: Meter::default(), ..self.clone() }
     }
 
-    /// Returns what makes a session live at this moment.
+    /// Returns what it takes for a session to be live at this moment.
     fn liveness(&self, now: Timestamp) -> Liveness {
         Liveness::new(&self.limits, self.arrived, now)
     }

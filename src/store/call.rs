@@ -23,7 +23,7 @@ pub(super) enum WriteOutcome {
     AppliedBefore {
         /// The current item, which is live.
         item: Item,
-        /// Whether that attempt may have been part of this very call, with its response lost.
+        /// Whether this very call may have made that attempt and lost the response.
         is_in_doubt: bool,
     },
     /// The condition wasn't met. Holds the current item, if there is one.
@@ -38,7 +38,7 @@ pub(super) enum Sent {
     Refused {
         /// The current item, if there is one.
         item: Option<Item>,
-        /// Whether the outcome of an earlier attempt is unknown, so that it may have been applied.
+        /// Whether an earlier attempt's outcome is unknown, so it may have been applied.
         is_in_doubt: bool,
     },
 }

@@ -55,8 +55,8 @@ pub fn settings(aws: &SdkConfig) -> Builder {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// Returns settings that override the client's time limits with longer ones, for a transaction. If the client has
-/// even longer limits or none at all, those stay. So do all other settings, and the client's connections.
+/// Returns settings that raise the client's time limits for a transaction. Limits that are already higher, or not set
+/// at all, stay that way. So do all other settings, and the client's connections.
 pub(super) fn transaction_settings(client: &Config) -> Builder {
     let limits = client.timeout_config();
     let attempt = limits.and_then(TimeoutConfig::operation_attempt_timeout);
@@ -68,8 +68,8 @@ pub(super) fn transaction_settings(client: &Config) -> Builder {
     Builder::new().timeout_config(longer.build())
 }
 
-/// Returns settings for a call that must not be retried after an attempt with an unknown outcome. All other
-/// settings stay the client's.
+/// Returns settings for a call that must not be retried after an attempt with an unknown outcome. They don't change any
+/// of the client's other settings.
 pub(super) fn creation_settings() -> Builder {
     Builder::new().retry_classifier(NoRetryInDoubt)
 }

@@ -21,8 +21,8 @@ pub(super) fn if_absent(live: Liveness) -> Expression {
         .value(":live_from", item::number(live.live_from.millis()))
 }
 
-/// Requires that no live session has the id, except for one that was rotated away to the handle `successor`: that
-/// one may come back.
+/// Requires that no live session has the id, unless the session was rotated away to the handle `successor`: then it may
+/// return.
 pub(super) fn if_absent_or_left_for(live: Liveness, successor: &Handle) -> Expression {
     if_absent(live)
         .push_condition(&format!(" OR #{SUCCESSOR} = :successor"))
@@ -36,8 +36,7 @@ pub(super) fn if_absent_or_as_read(live: Liveness, revision: &WriteId) -> Expres
         .value(":revision", item::text(revision.as_str()))
 }
 
-/// Returns why [`if_absent`] was refused. An id in its grace period counts as taken, but we don't give its data
-/// away.
+/// Returns why [`if_absent`] was refused. An id in its grace period counts as taken, but we don't reveal its data.
 pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
     let item = item.unwrap_or_default();
     match item::lifetime(&item).and_then(|_| item::successor(&item)) {
@@ -47,7 +46,7 @@ pub(super) fn reason_not_absent(item: Option<Item>) -> StoreError {
     }
 }
 
-/// Requires that no live session has the id, or that the one that does wasn't rotated away, was created before the
+/// Requires that no live session has the id, or else that the session wasn't rotated away, was created before the
 /// request arrived, and has the required version of its data. That way, a late attempt doesn't destroy a session
 /// created after the request.
 pub(super) fn if_absent_or_matching(etag: &ETagCondition, live: Liveness) -> Expression {

@@ -32,9 +32,9 @@ impl SessionStore {
             // A new session was created under the id after the request arrived.
             return Ok(());
         }
-        // If it's only slightly newer, the clock of the machine that created it may just be ahead: clock skew must
-        // not turn a logout into a no-op. And an earlier attempt may have destroyed another session before this
-        // one was created.
+        // If the session is only slightly newer than the request, the clock of the machine that created it may just be
+        // ahead: clock skew must not turn a logout into a no-op. And an earlier attempt whose outcome is unknown may
+        // have destroyed another session before this one was created.
         if created > now || is_in_doubt {
             return Err(StoreError::OutcomeUnknown);
         }

@@ -120,10 +120,10 @@ where
 }
 
 impl StoreError {
-    /// Returns the error for a transaction that was canceled, and not only because of its conditions. The codes
-    /// are in [DynamoDB's
-    /// reference](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html). A
-    /// retry doesn't help with those that [`is_canceled_temporarily`] leaves out, such as `ValidationError`.
+    /// Returns the error for a transaction that was canceled for reasons beyond unmet conditions. The codes are in
+    /// [DynamoDB's
+    /// reference](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html). Retrying
+    /// doesn't help with a code that [`is_canceled_temporarily`] doesn't name, such as `ValidationError`.
     pub(super) fn canceled(reasons: &[CancellationReason]) -> Self {
         let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
         let failure = CallFailure::Canceled(codes.join(", ")).into();

@@ -40,8 +40,8 @@ impl Expression {
         self.set_to(name, &format!(":{name}")).value(&format!(":{name}"), value)
     }
 
-    /// Sets or removes the owner. A session that loses its owner also forgets the id that it was rotated from. That
-    /// ends the old id's grace period, so a logout ends it even if it keeps the session.
+    /// Sets or removes the owner. Without an owner, a session also forgets the id that it was rotated from, which ends
+    /// that id's grace period. So even a logout that keeps the session ends the grace period.
     pub(super) fn change_user(self, change: &Change<User>, now: Timestamp) -> Self {
         match change {
             Change::Keep => self,
@@ -78,8 +78,8 @@ impl Expression {
             .value(":own", item::text(write.as_str()))
     }
 
-    /// Slides the expiry by a new idle lifetime, or else by the item's own. Only DynamoDB knows the item's own, so
-    /// the condition requires it to be at most `max`.
+    /// Extends the expiry by `ttl` or, without one, by the item's own idle lifetime. Only DynamoDB knows the latter, so
+    /// the condition requires that it's at most `max`.
     pub(super) fn slide_expiry(self, ttl: Option<Duration>, max: Duration, now: Timestamp) -> Self {
         match ttl {
             Some(ttl) => self

@@ -148,7 +148,7 @@ pub(super) fn remembers(item: &Item, write: &WriteId, live: Liveness) -> Result<
     Ok(has_write(item, write) && is_current(item, live)?)
 }
 
-/// Reads the data's version right after this write, as far as the item still shows it.
+/// Reads which version the data had right after this write, if the item still shows it.
 pub(super) fn etag_at(item: &Item, write: &WriteId) -> Result<Option<ETag>, CorruptItem> {
     Ok(recent_writes(item)?.etag_at(write, &etag(item)?).cloned())
 }

@@ -16,13 +16,13 @@ use crate::session::{
 };
 
 impl SessionStore {
-    /// Takes the lock for as long as the lease, or renews the holder's lease. Also slides the expiry and reads the
-    /// session (one `UpdateItem` for everything). `write` requires that nobody holds the lock, or that `token`
-    /// does. A retry succeeds only as long as `token` holds the lock.
+    /// Takes the lock for the length of the lease, or renews the holder's lease. Also extends the expiry and reads the
+    /// session (one `UpdateItem` for everything). `write` requires that nobody holds the lock, or that `token` does. A
+    /// retry succeeds only as long as `token` holds the lock.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::NotLockHolder`] for a renewal or a retry.
-    /// After [`StoreError::Corrupt`], the lock is taken anyway, until its lease expires.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`]; [`StoreError::NotLockHolder`] for a renewal or a retry. Even
+    /// after [`StoreError::Corrupt`], the lock is held until its lease expires.
     pub async fn lock(
         &self,
         id: &SessionId,
@@ -51,13 +51,12 @@ impl SessionStore {
         }
     }
 
-    /// Returns when the current holder's lease ends. Returns `None` if calling [`Self::lock`] would settle the
-    /// matter now, because nobody holds the lock or another attempt at the same request does (one `GetItem`,
-    /// strongly consistent).
+    /// Returns when the current holder's lease ends, or `None` if it's time to call [`Self::lock`]: either nobody holds
+    /// the lock, or another attempt at the same request does (one strongly consistent `GetItem`).
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Locked`] if another attempt at the same request has already had the
-    /// lock and lost it: taking it again would serve nobody.
+    /// [`StoreError::NotFound`]; [`StoreError::Locked`] if another attempt at the same request has already had the lock
+    /// and lost it: taking it again would help nobody.
     pub async fn poll_lock(
         &self,
         id: &SessionId,

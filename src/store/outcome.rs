@@ -34,7 +34,7 @@ fn is_reported(
     }
 }
 
-/// Counts the attempts of a call whose outcomes are unknown.
+/// Counts a call's attempts with unknown outcomes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UnknownOutcomes(Arc<AtomicUsize>);
 

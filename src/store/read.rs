@@ -43,9 +43,9 @@ impl SessionStore {
         Ok(item::metadata(&item)?)
     }
 
-    /// Reads a session that a write is about to change (one strongly consistent `GetItem`). If an earlier attempt
-    /// at the write was applied and the session is still live, returns the session without checking what the write
-    /// requires.
+    /// Reads a session that a write is about to change (one strongly consistent `GetItem`). If an earlier attempt at
+    /// the write was applied and the session is still live, returns the session without checking the write's
+    /// requirements.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], even during a grace period; [`StoreError::Locked`] or
@@ -93,9 +93,9 @@ impl SessionStore {
         Ok(())
     }
 
-    /// Whether the id was rotated away and its grace period ended early: the session that the rotation made
-    /// has ended, was rotated again, or lost its owner (one `GetItem` for an id that was rotated away). A
-    /// session created under the new id later isn't the same session.
+    /// Whether the id was rotated away and its grace period ended early: the session that the rotation made has ended,
+    /// was rotated again, or lost its owner (one `GetItem` for an id that was rotated away). A session that was created
+    /// under the new id later doesn't count.
     pub(super) async fn is_grace_over(
         &self,
         handle: &Handle,

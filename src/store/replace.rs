@@ -45,7 +45,7 @@ pub enum Update {
 }
 
 impl SessionStore {
-    /// Replaces the data of a live session and slides its expiry (one `UpdateItem`).
+    /// Replaces the data of a live session and extends its expiry (one `UpdateItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock isn't as
@@ -70,7 +70,7 @@ impl SessionStore {
         })
     }
 
-    /// Replaces the data and slides the expiry, provided that the session hasn't changed since it was read (one
+    /// Replaces the data and extends the expiry, provided that the session hasn't changed since it was read (one
     /// `UpdateItem`). If `data` is `None`, the session keeps its data and version.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub struct Rotation<'a> {
     pub data: Option<NewData<'a>>,
     /// How long the old id stays readable; `None` if it doesn't.
     pub grace: Option<Duration>,
-    /// Whether the caller chose the new id. Only then can a request be a retry of an applied one.
+    /// Whether the caller chose the new id. Only then can this be a retry of a rotation that was applied.
     pub is_repeatable: bool,
     /// Version that the data must have.
     pub required: ETagCondition,
@@ -57,10 +57,9 @@ impl SessionStore {
         WriteId::derive(new, &[b"rotate", old.handle().as_str().as_bytes()])
     }
 
-    /// Rotates a session from one id to another (one `GetItem`, one `TransactWriteItems`). Everything that the
-    /// rotation doesn't change is carried over as it is at that moment. Afterwards, either the session has the new
-    /// id or nothing has changed. If an earlier attempt was applied, returns that one's result (one more
-    /// `GetItem`).
+    /// Rotates a session from one id to another (one `GetItem`, one `TransactWriteItems`). Everything that the rotation
+    /// doesn't change is carried over as it is at that moment. Afterwards, either the session has the new id or nothing
+    /// has changed. If an earlier attempt was applied, returns its result (one more `GetItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Locked`] or [`StoreError::NotLockHolder`] if the lock isn't as
@@ -78,7 +77,7 @@ impl SessionStore {
             .map(|data| seal::seal(rotation.new, data.media_type, data.bytes))
             .transpose()?;
         let item = match self.item_to_rotate(rotation, now).await {
-            // An earlier attempt may have rotated the session, and a new one may have been created under the old id
+            // An earlier attempt may have rotated the session, and a new session may have been created under the old id
             // since.
             Err(
                 refusal @ (StoreError::NotFound

@@ -24,7 +24,7 @@ pub struct Touched {
 }
 
 impl SessionStore {
-    /// Slides a live session's expiry and changes its attributes (one `UpdateItem`). The data keeps its version.
+    /// Extends a live session's expiry and changes its attributes (one `UpdateItem`). The data keeps its version.
     /// `returns_session` asks for the session with its data.
     ///
     /// # Errors

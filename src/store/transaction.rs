@@ -30,7 +30,7 @@ pub(super) enum TransactionOutcome {
         first: Option<Item>,
         /// The item for which the second write was refused; `None` if it wasn't.
         second: Option<Item>,
-        /// Whether the outcome of an earlier attempt is unknown, so that it may have been applied.
+        /// Whether an earlier attempt's outcome is unknown, so it may have been applied.
         is_in_doubt: bool,
     },
 }

@@ -17,11 +17,11 @@ use crate::session::{Handle, Liveness, MAX_CLOCK_SKEW, Metadata, Timestamp, User
 /// How many items to read or delete concurrently.
 const CONCURRENCY: usize = 16;
 
-/// How many sessions to look at before ending those above a limit. That way every call makes progress, even
-/// if the user has more sessions than one call can read.
+/// How many sessions to read before ending those beyond the limit. That way, every call makes progress, even if the
+/// user has more sessions than one call can read.
 const CHUNK: usize = 256;
 
-/// For how long queries of the index must find nothing new. The index lags the table by a fraction of a second.
+/// How long queries of the index must keep finding nothing new. The index lags the table by a fraction of a second.
 const INDEX_LAG: Duration = Duration::from_secs(1);
 /// Wait between two queries of the index.
 const QUERY_DELAY: Duration = Duration::from_millis(250);
@@ -44,7 +44,7 @@ pub struct SessionSummary {
 pub enum Ending<'a> {
     /// All except this one and the one that it was rotated to.
     AllBut(Option<&'a Handle>),
-    /// The oldest above a limit: those that got their owner first or, in a tie, have the smaller handle. All
+    /// The oldest ones beyond a limit: those that got their owner first or, in a tie, have the smaller handle. All
     /// requests agree on this order, so simultaneous logins never end each other.
     Oldest {
         /// How many sessions to leave.
@@ -76,7 +76,7 @@ struct Pass {
 enum Deletion {
     /// The item was a live session, and was deleted.
     Session,
-    /// The item was already gone, or wasn't a live session and was deleted.
+    /// The item was already gone, or was deleted but wasn't a live session.
     NoSession,
     /// The item didn't meet the condition.
     Refused(Handle),
@@ -145,7 +145,7 @@ impl SessionStore {
         }
     }
 
-    /// Ends a user's oldest sessions above a limit, and deletes those that are no longer live.
+    /// Ends a user's oldest sessions beyond a limit, and deletes sessions that are no longer live.
     async fn end_oldest(
         &self,
         user: &User,
@@ -180,7 +180,7 @@ impl SessionStore {
         Ok(pass)
     }
 
-    /// Ends one of a user's sessions, created before the request arrived (one `DeleteItem`).
+    /// Ends one of a user's sessions, if it was created before the request arrived (one `DeleteItem`).
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if the user has no live session with this handle.
@@ -218,7 +218,7 @@ impl SessionStore {
         }))
     }
 
-    /// Deletes items, each on its condition.
+    /// Deletes items, each under its own condition.
     async fn delete(
         &self,
         items: impl Iterator<Item = (Handle, Expression)>,
@@ -314,7 +314,7 @@ impl SessionStore {
     }
 }
 
-/// Works out what an item that the index lists for a user is.
+/// Works out what kind of item the index has listed for a user.
 fn found(item: &Item, handle: &Handle, user: &User, live: Liveness) -> Result<Found, CorruptItem> {
     let metadata = item::metadata(item)?;
     if metadata.user.as_ref() != Some(user) {

@@ -12,7 +12,7 @@ impl SessionStore {
     /// an item that can't exist, because its key isn't a handle (half a read unit).
     ///
     /// # Errors
-    /// Only those that any method can return. The first request then connects itself.
+    /// Only those that any method can return. The first request then opens its own connection.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         let get = self.client.get_item().table_name(&*self.table);
         get.key(ID, item::text("-")).send().await?;

@@ -12,7 +12,7 @@ use super::expression::Expression;
 use super::item::{self, Item};
 use crate::session::{Change, Label, Liveness, LockCondition, SessionId, Timestamp, User, WriteId};
 
-/// Changes to a session's attributes. Any write that slides the expiry can make them.
+/// Changes to a session's attributes. Any write that extends the expiry can make them.
 #[derive(Debug, Clone)]
 pub struct AttributeChanges {
     /// New idle lifetime, in whole seconds; `None` keeps the current one.
@@ -48,7 +48,7 @@ pub(super) enum Written {
     Before {
         /// The current item.
         item: Item,
-        /// Whether that attempt may have been part of this very call, with its response lost.
+        /// Whether this very call may have made that attempt and lost the response.
         is_in_doubt: bool,
     },
 }
