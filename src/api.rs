@@ -1,4 +1,4 @@
-//! The HTTP API: takes an event to its route, returns the response, and logs the request.
+//! The HTTP API: routes each event, returns the response, and logs the request.
 
 mod context;
 mod create;
@@ -37,7 +37,7 @@ use response::Response;
 pub use payload::Event;
 pub use route::{Function, ROUTES, Route};
 
-/// The API on one table.
+/// The API, backed by one table.
 #[derive(Debug)]
 pub struct Api {
     store: SessionStore,
@@ -58,7 +58,7 @@ pub struct Invocation<'a> {
 }
 
 impl Api {
-    /// Returns an API on the configured table.
+    /// Returns an API backed by the configured table.
     pub fn new(client: Client, config: &Config) -> Self {
         let store = SessionStore::new(client, &config.table, config.limits);
         Self { store, limits: config.limits, log_sample: config.log_sample }
@@ -67,7 +67,7 @@ impl Api {
     /// Opens the connection to DynamoDB that the first request will use.
     ///
     /// # Errors
-    /// Any error from the store. The first request then connects itself.
+    /// Any error from the store. The first request then opens its own connection.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         self.store.warm_up().await
     }

@@ -33,7 +33,7 @@ impl RequestContext {
         Ok(Write { id: self.write_id()?, attributes, lock })
     }
 
-    /// Returns the request's write id. A request with an idempotency key shares its id with its retries; one with
+    /// Returns the request's write id. If it has an idempotency key, its retries get the same write id. A request with
     /// the same key but a different route, body, or media type isn't a retry.
     pub(super) fn write_id(&self) -> Result<WriteId, Problem> {
         match self.request.idempotency_key()? {
@@ -48,8 +48,8 @@ impl RequestContext {
         }
     }
 
-    /// Returns the token for a lock that the request takes. A request with an idempotency key shares it with its
-    /// retries.
+    /// Returns the token for a lock that the request takes. If the request has an idempotency key, its retries get the
+    /// same token.
     pub(super) fn lock_token(&self) -> Result<LockToken, Problem> {
         match self.request.idempotency_key()? {
             None => Ok(LockToken::generate()?),

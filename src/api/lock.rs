@@ -76,8 +76,8 @@ async fn wait_until_free(
     }
 }
 
-/// Returns the time until the next poll: no later than when the lock expires or the wait ends, but never so
-/// soon that a client could poll nonstop.
+/// Returns the time until the next poll: no later than when the lock expires or the wait ends, but never so soon that
+/// we'd poll nonstop.
 fn poll_delay(backoff: Duration, lock_left: Duration, wait_left: Duration) -> Duration {
     backoff.min(lock_left).max(Backoff::MIN).min(wait_left)
 }

@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use super::problem::Problem;
 use scanner::{Malformed, Name, Scanner, without_separator};
 
-/// How many objects a patch may nest. This limits the recursion.
+/// How deeply a patch may nest objects. This limits the recursion.
 const MAX_DEPTH: usize = 128;
 
 /// A parsed merge patch.
@@ -83,7 +83,7 @@ struct MemberChange<'a> {
     change: Change<'a>,
 }
 
-/// Where in the data the values to change are, by `MemberChange::id`. If a name is repeated, the last position
+/// Positions in the data of the values to change, by `MemberChange::id`. If a name is repeated, the last position
 /// counts. 0 means that the data has no such member.
 struct LastPositions(Vec<usize>);
 
@@ -100,8 +100,8 @@ impl LastPositions {
 }
 
 impl<'a> Change<'a> {
-    /// Parses a patch's next value. `members` counts the members parsed so far. `depth` is how many more objects
-    /// the value may nest.
+    /// Parses a patch's next value. `members` counts the members parsed so far. `depth` is how many more levels of
+    /// objects the value may have.
     fn parse(json: &mut Scanner<'a>, members: &mut usize, depth: usize) -> Result<Self, Problem> {
         if !json.enter_object() {
             return json.value().map(Self::Replace).map_err(invalid_patch);
@@ -154,7 +154,7 @@ impl<'a> Change<'a> {
         merged.push('{');
         let start = json.position();
         let mut first = true;
-        // Where the members start that we've read but not written yet.
+        // Start of the members that we've read but not written yet.
         let mut unchanged = start;
         let end = loop {
             let before = json.position();

@@ -121,8 +121,8 @@ fn strict<T: DeserializeOwned>(field: Option<&RawValue>) -> Result<Option<T>, Pr
     field.map(read).transpose().map_err(|_| Problem::InvalidBody)
 }
 
-/// An event's headers. A repeated name is an error, even if the case differs: API Gateway has already joined the
-/// values of repeated headers, and we couldn't know the right order for these.
+/// An event's headers. A repeated name is an error, even if the case differs: API Gateway joins the values of repeated
+/// headers itself, and we couldn't know their order.
 struct Headers(HeaderMap);
 
 impl<'de> Deserialize<'de> for Headers {

@@ -38,8 +38,8 @@ pub(super) enum Problem {
     /// The event's body isn't a string, or isn't base64 although the event says so. API Gateway never sends such
     /// an event.
     InvalidBody,
-    /// A text body doesn't match its `Content-Length` or its signed hash. API Gateway passes bodies with a text
-    /// media type on as text, and replaces bytes that aren't UTF-8.
+    /// A text body doesn't match its `Content-Length` or its signed hash. API Gateway passes on bodies with a text
+    /// media type as text, and replaces any bytes that aren't UTF-8.
     AlteredBody,
     /// The request has a `Content-Encoding`.
     EncodedBody,

@@ -21,8 +21,8 @@ pub(super) async fn put(context: &RequestContext) -> Result<Response, Problem> {
     let data = NewData { bytes: request.body(), media_type: &request.media_type()? };
     let write = context.write(request.lock_condition()?)?;
     let replaced = store.replace(id, data, &request.if_match()?, &write, *arrived_at).await?;
-    // A PUT doesn't read the session, so it only knows an expiry that it set itself, and knows the end only if
-    // that doesn't depend on when the session was created.
+    // A PUT doesn't read the session. So it knows the expiry only if it sets the idle lifetime, and the session's end
+    // only if that doesn't depend on when the session was created.
     let lifetime = write.attributes.ttl.and_then(|ttl| {
         let new = limits.max_lifetime.is_none().then(|| Lifetime::starting(*arrived_at, ttl));
         replaced.lifetime.or(new)

@@ -79,8 +79,8 @@ impl Request {
         if is_sent { self.session_id().map(Some) } else { Ok(None) }
     }
 
-    /// Refuses any other `Session-*` header or precondition: a caller whose header was silently ignored would
-    /// think it had worked.
+    /// Refuses any `Session-*` header or precondition that isn't in the list: a caller whose header was silently
+    /// ignored would think it had worked.
     pub(super) fn accept_only(&self, known: &'static [&'static str]) -> Result<(), Problem> {
         let is_unknown = |name: &HeaderName| {
             let is_checked = name.as_str().starts_with("session-")

@@ -9,10 +9,11 @@ use super::header::{
 };
 use crate::session::{ETag, Handle, Lifetime, Limits, Metadata, SessionId, Timestamp};
 
-/// A response, and the session that it created. Deliberately not `Debug`: that would print ids and data.
+/// A response, with the handle of any new id that it hands out. Deliberately not `Debug`: that would print ids and
+/// data.
 pub(super) struct Response {
     pub(super) http: lambda_http::Response<Body>,
-    /// Handle of the id that the response hands out, for the log.
+    /// Handle of the response's new id, for the log.
     pub(super) new_handle: Option<Handle>,
 }
 

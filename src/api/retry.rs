@@ -23,7 +23,7 @@ impl ConflictRetries {
     /// notices if the request's conditions no longer hold.
     ///
     /// # Errors
-    /// Any other error, and the collision once there are no retries left: don't retry the request.
+    /// Any other error, or the collision itself once no retries are left. Don't retry the request then.
     pub(super) async fn wait(&mut self, error: StoreError) -> Result<(), Problem> {
         match (error, self.retries_left.checked_sub(1)) {
             (StoreError::Changed, Some(left)) => {

@@ -61,7 +61,7 @@ impl Json {
     }
 }
 
-/// The names at the front are those that any parser can read.
+/// The first eight are names that any parser can read.
 const NAMES: [Key; 14] = [
     (0, r#""a""#),
     (0, r#""\u0061""#),

@@ -65,8 +65,8 @@ impl<'a> Scanner<'a> {
         self.skip('{')
     }
 
-    /// Reads up to the value of an object's next member and returns the member's name as it's spelled. At the end
-    /// of the object, reads the closing brace and returns `None`. `first` says that no member has been read yet.
+    /// Reads up to the value of an object's next member and returns the member's name as it's spelled. At the end of
+    /// the object, reads the closing brace and returns `None`. `first` means that no member has been read yet.
     ///
     /// # Errors
     /// [`Malformed`] if the start of the member isn't valid JSON.
