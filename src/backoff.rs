@@ -1,11 +1,11 @@
-//! Waits between attempts that collide with other requests.
+//! How long to wait before retrying after a collision with another request.
 
 use std::time::Duration;
 
 use crate::random;
 
-/// Exponential backoff with jitter: the ceiling doubles with each wait, and each wait is between half its
-/// ceiling and all of it, so that colliding requests don't collide again.
+/// Exponential backoff with jitter. The ceiling doubles with each wait, and each wait is a random time between half the
+/// ceiling and the whole, so that requests that collided don't collide again.
 #[derive(Debug)]
 pub struct Backoff {
     ceiling: Duration,

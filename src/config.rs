@@ -48,7 +48,7 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Longest lifetime, in seconds: ten years of 365 days. Anything longer is a mixed-up unit.
+/// Longest lifetime, in seconds: ten years of 365 days. Anything longer must be a mix-up of units.
 const TEN_YEARS: u64 = 315_360_000;
 
 /// Default for `MAX_TTL`, in seconds: 400 days, the longest that browsers keep a cookie

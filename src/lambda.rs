@@ -17,8 +17,8 @@ use crate::store;
 /// How much of the function's time limit is reserved for sending the response.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(200);
 
-/// Lambda's longest time limit for a function. We assume it if an invocation's deadline has already passed when
-/// it starts: some emulators send a duration where Lambda sends a point in time.
+/// Lambda's longest time limit for a function. Assumed if an invocation's deadline has already passed when it starts:
+/// some emulators send a duration instead of a point in time.
 const MAX_LAMBDA_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Connects to DynamoDB, then serves requests as this function until Lambda ends the process.
@@ -48,7 +48,7 @@ async fn serve(function: Function, config: &Config) -> Result<(), Error> {
     if let Err(error) = api.warm_up().await {
         tracing::warn!(cause = %logging::chain(&error), "DynamoDB was not reached at init");
     }
-    // Keep the payload raw. If the runtime parsed it, its error response to a malformed one would quote it.
+    // Keep the payload raw: if the runtime couldn't parse a payload, its error response would quote it.
     let respond =
         async |event: LambdaEvent<Box<RawValue>>| -> Result<ApiGatewayV2httpResponse, Error> {
             let LambdaEvent { payload, context } = event;

@@ -24,8 +24,8 @@ use crate::session::{MediaType, SessionId};
 /// Maximum size of a session's data as sent, in bytes: 1 MiB.
 pub const MAX_DATA: usize = 1024 * 1024;
 
-/// Maximum size of sealed data, in bytes. It leaves room for all other attributes at their largest within
-/// DynamoDB's 400 KB per item.
+/// Maximum size of sealed data, in bytes. Leaves room for all other attributes, at their maximum sizes, within
+/// DynamoDB's 400 KB limit for an item.
 pub const MAX_SEALED: usize = 390_000;
 
 const VERSION: u8 = 1;
@@ -43,9 +43,9 @@ thread_local! {
     static DECOMPRESSION: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
 }
 
-/// Returns the compression level for data of this length. zstd has separate settings for data up to 16 KB. There,
-/// level 7 saves 5% more than the default in 60 µs, and every KB saved is a write unit saved. For larger data,
-/// the same gain takes milliseconds.
+/// Returns the compression level for data of this length. For data up to 16 KB, zstd has separate settings: level 7
+/// saves 5% more than the default in 60 µs, and every KB saved is a write unit saved. For larger data, the same gain
+/// takes milliseconds.
 const fn level(length: usize) -> i32 {
     if length <= 16 * 1024 { 7 } else { zstd::DEFAULT_COMPRESSION_LEVEL }
 }
@@ -53,7 +53,7 @@ const fn level(length: usize) -> i32 {
 /// Why data can't be sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// More than [`MAX_DATA`] as sent, or more than [`MAX_SEALED`] sealed.
+    /// Larger than [`MAX_DATA`] as sent, or than [`MAX_SEALED`] once sealed.
     #[error("the data is too large")]
     TooLarge,
     /// We couldn't generate a nonce.
@@ -64,7 +64,7 @@ pub enum SealError {
     Refused,
 }
 
-/// Why sealed data can't be opened. None of this happens to an unmodified item that this code wrote.
+/// Why sealed data can't be opened. None of these can happen to an item that this code wrote and nobody has modified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// It's too short to be sealed data.
@@ -156,7 +156,7 @@ fn compress(data: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn decompress(compressed: &[u8]) -> Result<Vec<u8>, OpenError> {
-    // The frame header has the length, so the buffer doesn't have to be as large as the maximum.
+    // The frame header states the length, so the buffer doesn't have to be the maximum size.
     let length = zstd_safe::get_frame_content_size(compressed)
         .ok()
         .flatten()

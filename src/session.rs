@@ -29,7 +29,7 @@ pub struct Metadata {
     pub etag: ETag,
     /// Media type of the data.
     pub media_type: MediaType,
-    /// Idle lifetime, in whole seconds: how far each use slides the expiry.
+    /// Idle lifetime, in whole seconds: how long the session lives after each use.
     pub ttl: Duration,
     /// When the session was created, and when it expires.
     pub lifetime: Lifetime,
@@ -40,7 +40,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Returns when the session was last used, that is, when its expiry last slid.
+    /// Returns when the session was last used, that is, when its expiry was last extended.
     pub fn used(&self) -> Timestamp {
         self.lifetime.expires.before(self.ttl)
     }

@@ -26,9 +26,9 @@ const ISOLATED_PARTITIONS: [&str; 3] = ["cn-", "us-iso", "eu-isoe"];
 
 /// Reads the region, the credentials, the endpoint, and the endpoint's type from the environment.
 ///
-/// We set up only the providers that a Lambda function can use. `aws_config::defaults()` would add profile
-/// files, web identities, and the EC2 metadata service. That made init 11% longer instead of 5%, and without
-/// credentials it would wait for the metadata service.
+/// We set up only the providers that a Lambda function can use. `aws_config::defaults()` would add profile files, web
+/// identities, and the EC2 metadata service. Those made init 11% longer rather than 5%, and without credentials, init
+/// would wait for the metadata service.
 ///
 /// # Errors
 /// [`ConfigError`] if a variable is invalid or the region or the credentials are missing.
@@ -97,7 +97,7 @@ fn ssl_cert_file(environment: &Environment<'_>) -> Result<Option<String>, Config
 /// Reads the URL to use instead of DynamoDB's endpoint. The SDK reads the service-specific variable only in
 /// `defaults()`, and doesn't check that the value is a URL until a request uses it.
 fn endpoint_url(environment: &Environment<'_>) -> Result<Option<String>, ConfigError> {
-    let expected = "a URL of http or https with a host, and without credentials or a query, as in \
+    let expected = "an http or https URL with a host, but without credentials or a query, as in \
                     http://localhost:8000";
     // `Uri` would also accept an invalid port.
     let is_host = |authority: &Authority| {
@@ -164,7 +164,7 @@ fn trusts_system_roots(region: &Region, ssl_cert_file: Option<&str>) -> bool {
         || ISOLATED_PARTITIONS.iter().any(|prefix| region.as_ref().starts_with(prefix))
 }
 
-/// Names the first missing variable. Prints its value only if that's blank.
+/// Names the first missing variable. The error shows its value only if that's blank.
 fn missing_credentials(Environment(lookup): &Environment<'_>) -> ConfigError {
     let key_id = lookup("AWS_ACCESS_KEY_ID");
     let (variable, value, expected) = match key_id {
@@ -206,8 +206,8 @@ mod tests {
             assert_eq!(endpoint(url), Ok(Some(url.to_owned())));
         }
         assert_eq!(endpoint(""), Ok(None));
-        let expected = "it must be a URL of http or https with a host, and without credentials or \
-                        a query, as in http://localhost:8000";
+        let expected = "it must be an http or https URL with a host, but without credentials or a \
+                        query, as in http://localhost:8000";
         for url in [
             "localhost:8000",
             "localhost",

@@ -3,8 +3,8 @@
 use super::write_id::{WriteId, is_tag};
 use crate::random::{self, NoRandomness};
 
-/// A version of a session's data: the id of the write that made it, a dot, and 8 random bytes as 11 characters
-/// of base64url. A tag is never reused, even if a write is applied again after the session has forgotten it.
+/// A version of a session's data: the id of the write that made it, a dot, and 8 random bytes as 11 characters of
+/// base64url. A tag is never reused, even if a write is applied again because the session has forgotten it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
 

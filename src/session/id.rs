@@ -22,7 +22,7 @@ use crate::random::{self, NoRandomness};
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionId {
     text: String,
-    /// Hashed once, because a request needs it for the item's key, for the seal, and for the log.
+    /// Computed once, because a request needs it for the item's key, the seal, and the log.
     handle: Handle,
 }
 

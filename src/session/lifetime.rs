@@ -79,8 +79,8 @@ impl Timestamp {
     }
 }
 
-/// How far apart we expect two machines' clocks to be, at most. Amazon's time service keeps them within
-/// milliseconds; a second leaves room for a machine that's off.
+/// The most that we expect two machines' clocks to differ. Amazon's time service keeps them within milliseconds; a
+/// second leaves room for a machine that's off.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(1);
 
 /// Together with [`Limits`], decides when a session ends.
@@ -88,7 +88,7 @@ pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(1);
 pub struct Lifetime {
     /// When the session was created.
     pub created: Timestamp,
-    /// When the session ends if it stays idle; always a whole second. Each use moves it.
+    /// When the session ends if it stays idle; always a whole second. Each use extends it.
     pub expires: Timestamp,
 }
 
@@ -98,7 +98,7 @@ impl Lifetime {
         Self { created: now, expires: now }.slid(now, ttl)
     }
 
-    /// Returns the lifetime with its expiry slid.
+    /// Returns the lifetime with its expiry extended.
     #[must_use]
     pub fn slid(self, now: Timestamp, ttl: Duration) -> Self {
         Self { expires: now.after(ttl).to_whole_second(), ..self }
@@ -120,8 +120,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns the idle lifetime to grant when this one is requested. It's never longer than the session may live
-    /// altogether, so that the table forgets the session sooner.
+    /// Returns the idle lifetime to grant when this one is requested. It's never longer than the absolute lifetime, so
+    /// that the item doesn't stay in the table for longer than it must.
     pub fn clamp(&self, ttl: Duration) -> Duration {
         self.max_lifetime.map_or(ttl, |max| ttl.min(max)).min(self.max_ttl)
     }
@@ -132,7 +132,7 @@ impl Limits {
         absolute.map_or(lifetime.expires, |end| end.min(lifetime.expires))
     }
 
-    /// Returns the earliest that a session live at this moment can have been created.
+    /// Returns the earliest possible creation time of a session that's live at this moment.
     fn live_from(&self, now: Timestamp) -> Timestamp {
         let by_age = self.max_lifetime.map_or(Timestamp(0), |max| {
             Timestamp::from_seconds(now.seconds().saturating_add(1)).before(max)
@@ -141,7 +141,7 @@ impl Limits {
     }
 }
 
-/// What makes a session live, and whether it can be the one that a request means.
+/// What it takes for a session to be live, and to be the one that a request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Liveness {
     /// The moment at which the session must be live.
@@ -153,7 +153,7 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// Returns what makes a session live at `now`, for a request that arrived at `arrived`.
+    /// Returns what it takes to be live at `now`, for a request that arrived at `arrived`.
     pub fn new(limits: &Limits, arrived: Timestamp, now: Timestamp) -> Self {
         Self { now, arrived, live_from: limits.live_from(now) }
     }

@@ -18,8 +18,8 @@ impl LockToken {
         random::base64url::<16>().map(Self)
     }
 
-    /// Derives a request's token from whatever sets it apart from the session's other requests. A retry gets the
-    /// same token, and nobody can compute it without the session's id.
+    /// Derives a request's token from whatever distinguishes that request from the session's other requests. A retry
+    /// gets the same token, and nobody can compute it without the session's id.
     pub fn derive(id: &SessionId, request: &[&[u8]]) -> Self {
         Self(id.derive("lock", request))
     }

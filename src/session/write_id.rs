@@ -18,8 +18,8 @@ impl WriteId {
         random::base64url::<16>().map(Self)
     }
 
-    /// Derives a request's write id from whatever sets it apart from the session's other requests. Nobody can
-    /// compute it without the session's id.
+    /// Derives a request's write id from whatever distinguishes that request from the session's other requests. Nobody
+    /// can compute it without the session's id.
     pub fn derive(id: &SessionId, request: &[&[u8]]) -> Self {
         Self(id.derive("write", request))
     }
