@@ -40,15 +40,15 @@ struct Options {
 }
 
 const TABLE: &str = "sessions";
-/// Runs a command until its input ends, which it does no matter how this program ends. Then it stops the
-/// command's process group: first with `SIGINT`, because only the emulator can stop the functions, and
-/// after 5 seconds with `SIGKILL`. The shell makes what runs in the background ignore `SIGINT`.
+/// Runs a command until standard input closes, which happens no matter how this program ends. Then stops the command's
+/// process group: first with `SIGINT`, because only the emulator can stop the functions, and 5 seconds later with
+/// `SIGKILL`. The part in the background survives that long, because the shell makes it ignore `SIGINT`.
 const UNTIL_END_OF_INPUT: &str = r#"
     exec 3<&0 </dev/null
     { read -r _ <&3; kill -s INT 0; sleep 5; kill -s KILL 0; } &
     exec "$@" 3<&-
 "#;
-/// One invalid request per function. If the function refuses it, it's running.
+/// One invalid request per function. A function that rejects it is running.
 const PROBES: [(&str, &str); 3] =
     [("GET", "/session"), ("POST", "/session/touch"), ("DELETE", "/session")];
 
@@ -73,7 +73,7 @@ async fn run(options: Options) -> Outcome {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    // `wait` would close it, and that would stop the emulator.
+    // `wait` would close the input, and that would stop the emulator.
     let input = watch.stdin.take();
     let console = Arc::new(Console::new());
     console.print(watch.stdout.take());
@@ -97,7 +97,7 @@ async fn run(options: Options) -> Outcome {
 
 /// Prints what the functions log.
 struct Console {
-    /// How many probes are still to come. They only show that a function runs, so they aren't printed.
+    /// How many probes are still to come. They only show that a function is running, so we don't print them.
     probes: AtomicUsize,
     /// Whether to hide everything, because processes complain while they are being stopped.
     stopping: AtomicBool,
@@ -144,13 +144,14 @@ async fn start(options: &Options) -> Outcome<Child> {
         .args(["lambda", "watch", "--ignore-changes", "--quiet", "--disable-cors"])
         .arg("--manifest-path")
         .arg(std::path::absolute("Cargo.toml")?)
-        // Even so, cargo-lambda watches every folder below the current one, which takes seconds for those of tools.
+        // Even with `--ignore-changes`, cargo-lambda watches every folder below the current one. In the repository's
+        // root, that takes seconds, because of the folders that tools create.
         .current_dir(&options.data)
         .args(["--invoke-address", "127.0.0.1", "--invoke-port", &options.port.to_string()])
         // By default, a function handles one request at a time, so requests that wait for a lock would keep
         // its holder from releasing it.
         .args(["--concurrency", "32"])
-        // cargo-lambda only logs warnings. The functions log at the level in the options.
+        // cargo-lambda itself logs only warnings; the functions log at the level in the options.
         .env("RUST_LOG", "warn,watchexec=off")
         .args(["--env-var", &format!("RUST_LOG={}", options.log)])
         .env("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
@@ -175,7 +176,7 @@ async fn bind(port: u16, what: &str) -> Outcome<TcpListener> {
 async fn start_dynamodb(options: &Options) -> Outcome<String> {
     std::fs::create_dir_all(&options.data)
         .map_err(|error| format!("{}: {error}", options.data.display()))?;
-    // When the table changes in the template, start a new file, because the old one has another schema.
+    // Start a new file whenever the template's table changes, because the old file has the old schema.
     let file = options.data.join(format!("{:016x}.sqlite", table::fingerprint()?));
     let database = Database::new(&file.to_string_lossy())?;
     let listener = bind(options.dynamodb_port, "DynamoDB").await?;
@@ -205,8 +206,8 @@ async fn compile() -> Outcome {
     if built.success() { Ok(()) } else { Err("the functions do not compile".into()) }
 }
 
-/// A command without the variables that a surrounding cargo has set, because with them cargo would compile
-/// everything again.
+/// Returns a command without the variables that an enclosing cargo has set: with them, cargo would recompile
+/// everything.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     let set_by_cargo =

@@ -1,4 +1,4 @@
-//! Creates the table in `template.yaml` in a DynamoDB outside AWS.
+//! Creates the table from `template.yaml` in a DynamoDB outside AWS.
 //!
 //! The integration tests use it too, so every table has the template's schema.
 
@@ -31,8 +31,8 @@ pub(crate) fn call(endpoint: &str, operation: &str, parameters: &Value) -> Resul
     }
 }
 
-/// Returns a client that keeps its connections. Otherwise each of many thousand calls would leave behind a
-/// port that can't be reused for a minute.
+/// Returns a client that keeps its connections. Otherwise, each of many thousands of calls would leave behind a port
+/// that can't be reused for a minute.
 fn agent() -> &'static ureq::Agent {
     static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
     AGENT.get_or_init(|| {
