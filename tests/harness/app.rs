@@ -102,8 +102,8 @@ impl App {
         Self { start: self.start, ..app }
     }
 
-    /// Builds an app on the same table and with the same clock that revokes sessions created earlier than `seconds`
-    /// after the clock's time.
+    /// Builds an app on the same table and with the same clock that revokes the sessions created before the moment
+    /// `seconds` after the clock's time.
     pub(crate) fn revoked_before(&self, seconds: u64) -> Self {
         let moment = self.start + Duration::from_secs(seconds);
         let options = Options { revoked_before: Some(moment), ..Options::default() };
@@ -158,7 +158,7 @@ impl App {
         self.start
     }
 
-    /// Formats the moment `seconds` after the clock's time as the API does.
+    /// Formats the moment `seconds` after the clock's time, the way the API does.
     pub(crate) fn rfc3339(&self, seconds: u64) -> String {
         let timestamp = i64::try_from(self.start.as_secs() + seconds).unwrap();
         OffsetDateTime::from_unix_timestamp(timestamp).unwrap().format(&Rfc3339).unwrap()

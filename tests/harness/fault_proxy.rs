@@ -54,9 +54,9 @@ pub(crate) struct FaultProxy {
 struct Shared {
     faults: Mutex<VecDeque<Fault>>,
     calls: Mutex<Vec<Value>>,
-    /// How many held calls no test has waited for yet.
+    /// Number of held calls that no test has waited for yet.
     held: Semaphore,
-    /// How many held calls may go on.
+    /// Number of held calls that may continue.
     released: Semaphore,
 }
 

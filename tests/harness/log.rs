@@ -18,9 +18,9 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Captures what this thread logs until the guard is dropped.
     pub(crate) fn capture(level: LevelFilter) -> (Self, DefaultGuard) {
-        // As long as a process has only one subscriber, `tracing` lets the first thread that reaches a line decide
-        // for all threads whether it's enabled, and other tests' threads have no subscriber. With a second one,
-        // which is never dropped, each thread decides for itself.
+        // With only one subscriber in the process, the first thread to reach a log statement decides for all threads
+        // whether it's enabled, and that may be another test's thread, which has no subscriber. A second subscriber,
+        // which is never dropped, makes `tracing` ask each thread.
         static SECOND: OnceLock<Dispatch> = OnceLock::new();
         SECOND.get_or_init(|| Dispatch::new(log_subscriber(LevelFilter::OFF, io::sink)));
         let log = Self::default();

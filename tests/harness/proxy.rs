@@ -12,7 +12,7 @@ use super::http::{TARGET, read_request};
 pub(crate) struct Call {
     pub(crate) operation: String,
     pub(crate) parameters: Value,
-    /// Whether the SDK hasn't retried it yet.
+    /// Whether this is the SDK's first attempt.
     #[allow(dead_code, reason = "the histories use it")]
     pub(crate) is_first: bool,
 }
@@ -20,7 +20,8 @@ pub(crate) struct Call {
 /// The status and the body of a response.
 pub(crate) type Reply = (u16, String);
 
-/// Serves each call with `reply`, whose `None` closes the connection. Returns the proxy's endpoint, and what stops it.
+/// Answers each call with what `reply` returns; `None` closes the connection. Returns the proxy's endpoint and a handle
+/// that stops the proxy.
 pub(crate) async fn serve<R>(
     reply: impl Fn(Call) -> R + Clone + Send + Sync + 'static,
 ) -> (String, AbortHandle)

@@ -1,4 +1,4 @@
-//! Requests: an API Gateway HTTP API's event, changed where a test needs it.
+//! Requests: events from an API Gateway HTTP API, changed where a test needs it.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -15,7 +15,8 @@ use super::routes::{Example, Route, route};
 
 /// A request that's sent when it's awaited.
 ///
-/// The example decides which function gets it, whatever you change afterwards.
+/// The example decides which function gets it, unless you call [`Self::function`]: editing the event doesn't change
+/// that.
 pub(crate) struct Request {
     app: App,
     event: Value,

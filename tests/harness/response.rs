@@ -1,4 +1,4 @@
-//! Responses: decoded as API Gateway decodes them, and checked for everything that holds for all of them.
+//! Responses: decoded the way API Gateway does it, and checked for everything that must be true of any response.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -58,7 +58,8 @@ impl Response {
         Self { status, body, is_text, headers }
     }
 
-    /// Checks what holds for every response from a route. `instance` is the request id that a problem must repeat.
+    /// Checks everything that must be true of any response from a route. `instance` is the request id that a problem
+    /// must repeat.
     pub(super) fn check(&self, route: &Route, instance: Option<&str>) {
         assert!(self.has_documented_status(route), "{} must not return {self:?}", route.key);
         for name in self.headers.keys() {
@@ -77,8 +78,8 @@ impl Response {
         }
     }
 
-    /// Whether the OpenAPI document lists the status. It doesn't mention that a request may reach a function that
-    /// doesn't serve its route.
+    /// Whether the OpenAPI document lists the status. The document leaves out the `404` from a function that doesn't
+    /// serve the route.
     fn has_documented_status(&self, route: &Route) -> bool {
         let is_foreign = self.status == 404 && self.problem() == "route-not-found";
         // Only a patch can have an unsupported media type.

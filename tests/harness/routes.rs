@@ -14,12 +14,13 @@ pub(crate) struct Route {
     pub(crate) key: String,
     /// The Lambda function that serves it.
     pub(crate) function: String,
-    /// The headers that it reads, in lowercase, and whether it requires them.
+    /// The headers that it reads, in lowercase, each with whether it requires it.
     pub(crate) headers: Vec<(String, bool)>,
     /// The statuses that it may return.
     pub(crate) statuses: Vec<u16>,
-    /// An example of each required header. `body` is one of a required body.
+    /// An example of each required header.
     examples: Vec<(String, Value)>,
+    /// An example body, if a body is required.
     body: Option<String>,
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn routes() -> &'static [Route] {
     })
 }
 
-/// A plain request to each route, and the other kind of `PUT /session`.
+/// A plain request to each route, plus a `PUT /session` that creates a session.
 pub(crate) fn every_request() -> impl Iterator<Item = Example> {
     routes().iter().map(|route| Example::plain(&route.key)).chain([CREATE_WITH_ID])
 }
