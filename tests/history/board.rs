@@ -11,7 +11,7 @@ use crate::report::History;
 /// An id in the history.
 struct KnownId {
     text: Option<String>,
-    /// Whether clients use it yet. They wait until the request that makes it is done.
+    /// Whether clients may use it yet. They wait until the request that creates it is done.
     is_usable: bool,
 }
 

@@ -65,8 +65,8 @@ struct Applied {
     operation: u64,
 }
 
-/// The writes that were applied. They tell which calls would break the contract's limit: an item recognizes
-/// a retry only if no more than [`REMEMBERED`] other writes came in between.
+/// The writes applied so far. They show which calls would go beyond what the contract promises: an item recognizes a
+/// retry only if no more than [`REMEMBERED`] other writes came in between.
 #[derive(Default)]
 pub(crate) struct Ledger {
     /// The writes to each item, in order.
@@ -84,9 +84,9 @@ impl Ledger {
         self.open.remove(&client);
     }
 
-    /// Whether the call has to wait, because it would make an item forget a write that another client may
-    /// still retry. A write that was already applied may pass, because it has no effect. So may one that
-    /// starts or ends a session: a destroyed session forgets everything anyway.
+    /// Whether the call has to wait, because it would make an item forget a write that another client may still retry.
+    /// A write that was already applied doesn't have to wait, because it has no effect. Neither does one that starts or
+    /// ends a session: a destroyed session forgets everything anyway.
     pub(crate) fn must_wait(&self, call: &Call, client: usize) -> bool {
         let is_open =
             |a: &Applied| a.client != client && self.open.get(&a.client) == Some(&a.operation);
@@ -97,7 +97,7 @@ impl Ledger {
         })
     }
 
-    /// Whether a late call must be dropped, because it was applied and the item may have forgotten that. A
+    /// Whether a late call must be dropped, because it was already applied and the item may have forgotten that. A
     /// destroyed session remembers nothing, so its creation must not arrive again either.
     pub(crate) fn is_forgotten(&self, call: &Call) -> bool {
         call.writes().iter().any(|write| {

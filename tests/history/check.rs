@@ -1,9 +1,9 @@
-//! Linearizability: whether the events can be ordered so that each happens at one moment between its request
-//! and its response, as the model says.
+//! Linearizability: whether the model allows some order of the events in which each happens at one moment between its
+//! request and its response.
 //!
-//! This is Wing and Gong's search, with Lowe's memory of positions that led nowhere, as in
-//! [Porcupine](https://github.com/anishathalye/porcupine). If a position led nowhere, so does any other with the
-//! same state and the same required events but more optional ones behind it.
+//! This is Wing and Gong's search with Lowe's cache of dead ends, as in
+//! [Porcupine](https://github.com/anishathalye/porcupine). If a position is a dead end, so is any other with the same
+//! state and the same required events in its past, but more optional ones.
 
 use std::collections::HashMap;
 
@@ -78,8 +78,7 @@ struct Search<'a> {
     events: &'a [Event<'a>],
     /// The events that must happen.
     required: Done,
-    /// Positions that led nowhere: the required events that happened and the state, with the optional events
-    /// that happened.
+    /// Dead ends: for each combination of state and required events so far, the sets of optional events so far.
     dead_ends: HashMap<(Done, State), Vec<Done>>,
     order: Vec<usize>,
     stuck: Stuck,
@@ -96,7 +95,7 @@ impl Search<'_> {
             for number in self.candidates(done, deadline) {
                 let event = &self.events[number];
                 match self.model.after(&state, event) {
-                    // It never changes anything, so letting it happen now doesn't rule out any order.
+                    // A read never changes anything, so letting it happen now doesn't rule out any order.
                     Some(_) if event.is_read() => read = Some(number),
                     // An optional event is useless if it changes nothing.
                     Some(after) if event.is_required() || after != state => {
@@ -153,7 +152,7 @@ impl Search<'_> {
         left.filter(|(_, event)| event.is_required()).map(|(_, event)| event.returned).min()
     }
 
-    /// Returns the events that can come next: those sent before that response.
+    /// Returns the events that can come next: those sent before the deadline.
     fn candidates(&self, done: Done, deadline: u64) -> Vec<usize> {
         let is_done = |n| done.contains(n);
         let can_be_next = |n: &usize| {

@@ -1,5 +1,5 @@
-//! Every first response gets lost, both between app and API and between function and DynamoDB. Sessions must
-//! end up the same as if nothing had been lost.
+//! Every first response gets lost, both between the app and the API and between the function and DynamoDB. Sessions
+//! must end up as if nothing had been lost.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn sessions_end_up_the_same_if_every_first_response_is_lost() {
     }
 }
 
-/// Operations on one session. A seed always makes the same ones.
+/// Operations on one session. The same seed always produces the same operations.
 struct Script {
     app: App,
     /// Whether the client loses every first response and resends the request.

@@ -56,7 +56,7 @@ impl ETags {
         Ok(etags)
     }
 
-    /// Whether the tag belongs to this version. `None` if no response tells.
+    /// Whether the tag belongs to this version. `None` if no response shows that.
     pub(crate) fn is_of(&self, tag: &str, version: Origin) -> Option<bool> {
         let is_repeated = self.repeated.contains(&version);
         match self.versions.get(tag) {

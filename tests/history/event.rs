@@ -1,7 +1,7 @@
 //! The events of a history, which the checker puts in order.
 //!
-//! Each attempt at an operation is one event: its effect together with its response. If the session remembers
-//! that another attempt took effect, the event is only the response. There are some more events:
+//! Each attempt at an operation is one event: its effect together with its response. If the session remembers that
+//! another attempt took effect, the event is only the response. Some cases need other events:
 //!
 //! - An attempt without a response takes effect some time after it was sent, or never.
 //! - If a call to DynamoDB may be repeated, an attempt may take effect earlier than its response suggests.

@@ -37,7 +37,7 @@ pub(crate) enum Mode {
     Mixed,
 }
 
-/// A history's faults: their mode, and how rare they are. One call in `rarity` has one.
+/// A history's faults: their mode, and how rare they are. One in `rarity` calls has a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Faults {
     pub(crate) mode: Mode,
@@ -51,7 +51,7 @@ impl Faults {
             return Mode::None;
         }
         match self.mode {
-            // The last one is this mode itself.
+            // The last one is `Mixed` itself.
             Mode::Mixed => Mode::ALL[random.usize(0..Mode::ALL.len() - 1)],
             mode => mode,
         }
@@ -80,7 +80,7 @@ impl Mode {
         !matches!(self, Self::None | Self::Delay | Self::Throttle | Self::Conflict)
     }
 
-    /// Whether the function gives up on some responses, so it must not wait long for them.
+    /// Whether the function is meant to give up on some responses, which takes short time limits.
     pub(crate) fn is_slow(self) -> bool {
         matches!(self, Self::Slow | Self::Mixed)
     }

@@ -218,8 +218,8 @@ impl Generator<'_> {
 }
 
 impl Kind {
-    /// Returns the same creation, but under an id that the API chooses, and without an owner. With one, a late
-    /// attempt would leave the owner a session that nobody can reach.
+    /// Returns the same creation, but under an id that the API chooses, and without an owner: a late attempt would
+    /// leave its owner with a session that nobody can reach.
     fn into_post(self) -> Self {
         match self {
             Self::Create(write) => Self::Post(Write { user: Change::Keep, ..write }),

@@ -1,6 +1,6 @@
-//! Histories: several clients use one session at once, over a network that loses, delays and repeats calls
-//! to DynamoDB. Each history must be linearizable: some order of the operations explains every response, and
-//! each operation takes effect once, between its request and its response.
+//! Histories: several clients use one session at once, over a network that loses, delays, and repeats calls to
+//! DynamoDB. Each history must be linearizable: some order of the operations explains every response, and each
+//! operation takes effect once, between its request and its response.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ mod table;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Number of fixed seeds: one for every combination of fault, rounds and profile.
+/// Number of fixed seeds: one for every combination of fault, rounds, and profile.
 const SEEDS: u64 = 273;
 /// By default, only every third seed runs: still one for every combination of fault and profile. `STEP=1` runs all.
 const STEP: usize = 3;

@@ -1,9 +1,9 @@
 //! The contract as a sequential model: what each attempt at an operation does to the state, and what its
 //! response shows.
 //!
-//! Every attempt knows when it arrived, and goes by that to decide what is live, whose lease is over, and which
-//! session it means. The time it spends in a function is shorter than anything the contract measures, and
-//! shorter than any jump of the clock.
+//! An attempt's time of arrival decides what's live, whose lease has expired, and which session the attempt means. The
+//! time that it then spends in a function doesn't matter: it's shorter than anything the contract measures, and than
+//! any jump of the clock.
 
 use crate::etags::ETags;
 use crate::event::{Event, Step};
@@ -116,7 +116,8 @@ impl Model {
             }
             (Kind::List { .. } | Kind::RevokeAll { .. }, _) => Effect::Impossible,
             (_, Some(session)) if session.successor.is_none() => {
-                // An attempt never means a session that was created after it arrived. To it, there is none.
+                // An attempt never means a session that was created after it arrived. As far as it's concerned, there's
+                // no session.
                 if session.created > *sent {
                     return match kind {
                         Kind::Destroy { .. } => unchanged(),
@@ -186,8 +187,8 @@ impl Model {
         Effect::Applied(after.with(now_at, Some(changed)), expected)
     }
 
-    /// Whether the session has the version that the operation requires. If no other response tells, believe
-    /// the operation's own.
+    /// Whether the session has the version that the operation requires. If no other response shows that, believe the
+    /// operation's own.
     fn matches(&self, if_match: Option<&String>, session: &Session, operation: &Operation) -> bool {
         let Some(tag) = if_match else { return true };
         let is_refused =
@@ -292,9 +293,9 @@ fn shows(entry: &Entry, session: &Session, operation: &Operation, id: Id) -> boo
         && entry.is_current == (sends_id && is_own)
 }
 
-/// Whether `DELETE /sessions` may destroy this session. It spares the session whose id it names, even if that
-/// id was rotated. With a limit, a session may
-/// be destroyed only if at least that many others might have been given their owner later.
+/// Whether `DELETE /sessions` may destroy this session. It spares the session whose id it names, even if that id was
+/// rotated. With a limit, a session may be destroyed only if at least that many others might have gotten their owner
+/// later.
 fn is_to_revoke(state: &State, id: Id, session: &Session, operation: &Operation) -> bool {
     let Kind::RevokeAll { user, keep } = operation.kind else { return false };
     let Some(owner) = session.owner.filter(|owner| owner.user == user) else { return false };
@@ -305,7 +306,8 @@ fn is_to_revoke(state: &State, id: Id, session: &Session, operation: &Operation)
             let others = state.sessions.iter().filter(|(other, session)| {
                 **other != id && session.is_live(operation.sent) && session.successor.is_none()
             });
-            // Some may have ended since they were counted. But if a limit ended them, others had replaced them.
+            // Some sessions may have ended after this request counted them. But if a limit at least this high ended
+            // one, others had replaced it.
             let was_counted = |(_, until, limit): &&(Owner, Moment, usize)| {
                 *until > operation.sent && *limit < count
             };

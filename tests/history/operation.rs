@@ -162,8 +162,8 @@ pub(crate) enum Outcome {
     Refused(String, Seen),
 }
 
-/// One attempt at an operation. A client repeats an operation blindly, with the same key. All attempts at it
-/// have the same origin.
+/// One attempt at an operation. A client repeats an operation blindly, with the same key, and all those attempts have
+/// the same origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Operation {
     pub(crate) origin: Origin,

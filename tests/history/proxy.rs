@@ -19,7 +19,7 @@ const SLOW: Duration = Duration::from_millis(200);
 pub(crate) struct Network {
     faults: Faults,
     random: Mutex<Rng>,
-    /// Locked during each write, so that it has the writes in the order they reach DynamoDB.
+    /// Locked during each write, so that it records the writes in the order in which they reach DynamoDB.
     ledger: tokio::sync::Mutex<Ledger>,
     proxies: Mutex<Vec<AbortHandle>>,
 }
@@ -62,8 +62,8 @@ impl Network {
         (self.faults.choose(&mut random).of(call), faults::delay(&mut random))
     }
 
-    /// Forwards a call as soon as it can't push another client's retry outside the contract's limits. Returns
-    /// `None` for a late call that is outside them itself.
+    /// Forwards a call once doing so can't make an item forget a write that another client may still retry. Returns
+    /// `None` for a late call that was applied before but may have been forgotten.
     async fn forward(&self, call: &Call, client: usize, mut is_late: bool) -> Option<Reply> {
         if !call.is_write() {
             return Some(send(call).await);
@@ -115,7 +115,7 @@ async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Repl
         }
         Mode::DeliverTwice => {
             let reply = forward().await?;
-            // A refused call may be accepted later, and nobody could recognize it.
+            // A call that was refused might be accepted the second time, and nothing would recognize it as a duplicate.
             if reply.0 == 200 {
                 tokio::spawn(network.clone().deliver_late(call, client, delay));
             }

@@ -53,7 +53,7 @@ impl History {
         let ids =
             |is_known| (0..self.is_known.len()).filter(move |id| self.is_known[*id] == is_known);
         let known: Vec<Id> = ids(true).collect();
-        // Take the tags from the whole history, so that a part of it doesn't know less.
+        // Use the tags of the whole history, so that checking just a part of it doesn't lose any.
         let etags = ETags::collect(&self.operations).unwrap_or_default();
         let model = Model { unknown_ids: ids(false).collect(), etags };
         let events = events(operations, &known, self.is_known.len());

@@ -21,8 +21,8 @@ const CLIENTS: usize = 4;
 const OPERATIONS: usize = 8;
 /// Rounds per history. Between rounds, its clock jumps.
 const ROUNDS: [usize; 3] = [1, 2, 4];
-/// How far the clock jumps, in seconds: past leases, grace periods and lifetimes. No sum of up to three jumps
-/// comes close to any of those, so nothing expires in the middle of a round.
+/// How far the clock jumps, in seconds: past leases, grace periods, and lifetimes. No sum of up to three jumps comes
+/// close to any of those, so nothing expires in the middle of a round.
 const JUMPS: [u64; 4] = [70, 350, 4_000, 90_000];
 /// Number of histories that run at the same time.
 const CONCURRENCY: usize = 12;
@@ -54,7 +54,7 @@ async fn history(seed: u64, table: &str) -> History {
     let mut random = Rng::with_seed(seed);
     let network = Network::new(faults, random.fork());
     let board = Arc::new(Board::new());
-    // On a busy machine, short time limits would cause faults themselves.
+    // Use short time limits only where the faults need them: on a busy machine, they cause faults of their own.
     let timeouts = if faults.mode.is_slow() { Timeouts::Short } else { Timeouts::Long };
     let app = App::connect(table, engine::endpoint(), timeouts);
     let mut clients = Vec::new();

@@ -47,7 +47,7 @@ pub(crate) struct Lock {
     pub(crate) until: Moment,
 }
 
-/// What a write is recognized by.
+/// What identifies a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum WriteId {
     /// An operation's key.
@@ -60,7 +60,7 @@ pub(crate) enum WriteId {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expected {
     pub(crate) data: Option<Vec<Origin>>,
-    /// The operation that made the version that the tag stands for.
+    /// The operation that made the tag's version of the data.
     pub(crate) version: Option<Origin>,
     pub(crate) ttl: Option<u64>,
     pub(crate) metadata: Option<Metadata>,
@@ -103,7 +103,7 @@ impl Session {
         self.lock.filter(|lock| lock.until > at)
     }
 
-    /// Changes what every write can change.
+    /// Makes the changes that any write can make.
     pub(crate) fn apply(&mut self, write: &Write, operation: &Operation) {
         let (from, to) = (operation.sent, operation.returned);
         self.ttl = write.ttl.unwrap_or(self.ttl);
@@ -149,7 +149,8 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<Id, Session>,
     /// How many sessions each `DELETE /sessions` in progress has destroyed so far.
     pub(crate) destroyed: BTreeMap<Moment, u64>,
-    /// Former owners of sessions, with the moment by which that was surely over, and the limit that ended it.
+    /// Former owners of sessions, each with the moment by which they had certainly lost the session, and the limit that
+    /// ended it (0 if none did).
     pub(crate) former: BTreeSet<(Owner, Moment, usize)>,
 }
 
