@@ -57,7 +57,7 @@ fn attributes(item: &Value) -> Vec<&str> {
     attributes
 }
 
-/// Whether this write made the version of an item's data.
+/// Whether this write made the current version of an item's data.
 fn is_made_by(item: &Value, write: &str) -> bool {
     item["etag"]["S"].as_str().unwrap().split_once('.').unwrap().0 == write
 }
@@ -138,7 +138,7 @@ async fn tampered_items_cause_internal_errors() {
         } else {
             item[attribute] = value.clone();
         }
-        // There's no `user` that isn't a string: the index requires a string, so it couldn't even be written.
+        // The cases have no `user` of another type: the index requires a string, so DynamoDB would refuse the item.
         app.put_item(item).await;
         let read = app.send(READ).await;
         assert_eq!(read.outcome(), "500 internal", "{attribute}: {value}");

@@ -180,7 +180,7 @@ async fn content_encoding_is_rejected_on_every_route() {
             assert!(detail.contains("Content-Encoding"), "{detail}");
         }
     }
-    // A compressed text body also arrives with the wrong length, but the encoding is the cause to report.
+    // A compressed text body also arrives with the wrong length, but the response must blame the encoding.
     let mangled = app.send(CREATE).header("content-encoding", "gzip").edit_event(|event| {
         event["body"] = "\u{1f}\u{fffd}".into();
     });

@@ -68,7 +68,8 @@ async fn base64_bodies_may_contain_text() {
 async fn text_bodies_altered_without_a_change_in_length_are_rejected_if_their_hash_was_signed() {
     let app = App::new().await;
     let id = app.create_session().await;
-    // A four-byte emoji, cut off after three bytes: a decoder replaces those with three other bytes.
+    // An emoji cut off after three of its four bytes: a decoder replaces them with U+FFFD, which is three bytes long
+    // too.
     let (sent, arrived) = (&b"\xf0\x9f\x98"[..], "\u{fffd}");
     let hash = digest(&SHA256, sent);
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -25,7 +25,7 @@ async fn operations_consume_the_documented_units() {
         assert!(response.status < 300, "{response:?}");
         (log.lines().last().unwrap()["capacity"].as_f64().unwrap(), response)
     };
-    // The item's size in KB, rounded up like DynamoDB does.
+    // Each item's size is given in KB, rounded up the way DynamoDB does.
     for (bytes, kilobytes) in [(500, 1.0), (9_000, 10.0)] {
         let data = json(bytes);
         let reads = f64::ceil(kilobytes / 4.0);

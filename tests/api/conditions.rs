@@ -1,4 +1,4 @@
-//! Preconditions and the order of refusals: both are the same on every route, and nothing is ignored.
+//! Preconditions and the order of refusals. Both are the same on every route, and no route ignores a precondition.
 
 use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, HEAD, LIST, LOCK, PATCH, READ, REPLACE, REVOKE,

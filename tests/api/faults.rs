@@ -46,8 +46,8 @@ async fn retried_writes_recognize_their_own_first_attempt() {
     assert_eq!(app.send(DESTROY).header("if-match", etag).await.status, 204);
 }
 
-/// Starts a proxy for this fault: `Hang` only ends with production's time limits, and other faults must not hit a
-/// time limit by accident.
+/// Starts a proxy for this fault: only production's time limits end a `Hang`, and other faults must not hit a time
+/// limit by accident.
 async fn proxy_for(fault: Fault) -> FaultProxy {
     match fault {
         Hang => FaultProxy::start(Timeouts::Production).await,
@@ -153,7 +153,7 @@ async fn canceled_rotations_are_retried_if_their_reason_is_temporary() {
         ("ItemCollectionSizeLimitExceeded", 1, "500 internal"),
         ("UnknownReason", 1, "500 internal"),
     ] {
-        // Even if a condition wasn't met too, this isn't a refusal.
+        // This isn't a refusal, even if a condition also wasn't met.
         for first in ["None", "ConditionalCheckFailed"] {
             let cancel = Cancel([first, reason]);
             proxy.inject(&[Pass, cancel, cancel, cancel]);

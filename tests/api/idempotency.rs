@@ -314,7 +314,7 @@ async fn destructions_spare_sessions_created_after_they_arrived() {
     let target = Target::new(&app, &UPDATES[0]).await;
     let item = target.item().await;
     let arrival: u64 = item["created"]["N"].as_str().unwrap().parse().unwrap();
-    // Up to a second could also be the difference between two clocks, so the outcome is unknown.
+    // A lead of up to a second could also be clock skew, so the outcome is unknown.
     for (lead, if_match, outcome) in [
         (1, "*", "503 store-unavailable"),
         (1_000, "*", "503 store-unavailable"),

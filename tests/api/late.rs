@@ -38,7 +38,7 @@ impl Fate {
         Self::CreatedAgain,
     ];
 
-    /// Makes it happen to the session with this id. Returns the app and the second for the retry.
+    /// Makes this happen to the session with this id. Returns the app for the retry, and its time in seconds.
     async fn befall(self, app: &App, id: &str) -> (App, u64) {
         let done = match self {
             Self::Live => return (app.clone(), 10),
@@ -197,7 +197,8 @@ async fn retries_report_the_expiry_of_the_session() {
 async fn requests_from_before_a_logout_do_not_change_the_session_created_after_it() {
     let proxy = FaultProxy::start(Timeouts::Long).await;
     let app = &proxy.direct;
-    // While each held call but the last is waiting, somebody else writes, so the API reads the session again.
+    // While the proxy holds a call other than the last, another request writes, so the API has to read the session
+    // again.
     for (event, calls) in [
         (PATCH, &[Hold][..]),
         (PATCH, &[Pass, Hold]),
@@ -298,7 +299,11 @@ async fn a_lock_that_was_lost_before_the_response_arrived_is_not_a_refusal() {
         assert_eq!(app.send(LOCK).id(&id).await.status, 200);
     };
     let response = proxy.send_around(renew, &[LoseResponse, Hold], meanwhile).await;
-    assert_eq!(response.outcome(), "503 store-unavailable", "it has already slid the expiry");
+    assert_eq!(
+        response.outcome(),
+        "503 store-unavailable",
+        "the lost attempt has extended the expiry"
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use crate::harness::{
     App, CREATE, CREATE_WITH_ID, DESTROY, EXAMPLE_ID, HEAD, READ, REPLACE, TOUCH, new_id,
 };
 
-/// Formats the time that is `seconds` after the app's start.
 #[tokio::test]
 async fn example_events_succeed_in_order() {
     let app = App::new().await;

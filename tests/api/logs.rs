@@ -57,7 +57,7 @@ async fn log_contains_no_ids_users_or_data_at_any_level() {
     }
 }
 
-/// Returns all strings in a DynamoDB call that aren't the name of something.
+/// Returns all strings in a DynamoDB call, except for names.
 fn attribute_values(parameters: &Value) -> Vec<String> {
     match parameters {
         Value::Array(values) => values.iter().flat_map(attribute_values).collect(),
@@ -96,7 +96,7 @@ async fn failed_calls_are_logged_without_their_request() {
         }
     }
     secrets.extend(attribute_values(&proxy.take_parameters().into()));
-    // Short values, such as a time to live, may be in a log by coincidence.
+    // Short values, such as a time to live, may appear in a log by coincidence.
     secrets.retain(|secret| secret.len() > 8);
     assert!(secrets.iter().any(|secret| secret.len() > 60), "no sealed data was sent");
     secrets.extend(["TableName", "Expression", "Credential", "Signature"].map(str::to_owned));

@@ -34,7 +34,7 @@ async fn patch_takes_one_read_and_one_write() {
     let read = app.send(READ).id(id).at(109).await;
     assert_eq!(read.body, br#"{"a":{"b":1}}"#);
     assert_eq!(read.header("ETag"), patched.header("ETag"));
-    assert_eq!(read.header("Session-TTL"), "1", "a patch must slide the expiry");
+    assert_eq!(read.header("Session-TTL"), "1", "a patch must extend the expiry");
     assert_eq!(read.header("Session-User"), "ada");
     assert_eq!(read.header("Content-Type"), "application/json");
 }

@@ -1,5 +1,5 @@
 //! Calls to DynamoDB whose response was lost. The SDK retries them while other requests write: the write is applied
-//! once, and the request succeeds. If we can't know, the response is `503`.
+//! once, and the request succeeds. If the API can't tell whether it was applied, the response is `503`.
 
 use crate::harness::Fault::{Disconnect, Fail, Hold, LoseResponse, Pass};
 use crate::harness::{
@@ -36,7 +36,8 @@ async fn retried_updates_apply_once() {
             let own = second["ExpressionAttributeValues"][":own"]["S"].as_str().unwrap();
             assert_eq!(write_ids(&item).map(|id| u32::from(id == own)).iter().sum::<u32>(), 1);
             if update.changes_data() {
-                // Others change the data unless it's locked. After that, the write's version is no longer known.
+                // The other writes change the data unless the session is locked. Once they have, the write's version is
+                // no longer known.
                 let is_current = item["etag"]["S"].as_str().unwrap().starts_with(own);
                 let stored = format!("\"{}\"", item["etag"]["S"].as_str().unwrap());
                 let expected = is_current.then_some(stored.as_str());
@@ -208,7 +209,7 @@ async fn refusals_after_an_unknown_outcome_are_unavailable() {
     }
 }
 
-/// Prepares requests that take an id, each with the faults for the calls before the one that takes it.
+/// Prepares requests that claim an id, each with the faults for the calls before the one that claims it.
 fn requests_for_id(app: &App, old: &str, new: &str) -> [(Request, &'static [Fault]); 2] {
     let rotate = app.send(ROTATE).id(old).header("session-new-id", new);
     [(app.send(CREATE_WITH_ID).id(new), &[]), (rotate, &[Pass])]

@@ -33,7 +33,8 @@ const HEADERS: [(&str, &str, &str); 17] = [
     ("session-unknown", "1", "1"),
 ];
 
-/// Prepares a request to a route, with everything that the route requires, about a new app's only session.
+/// Prepares a request to a route, with everything that the route requires. It goes to a new app and is about the app's
+/// only session.
 async fn request(route: &'static Route) -> Request {
     let app = App::new().await;
     assert_eq!(app.send(CREATE_WITH_ID).await.status, 201);
@@ -144,7 +145,7 @@ async fn routes_validate_exactly_their_headers() {
     assert_eq!(described, known.filter(|header| *header != "session-unknown").collect());
     for route in routes() {
         for (header, _, malformed) in HEADERS {
-            // Rotations read `Content-Type` only with a body.
+            // Rotations read `Content-Type` only if there's a body.
             let response = request(route).await.body(b"{}").header(header, malformed).await;
             // Unknown preferences are ignored (RFC 7240, section 2).
             if takes(route, header) && header != "prefer" {
@@ -170,7 +171,7 @@ async fn routes_refuse_session_headers_and_preconditions_that_they_do_not_accept
     }
 }
 
-/// When curl before 8.10 signs a request, it sorts two such headers in the wrong order.
+/// When signing a request, curl before 8.10 sorts two such headers in the wrong order.
 #[test]
 fn no_header_name_is_a_prefix_of_another() {
     for (name, ..) in HEADERS {

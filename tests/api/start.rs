@@ -1,4 +1,5 @@
-//! A function's init phase, from its start to its first request for an invocation. Lambda gives it a full CPU.
+//! A function's init phase: from its start until it first asks for an invocation. During init, Lambda gives the
+//! function a full CPU.
 
 use std::process::Stdio;
 

@@ -84,7 +84,7 @@ async fn expired_sessions_and_sessions_of_other_users_are_excluded() {
     assert_eq!(app.send(READ).id(&reassigned).await.status, 200);
 }
 
-/// Responds to a query of the index with these sessions. If there's a `last` one, there are more pages.
+/// Responds to a query of the index with these sessions. If there's a `last` key, more pages follow.
 fn index_page(found: &[&str], last: Option<Value>) -> Fault {
     let items: Vec<_> = found.iter().map(|id| json!({ "id": { "S": handle(id) } })).collect();
     let mut page = json!({
@@ -201,7 +201,7 @@ async fn session_limit_ends_the_sessions_that_got_their_owner_first() {
     // What counts is when the user logged in, not when the session was created.
     let login = app.send(ROTATE).id(&ids[0]).header("session-user", "ada").at(5).await;
     ids[0] = login.header("Session-Id").to_owned();
-    // Writes without an owner don't count.
+    // Writes that don't name an owner don't count.
     assert_eq!(app.send(TOUCH).id(&ids[1]).at(6).await.status, 204);
     let limit = |n: &str| app.send(REVOKE_ALL).header("session-limit", n).at(6);
     assert_eq!(limit("6").await.body, br#"{"destroyed":0}"#);
@@ -425,7 +425,7 @@ async fn revoke_all_ends_a_session_that_is_being_rotated() {
                 id = rotated.header("Session-Id").to_owned();
             }
         };
-        // The rotations stop once revoking all sessions has ended the one they rotate.
+        // The rotations stop once the session that they rotate has been revoked.
         let (revoked, ()) = join(app.send(REVOKE_ALL).into_future(), rotations).await;
         assert_eq!(revoked.body, br#"{"destroyed":1}"#);
         assert!(app.items().await.is_empty());

@@ -12,7 +12,7 @@ use crate::harness::{
 pub(crate) struct Update {
     pub(crate) name: &'static str,
     pub(crate) event: Example,
-    /// The header that holds the lock's token, or an empty string if nobody holds the lock.
+    /// The header that carries the lock's token, or an empty string if nobody holds the lock.
     pub(crate) token: &'static str,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Creates a session, and locks it if the write has a lock's token.
+    /// Creates a session, and locks it if the write sends a lock's token.
     pub(crate) async fn new(app: &App, update: &Update) -> Self {
         let created = app.send(CREATE).await;
         let id = created.header("Session-Id").to_owned();

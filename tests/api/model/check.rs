@@ -19,7 +19,7 @@ const ETAG_MISMATCH: &str = "412 etag-mismatch";
 const NOT_LOCK_HOLDER: &str = "412 not-lock-holder";
 const EXISTS: &str = "412 session-exists";
 
-/// A write to a session, with everything in its request, so that it can be sent again.
+/// A write to a session, with its whole request, so that it can be sent again.
 struct Write {
     id: String,
     request: Request,
@@ -71,11 +71,11 @@ fn rotation(old: &str, new: &str) -> String {
 pub(super) struct Checker {
     app: App,
     pub(super) state: State,
-    /// The operation's number. Written data contains it, so that all data differs.
+    /// The operation's number. It's part of the data that the operation writes, so no two operations write the same.
     step: u64,
     /// The writes with a key.
     sent: Vec<Write>,
-    /// The lock tokens that writes got, by the write's key.
+    /// The lock tokens that writes returned, by the write's key.
     locks: BTreeMap<String, String>,
     /// Every tag that ever stood for some data.
     etags: BTreeSet<String>,
@@ -89,7 +89,7 @@ impl Checker {
         Self { app, state: State::default(), step: 0, sent: Vec::new(), locks, etags, began }
     }
 
-    /// Runs an operation, asserts that its outcome is the model's, and updates the model.
+    /// Runs an operation, asserts that the outcome matches the model's, and updates the model.
     pub(super) async fn run(&mut self, operation: Operation) {
         self.step += 1;
         self.began = Instant::now();
@@ -299,7 +299,7 @@ impl Checker {
             None => {
                 let is_repeated = self.remembering(&write).is_some();
                 let is_plain = is_repeated && response.outcome() == "204";
-                // If the data has changed since the first attempt, a retry no longer knows it.
+                // If the data has changed since the first attempt, the response to a retry doesn't include it.
                 assert!(is_plain || response.outcome() == write.success(), "{response:?}");
                 let id = if is_repeated { write.target() } else { self.apply(&write, &response) };
                 self.check(&write, &response, &id, is_repeated);

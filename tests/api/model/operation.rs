@@ -127,7 +127,7 @@ pub(super) enum Operation {
         user: usize,
         limit: usize,
     },
-    /// Repeats one of the requests with a key so far.
+    /// Repeats one of the earlier requests that had a key.
     Repeat {
         which: usize,
     },
@@ -150,7 +150,7 @@ pub(super) const LABELS: [&str; 2] = ["Firefox", "lynx%202"];
 /// Generates a sequence of operations.
 ///
 /// Time advances by an even number of seconds, and leases last an odd number, so that no lease expires during a
-/// request: leases expire to the millisecond, and a request takes a few of those.
+/// request: leases end at an exact millisecond, and a request takes several.
 pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let on = 0..64_usize;
     let user = 0..USERS.len();

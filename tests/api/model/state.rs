@@ -58,7 +58,7 @@ impl Session {
         }
     }
 
-    /// Applies a write's attributes and slides the expiry.
+    /// Applies a write's attributes and extends the expiry.
     pub(super) fn apply(&mut self, attributes: Attributes, time: u64) {
         let Attributes { ttl, user, label } = attributes;
         self.ttl = ttl.unwrap_or(self.ttl);
