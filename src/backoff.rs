@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::random;
 
 /// Exponential backoff with jitter. The ceiling doubles with each wait, and each wait is a random time between half the
-/// ceiling and the whole, so that requests that collided don't collide again.
+/// ceiling and the full ceiling, so that requests that collided don't collide again.
 #[derive(Debug)]
 pub struct Backoff {
     ceiling: Duration,

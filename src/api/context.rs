@@ -33,8 +33,8 @@ impl RequestContext {
         Ok(Write { id: self.write_id()?, attributes, lock })
     }
 
-    /// Returns the request's write id. If it has an idempotency key, its retries get the same write id. A request with
-    /// the same key but a different route, body, or media type isn't a retry.
+    /// Returns the request's write id. If the request has an idempotency key, its retries get the same write id. A
+    /// request with the same key but a different route, body, or media type isn't a retry.
     pub(super) fn write_id(&self) -> Result<WriteId, Problem> {
         match self.request.idempotency_key()? {
             None => Ok(WriteId::generate()?),

@@ -83,7 +83,7 @@ struct MemberChange<'a> {
     change: Change<'a>,
 }
 
-/// Positions in the data of the values to change, by `MemberChange::id`. If a name is repeated, the last position
+/// The position in the data of each value to change, by `MemberChange::id`. If a name is repeated, the last position
 /// counts. 0 means that the data has no such member.
 struct LastPositions(Vec<usize>);
 

@@ -1,10 +1,10 @@
 //! Lambda payloads: the event of an API Gateway HTTP API or of a function URL, and the response to it, both in
 //! [format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
 //!
-//! The types are `lambda_http`'s, except for the event: theirs refuses the whole event over one malformed
-//! field, and if two headers differ only in case, it keeps the last one. We don't use `lambda_http`'s
-//! conversions either: they panic on malformed base64 and on unusual query strings and hosts, and they
-//! re-encode the text bodies of responses.
+//! The types are `lambda_http`'s, except for the event: theirs rejects the whole event over one malformed field, and if
+//! the names of two headers differ only in case, it keeps only the last one. We don't use `lambda_http`'s conversions
+//! either: they panic on malformed base64 and on unusual query strings and hosts, and they re-encode the text bodies of
+//! responses.
 
 use std::fmt;
 

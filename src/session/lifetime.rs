@@ -79,7 +79,7 @@ impl Timestamp {
     }
 }
 
-/// The most that we expect two machines' clocks to differ. Amazon's time service keeps them within milliseconds; a
+/// The most by which we expect two machines' clocks to differ. Amazon's time service keeps them within milliseconds; a
 /// second leaves room for a machine that's off.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(1);
 
@@ -121,7 +121,7 @@ pub struct Limits {
 
 impl Limits {
     /// Returns the idle lifetime to grant when this one is requested. It's never longer than the absolute lifetime, so
-    /// that the item doesn't stay in the table for longer than it must.
+    /// that the item doesn't stay in the table longer than necessary.
     pub fn clamp(&self, ttl: Duration) -> Duration {
         self.max_lifetime.map_or(ttl, |max| ttl.min(max)).min(self.max_ttl)
     }

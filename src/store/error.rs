@@ -44,7 +44,7 @@ pub enum StoreError {
     /// DynamoDB throttled the request.
     #[error("DynamoDB throttled the request")]
     Throttled(#[source] Cause),
-    /// DynamoDB couldn't be reached, didn't respond in time, or failed. A write may have been applied.
+    /// DynamoDB couldn't be reached, didn't respond in time, or failed. A write may have been applied anyway.
     #[error("DynamoDB did not respond")]
     Unavailable(#[source] Cause),
     /// The write was refused or had no effect, but an earlier attempt may have been applied.

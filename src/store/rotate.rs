@@ -125,7 +125,7 @@ impl SessionStore {
         }
     }
 
-    /// Reads the item to rotate and checks that it's as the rotation requires (one `GetItem`).
+    /// Reads the item to rotate and checks that it meets the rotation's requirements (one `GetItem`).
     async fn item_to_rotate(
         &self,
         rotation: &Rotation<'_>,

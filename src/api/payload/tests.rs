@@ -31,7 +31,7 @@ fn header_names_that_differ_in_case_are_one_header() {
     }
 }
 
-/// Any JSON, and often the kind that a real event has in the field.
+/// Any JSON, often of the kind that the field has in a real event.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
