@@ -1,5 +1,5 @@
-//! Serves the session API on this machine: an embedded DynamoDB, and the functions behind
-//! `cargo lambda watch`, which routes requests like API Gateway. `make run` starts it.
+//! Serves the session API on this machine: an embedded DynamoDB, and the functions behind `cargo lambda watch`, which
+//! routes requests the way API Gateway does. `make run` starts it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for a person")]
 
 mod log;

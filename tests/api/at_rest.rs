@@ -138,7 +138,8 @@ async fn tampered_items_cause_internal_errors() {
         } else {
             item[attribute] = value.clone();
         }
-        // The cases have no `user` of another type: the index requires a string, so DynamoDB would refuse the item.
+        // None of the cases has a `user` that isn't a string: the index requires one, so DynamoDB would refuse the
+        // item.
         app.put_item(item).await;
         let read = app.send(READ).await;
         assert_eq!(read.outcome(), "500 internal", "{attribute}: {value}");

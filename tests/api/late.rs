@@ -38,7 +38,7 @@ impl Fate {
         Self::CreatedAgain,
     ];
 
-    /// Makes this happen to the session with this id. Returns the app for the retry, and its time in seconds.
+    /// Makes this happen to the session with this id. Returns the app to retry on, and when to retry, in seconds.
     async fn befall(self, app: &App, id: &str) -> (App, u64) {
         let done = match self {
             Self::Live => return (app.clone(), 10),

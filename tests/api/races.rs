@@ -54,7 +54,7 @@ async fn concurrent_writes_do_not_restore_a_destroyed_session() {
         total_refused += refused;
         assert_eq!(app.send(READ).id(&id).await.outcome(), "404 session-not-found");
     }
-    assert!(total_refused > 0, "some requests arrived after the destroy");
+    assert!(total_refused > 0, "some requests must arrive after the destroy");
     assert!(app.items().await.is_empty());
 }
 

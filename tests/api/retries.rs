@@ -130,7 +130,7 @@ async fn retried_destructions_succeed() {
             assert_eq!(
                 left,
                 if is_created_again { 200 } else { 404 },
-                "the new session isn't the one to destroy"
+                "only the first session must be destroyed"
             );
         }
     }

@@ -60,7 +60,7 @@ pub(super) struct Options {
     pub(super) max_ttl: Option<u32>,
     /// One in this many successful requests is logged; `None` to log all.
     pub(super) log_sample: Option<u32>,
-    /// Sessions created before this time since the Unix epoch are revoked.
+    /// Sessions created before this moment are revoked, given as the time since the Unix epoch.
     pub(super) revoked_before: Option<Duration>,
 }
 
@@ -153,7 +153,7 @@ impl App {
         self
     }
 
-    /// Time at which requests arrive by default, since the Unix epoch.
+    /// When requests arrive by default, as the time since the Unix epoch.
     pub(crate) fn start(&self) -> Duration {
         self.start
     }

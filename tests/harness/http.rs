@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
-/// How the header line that names the DynamoDB operation starts.
+/// Start of the header line that names the DynamoDB operation.
 pub(crate) const TARGET: &str = "x-amz-target: DynamoDB_20120810.";
 
 /// Reads a request: the lines of its head, and its body. Returns `None` once the connection is closed.

@@ -14,7 +14,7 @@ pub(crate) struct Route {
     pub(crate) key: String,
     /// The Lambda function that serves it.
     pub(crate) function: String,
-    /// The headers that it reads, in lowercase, each with whether it requires it.
+    /// The headers that it reads, in lowercase, and whether each is required.
     pub(crate) headers: Vec<(String, bool)>,
     /// The statuses that it may return.
     pub(crate) statuses: Vec<u16>,

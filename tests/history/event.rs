@@ -5,7 +5,7 @@
 //!
 //! - An attempt without a response takes effect some time after it was sent, or never.
 //! - If a call to DynamoDB may be repeated, an attempt may take effect earlier than its response suggests.
-//! - A repeated deletion may also end a session that was just being created: a known limit.
+//! - A repeated deletion may also end a session that was just being created: a known limitation.
 //! - `GET /sessions` reads the sessions one by one.
 //! - `DELETE /sessions` destroys the sessions one by one, and responds once none is left.
 

@@ -80,7 +80,7 @@ impl Mode {
         !matches!(self, Self::None | Self::Delay | Self::Throttle | Self::Conflict)
     }
 
-    /// Whether the function is meant to give up on some responses, which takes short time limits.
+    /// Whether some responses are meant to come too late for the function, which then needs short time limits.
     pub(crate) fn is_slow(self) -> bool {
         matches!(self, Self::Slow | Self::Mixed)
     }

@@ -253,8 +253,8 @@ fn requirements(kind: &Kind) -> Write {
     }
 }
 
-/// Returns why the lock refuses an operation, if it does. A holder whose lease is over may write until
-/// somebody else takes the lock.
+/// Returns why the lock refuses an operation, if it does. A holder whose lease has expired may write until somebody
+/// else takes the lock.
 fn lock_refusal(
     kind: &Kind,
     header: LockHeader,

@@ -32,7 +32,7 @@ impl<T> Change<T> {
     }
 }
 
-/// A request's lock header, with the operation that took the lock it names.
+/// A request's lock header. Holds the operation that took the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockHeader {
     Absent,

@@ -33,7 +33,7 @@ const MAX_DURATION: Duration = Duration::from_secs(300);
 /// Time limit of each request. `DELETE /sessions` retries that long.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
-/// Returns what the seed decides about a history: its faults, its profile, and its number of rounds.
+/// Derives a history's settings from its seed: the faults, the profile, and the number of rounds.
 fn settings(seed: u64) -> (Faults, Profile, usize) {
     let (mode, rest) = choose(&Mode::ALL, seed);
     let (rounds, rest) = choose(&ROUNDS, rest);

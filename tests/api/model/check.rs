@@ -71,7 +71,8 @@ fn rotation(old: &str, new: &str) -> String {
 pub(super) struct Checker {
     app: App,
     pub(super) state: State,
-    /// The operation's number. It's part of the data that the operation writes, so no two operations write the same.
+    /// The operation's number. It's part of the data that the operation writes, so no two operations write the same
+    /// data.
     step: u64,
     /// The writes with a key.
     sent: Vec<Write>,
@@ -175,7 +176,7 @@ impl Checker {
     }
 
     /// Asserts that a response shows the seconds until the session expires. On a slow machine, the operation may take
-    /// whole seconds, which then pass for the API too.
+    /// whole seconds, and the API counts those too.
     fn check_seconds_left(&self, shown: &str, session: &Session) {
         let left = session.seconds_left(self.state.time);
         let passed = self.began.elapsed().as_secs();
@@ -413,7 +414,7 @@ impl Checker {
         new
     }
 
-    /// Notes the tag of new data, and asserts that no data has had it before.
+    /// Records the tag of new data, and asserts that it has never been used before.
     fn made(&mut self, session: &mut Session, response: &Response) {
         session.etag = response.header("ETag").to_owned();
         assert!(self.etags.insert(session.etag.clone()), "a tag was reused");

@@ -32,7 +32,7 @@ pub(super) enum Change {
 pub(super) enum NewId {
     Generated,
     Fresh,
-    /// One of the ids so far.
+    /// One of the ids used so far.
     Known(usize),
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Requirements {
     pub(super) releases: bool,
 }
 
-/// An operation. `on` selects one of the ids so far, and `user` one of [`USERS`].
+/// An operation. `on` selects one of the ids used so far, and `user` one of [`USERS`].
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Create {
