@@ -434,7 +434,7 @@ final class Client
     private function unexpected(string $call, Response $response): Unavailable
     {
         $document = json_decode($response->body, true);
-        $reason = $document['detail'] ?? $document['message'] ?? 'no reason given';
+        $reason = $document['detail'] ?? $document['message'] ?? $document['Message'] ?? 'no reason given';
         $call = preg_replace('~ /sessions/.*~', ' /sessions/{handle}', $call);
 
         return new Unavailable("The session API refused $call with status $response->status: $reason");
