@@ -20,7 +20,7 @@ final class TestServiceProvider extends \Illuminate\Support\ServiceProvider
         $this->app->singleton(Client::class, function (): Client {
             $options = $this->app->make(Options::class);
 
-            return new Client($options, new Calls(new CurlTransport($options->url), $_SERVER['HTTP_X_CALLS']));
+            return new Client($options, new Calls(new CurlTransport(), $_SERVER['HTTP_X_CALLS']));
         });
         $this->app->make('auth')->provider('memory', fn () => new Users());
         $router->middleware('web')->group(function (Router $router): void {

@@ -50,7 +50,7 @@ final class Client
         $default = new DefaultCredentials();
         $this->credentials = $options->credentials ?? ($this->isLocal ? $default->fromVariables(...) : $default(...));
         $this->signer = new Signer($options->region);
-        $this->transport = $transport ?? new CurlTransport("{$parts['scheme']}://$this->host");
+        $this->transport = $transport ?? new CurlTransport();
     }
 
     /** Returns a fresh key for a request and its retries. */
@@ -402,8 +402,8 @@ final class Client
             $isLast = $attempt >= $this->options->retries;
             try {
                 $signed = $this->sign($method, $this->basePath . $path, $headers, $body);
-                $timeout = $this->options->timeout + $wait;
-                $response = $this->transport->send($method, $this->basePath . $path, $signed, $body, $timeout);
+                $url = $this->options->url . $path;
+                $response = $this->transport->send($method, $url, $signed, $body, $this->options->timeout + $wait);
             } catch (Unavailable $error) {
                 if ($isLast) {
                     throw $error;

@@ -15,15 +15,17 @@ final class CurlTransport implements Transport
      */
     private static array $handles = [];
 
-    /** Whether the last request failed. Then the other kept connections are probably dead, too. */
-    private bool $hasFailed = false;
+    /**
+     * Whether the last request to a server failed. Then the other connections kept to it are probably dead, too.
+     *
+     * @var array<string, bool>
+     */
+    private array $hasFailed = [];
 
-    public function __construct(private readonly string $origin)
+    public function send(string $method, string $url, array $headers, string $body, float $timeout): Response
     {
-    }
-
-    public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
-    {
+        [$scheme, , $host] = explode('/', $url);
+        $origin = "$scheme//$host";
         $curl = self::$handles[getmypid()] ??= curl_init();
         // Curl would add an unsigned `Expect: 100-continue`, which costs a round trip.
         $lines = ['expect:'];
@@ -32,14 +34,14 @@ final class CurlTransport implements Transport
         }
         curl_reset($curl);
         curl_setopt_array($curl, [
-            CURLOPT_URL => $this->origin . $path,
+            CURLOPT_URL => $url,
             CURLOPT_CUSTOMREQUEST => $method,
             CURLOPT_HTTPHEADER => $lines,
             CURLOPT_HEADER => true,
             CURLOPT_RETURNTRANSFER => true,
             CURLOPT_TIMEOUT_MS => (int) ceil($timeout * 1000),
             CURLOPT_NOSIGNAL => true,
-            CURLOPT_FRESH_CONNECT => $this->hasFailed,
+            CURLOPT_FRESH_CONNECT => $this->hasFailed[$origin] ?? false,
             CURLOPT_PROTOCOLS => CURLPROTO_HTTP | CURLPROTO_HTTPS,
         ]);
         if ($body !== '' || $method !== 'GET') {
@@ -50,9 +52,9 @@ final class CurlTransport implements Transport
             curl_setopt($curl, CURLOPT_SHARE, $share);
         }
         $received = curl_exec($curl);
-        $this->hasFailed = $received === false;
-        if ($this->hasFailed) {
-            throw new Unavailable("The session API at $this->origin did not respond: " . curl_error($curl));
+        $this->hasFailed[$origin] = $received === false;
+        if ($received === false) {
+            throw new Unavailable("The session API at $origin did not respond: " . curl_error($curl));
         }
         $size = curl_getinfo($curl, CURLINFO_HEADER_SIZE);
         // Interim responses (1xx) come first.

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi;
 
-/** Sends HTTP requests to one server. */
+/** Sends HTTP requests. */
 interface Transport
 {
     /**
@@ -14,5 +14,5 @@ interface Transport
      *
      * @throws Unavailable if there is no complete response within `$timeout` seconds
      */
-    public function send(string $method, string $path, array $headers, string $body, float $timeout): Response;
+    public function send(string $method, string $url, array $headers, string $body, float $timeout): Response;
 }

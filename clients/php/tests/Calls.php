@@ -23,15 +23,15 @@ final class Calls implements Transport
     public static function handler(array $options, string $file): Handler
     {
         $options = new Options($options);
-        $transport = new CurlTransport($options->url);
 
-        return new Handler($options, new Client($options, new self($transport, $file)));
+        return new Handler($options, new Client($options, new self(new CurlTransport(), $file)));
     }
 
-    public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+    public function send(string $method, string $url, array $headers, string $body, float $timeout): Response
     {
+        $path = strstr(parse_url($url, PHP_URL_PATH), '/session');
         file_put_contents($this->file, "$method $path\n", FILE_APPEND | LOCK_EX);
-        $response = $this->transport->send($method, $path, $headers, $body, $timeout);
+        $response = $this->transport->send($method, $url, $headers, $body, $timeout);
         if (is_file("$this->file.lose") && file_get_contents("$this->file.lose") === "$method $path") {
             unlink("$this->file.lose");
             throw new Unavailable('the response was lost');

@@ -19,6 +19,7 @@ final class ContractTest extends TestCase
 {
     /** Calls and cases that this client doesn't have. It keeps the lock when it rotates, because the page goes on. */
     private const LACKING = ['exists', 'destroy-unchanged', 'rotate releases the lock'];
+    private const URL = 'http://localhost/base';
 
     public function testOptionsHaveTheLimitsOfTheContract(): void
     {
@@ -51,8 +52,8 @@ final class ContractTest extends TestCase
             return new Response(503, [], '');
         });
         self::assertCount(2, $sent);
-        [$method, $path, $headers, $body] = $sent[0];
-        self::assertSame([$case['method'], "/base{$case['path']}", $case['body']], [$method, $path, $body]);
+        [$method, $url, $headers, $body] = $sent[0];
+        self::assertSame([$case['method'], self::URL . $case['path'], $case['body']], [$method, $url, $body]);
         foreach ($case['headers'] as $name => $value) {
             self::assertSame($value, $headers[$name] ?? null, $name);
         }
@@ -165,13 +166,13 @@ final class ContractTest extends TestCase
             {
             }
 
-            public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+            public function send(string $method, string $url, array $headers, string $body, float $timeout): Response
             {
-                return ($this->send)($method, $path, $headers, $body);
+                return ($this->send)($method, $url, $headers, $body);
             }
         };
         $slept = [];
-        $options = ['url' => 'http://localhost/base', 'retries' => 1, 'label' => $with['label'] ?? fn () => null];
+        $options = ['url' => self::URL, 'retries' => 1, 'label' => $with['label'] ?? fn () => null];
         $client = new Client(
             new Options($options + array_intersect_key($with, ['ttl' => 1, 'lease' => 1])),
             $transport,

@@ -43,13 +43,14 @@ class CurlTransportTest extends TestCase
     }
 
     /**
-     * Has a page send these requests, and returns the responses.
+     * Has a page send requests to these paths, or to the URLs of other servers, and returns the responses.
      *
      * @return list<string>
      */
     protected static function page(string ...$paths): array
     {
-        $query = http_build_query(['url' => static::origin(self::$server->url), 'paths' => $paths]);
+        $origin = static::origin(self::$server->url);
+        $query = http_build_query(['urls' => preg_replace('~^/~', "$origin/", $paths)]);
 
         return json_decode(file_get_contents(self::$app->url . "/?$query"), true);
     }
@@ -58,6 +59,19 @@ class CurlTransportTest extends TestCase
     {
         [$first, $second] = self::page('/connection', '/connection');
         self::assertSame($first, $second);
+    }
+
+    public function testServersHaveTheirOwnConnections(): void
+    {
+        $other = new Server([__DIR__ . '/app/server.php', 'ADDRESS']);
+        try {
+            $paths = ['/connection', "$other->url/connection"];
+            $bodies = self::page(...$paths, ...$paths, ...["$other->url/garbage", '/connection']);
+            self::assertSame([$bodies[0], $bodies[1], $bodies[0]], [$bodies[2], $bodies[3], $bodies[5]]);
+            self::assertStringContainsString("$other->url did not respond", $bodies[4]);
+        } finally {
+            $other->stop();
+        }
     }
 
     public function testConnectionThatTheServerClosedOrResetIsReplaced(): void

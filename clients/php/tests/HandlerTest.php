@@ -22,7 +22,7 @@ final class HandlerTest extends TestCase
             /** @var list<string> */
             public array $calls = [];
 
-            public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+            public function send(string $method, string $url, array $headers, string $body, float $timeout): Response
             {
                 $this->calls[] = $method;
 
@@ -47,7 +47,7 @@ final class HandlerTest extends TestCase
         $transport = new class () implements Transport {
             public bool $isDown = true;
 
-            public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+            public function send(string $method, string $url, array $headers, string $body, float $timeout): Response
             {
                 return $this->isDown
                     ? throw new Unavailable('down')

@@ -118,7 +118,7 @@ final class OptionsTest extends TestCase
             {
             }
 
-            public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+            public function send(string $method, string $url, array $headers, string $body, float $timeout): Response
             {
                 $this->sent[] = $headers;
 

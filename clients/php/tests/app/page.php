@@ -11,12 +11,12 @@ require __DIR__ . '/../autoload.php';
 
 // Frameworks turn warnings into exceptions.
 set_error_handler(fn (int $_, string $message) => throw new ErrorException($message));
-$transport = new CurlTransport($_GET['url']);
-$send = function (string $path) use ($transport): string {
+$transport = new CurlTransport();
+$send = function (string $url) use ($transport): string {
     try {
-        return $transport->send('GET', $path, [], '', $path === '/late' ? 0.5 : 10.0)->body;
+        return $transport->send('GET', $url, [], '', str_ends_with($url, '/late') ? 0.5 : 10.0)->body;
     } catch (Unavailable $error) {
         return $error::class . ': ' . $error->getMessage();
     }
 };
-echo json_encode(array_map($send, $_GET['paths']));
+echo json_encode(array_map($send, $_GET['urls']));

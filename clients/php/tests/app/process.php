@@ -17,20 +17,18 @@ use SessionApi\Unavailable;
 require __DIR__ . '/../autoload.php';
 
 $options = new Options(['retries' => 0]);
-$transport = new class ($options->url) implements Transport {
+$transport = new class (new CurlTransport()) implements Transport {
     public bool $isDown = false;
-    private readonly CurlTransport $transport;
 
-    public function __construct(string $url)
+    public function __construct(private readonly CurlTransport $transport)
     {
-        $this->transport = new CurlTransport($url);
     }
 
-    public function send(string $method, string $path, array $headers, string $body, float $timeout): Response
+    public function send(string $method, string $url, array $headers, string $body, float $timeout): Response
     {
         return $this->isDown
             ? throw new Unavailable('down')
-            : $this->transport->send($method, $path, $headers, $body, $timeout);
+            : $this->transport->send($method, $url, $headers, $body, $timeout);
     }
 };
 ($handler = new Handler($options, $client = new Client($options, $transport)))->install();
