@@ -5,7 +5,10 @@ return [
     // URL of the API: the stack's output ApiUrl, or http://localhost:9000 for `make run`.
     'url' => env('SESSION_API_URL'),
 
-    // AWS region to sign for.
+    // The stack's output FunctionUrls, to send most calls past API Gateway; null to send all of them to `url`.
+    'function_urls' => env('SESSION_API_FUNCTION_URLS') ?: null,
+
+    // AWS region to sign for if the URL doesn't name it.
     'region' => env('AWS_REGION', env('AWS_DEFAULT_REGION')),
 
     // Credentials to sign calls with, so that config:cache keeps them. Leave them empty to use the server's role.

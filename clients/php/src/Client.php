@@ -24,15 +24,10 @@ final class Client
     public const MAX_WAIT = 10;
 
     private readonly Transport $transport;
-    private readonly Signer $signer;
-    private readonly string $host;
-    private readonly string $basePath;
     /** @var \Closure(): ?Credentials */
     private readonly \Closure $credentials;
     /** The last credentials found. They're reused only if they have an expiration. */
     private ?Credentials $found = null;
-    /** Whether calls may go unsigned: `make run` serves the API without an authorizer. */
-    private readonly bool $isLocal;
 
     /** @var \Closure(int): mixed Sleeps for this many microseconds. */
     private readonly \Closure $sleep;
@@ -43,13 +38,7 @@ final class Client
         ?\Closure $sleep = null,
     ) {
         $this->sleep = $sleep ?? usleep(...);
-        $parts = parse_url($options->url);
-        $this->host = $parts['host'] . (isset($parts['port']) ? ":{$parts['port']}" : '');
-        $this->basePath = $parts['path'] ?? '';
-        $this->isLocal = \in_array($parts['host'], ['localhost', '127.0.0.1', '[::1]'], true);
-        $default = new DefaultCredentials();
-        $this->credentials = $options->credentials ?? ($this->isLocal ? $default->fromVariables(...) : $default(...));
-        $this->signer = new Signer($options->region);
+        $this->credentials = $options->credentials ?? (new DefaultCredentials())(...);
         $this->transport = $transport ?? new CurlTransport();
     }
 
@@ -398,11 +387,13 @@ final class Client
         if ($body !== '') {
             $headers['content-type'] = 'application/octet-stream';
         }
+        $functionUrl = $this->functionUrl($method, $path);
+        $url = ($functionUrl ?? $this->options->url) . $path;
+        $signer = new Signer($functionUrl === null ? 'execute-api' : 'lambda', $this->options->region);
         for ($attempt = 0; true; ++$attempt) {
             $isLast = $attempt >= $this->options->retries;
             try {
-                $signed = $this->sign($method, $this->basePath . $path, $headers, $body);
-                $url = $this->options->url . $path;
+                $signed = $this->sign($signer, $method, $url, $headers, $body);
                 $response = $this->transport->send($method, $url, $signed, $body, $this->options->timeout + $wait);
             } catch (Unavailable $error) {
                 if ($isLast) {
@@ -425,6 +416,20 @@ final class Client
         }
     }
 
+    /** Returns the URL of the function that serves a call, or null if the call goes to the API's URL. */
+    private function functionUrl(string $method, string $path): ?string
+    {
+        $urls = $this->options->functionUrls;
+
+        return match (true) {
+            // Functions refuse these: IAM can't tell the routes of a URL apart.
+            $urls === [] || str_starts_with($path, '/sessions') => null,
+            $method === 'GET' => $urls['read'],
+            "$method $path" === 'DELETE /session' => $urls['destroy'],
+            default => $urls['write'],
+        };
+    }
+
     /** Waits before a retry, with jitter: 50 to 150 ms at first, then twice as long each time. */
     private function pause(int $attempt): void
     {
@@ -445,10 +450,13 @@ final class Client
      *
      * @return array<string, string>
      */
-    private function sign(string $method, string $path, array $headers, string $body): array
+    private function sign(Signer $signer, string $method, string $url, array $headers, string $body): array
     {
-        $credentials = $this->credentials();
-        if ($credentials === null && $this->isLocal) {
+        $parts = parse_url($url);
+        // `make run` serves the API without an authorizer.
+        $isLocal = \in_array($parts['host'], ['localhost', '127.0.0.1', '[::1]'], true);
+        $credentials = $this->credentials($isLocal);
+        if ($credentials === null && $isLocal) {
             return $headers;
         }
         if ($credentials === null) {
@@ -457,14 +465,17 @@ final class Client
                 . ' AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass the option "credentials".',
             );
         }
-        $now = new \DateTimeImmutable();
+        $host = $parts['host'] . (isset($parts['port']) ? ":{$parts['port']}" : '');
 
-        return $this->signer->sign($method, $this->host, $path, $headers, $body, $credentials, $now);
+        return $signer->sign($method, $host, $parts['path'], $headers, $body, $credentials, new \DateTimeImmutable());
     }
 
     /** @throws Unavailable if finding them fails */
-    private function credentials(): ?Credentials
+    private function credentials(bool $isLocal): ?Credentials
     {
+        if ($isLocal && $this->options->credentials === null) {
+            return (new DefaultCredentials())->fromVariables();
+        }
         if ($this->found?->expiration !== null && $this->found->areFresh(time())) {
             return $this->found;
         }

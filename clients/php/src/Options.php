@@ -9,7 +9,14 @@ final class Options
 {
     /** URL of the API, such as `https://abc.execute-api.eu-central-1.amazonaws.com`. Default: `SESSION_API_URL`. */
     public readonly string $url;
-    /** AWS region to sign for. Default: `AWS_REGION` or `AWS_DEFAULT_REGION`. */
+    /**
+     * URLs of the API's functions, by name; empty to send all calls to `url`. As an option, it's the stack's output
+     * `FunctionUrls`. Default: `SESSION_API_FUNCTION_URLS`.
+     *
+     * @var array<string, string>
+     */
+    public readonly array $functionUrls;
+    /** AWS region to sign for if a URL doesn't name it. Default: `AWS_REGION` or `AWS_DEFAULT_REGION`. */
     public readonly string $region;
     /** See {@see ttl()}. */
     private readonly ?int $ttl;
@@ -37,9 +44,10 @@ final class Options
     /** Longest lifetime that the API allows, in seconds, unless it's deployed with another limit. */
     private const MAX_TTL = 34_560_000;
     private const NAMES = [
-        'url', 'region', 'ttl', 'touch_after', 'lock', 'lease', 'max_sessions', 'user', 'label', 'timeout', 'retries',
-        'grace', 'credentials',
+        'url', 'function_urls', 'region', 'ttl', 'touch_after', 'lock', 'lease', 'max_sessions', 'user', 'label',
+        'timeout', 'retries', 'grace', 'credentials',
     ];
+    private const FUNCTIONS = ['read', 'write', 'destroy'];
 
     /**
      * @param array<string, mixed> $options
@@ -57,6 +65,8 @@ final class Options
             ));
         }
         $this->url = self::url($options['url'] ?? Environment::get('SESSION_API_URL'));
+        $functionUrls = $options['function_urls'] ?? Environment::get('SESSION_API_FUNCTION_URLS');
+        $this->functionUrls = $functionUrls === null ? [] : self::functionUrls($functionUrls);
         $region = $options['region'] ?? Environment::get('AWS_REGION') ?? Environment::get('AWS_DEFAULT_REGION');
         $this->region = self::text('region', $region ?? 'us-east-1', '/^[a-z0-9-]{1,63}$/D', 'an AWS region');
         $number = fn (string $name, int $min, int $max): ?int
@@ -98,14 +108,19 @@ final class Options
             : $this->label ?? $_SERVER['HTTP_USER_AGENT'] ?? null;
     }
 
-    private static function url(?string $url): string
+    private static function isUrl(string $url): bool
     {
-        $parts = parse_url($url ?? '');
-        $isUrl = preg_match('/[\s[:cntrl:]]/', $url ?? '') === 0
+        $parts = parse_url($url);
+
+        return preg_match('/[\s[:cntrl:]]/', $url) === 0
             && \in_array($parts['scheme'] ?? '', ['http', 'https'], true)
             && ($parts['host'] ?? '') !== ''
             && !array_intersect_key($parts, ['user' => 1, 'pass' => 1, 'query' => 1, 'fragment' => 1]);
-        if (!$isUrl) {
+    }
+
+    private static function url(?string $url): string
+    {
+        if (!self::isUrl($url ?? '')) {
             throw new \InvalidArgumentException(
                 'Set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
                 . ' such as https://abc.execute-api.eu-central-1.amazonaws.com.',
@@ -113,6 +128,26 @@ final class Options
         }
 
         return rtrim($url, '/');
+    }
+
+    /** @return array<string, string> */
+    private static function functionUrls(string $value): array
+    {
+        $urls = [];
+        foreach ($parts = explode(',', $value) as $part) {
+            [$function, $url] = explode('=', $part, 2) + [1 => ''];
+            if (self::isUrl($url)) {
+                $urls[$function] = rtrim($url, '/');
+            }
+        }
+        if (\count($parts) !== \count(self::FUNCTIONS) || array_diff(self::FUNCTIONS, array_keys($urls)) !== []) {
+            throw new \InvalidArgumentException(
+                'Set the option "function_urls" or the variable SESSION_API_FUNCTION_URLS to the stack\'s output'
+                . ' FunctionUrls, such as read=https://…,write=https://…,destroy=https://….',
+            );
+        }
+
+        return $urls;
     }
 
     private static function text(string $name, string $value, string $form, string $expected): string

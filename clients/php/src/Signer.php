@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace SessionApi;
 
 /**
- * AWS Signature Version 4 for API Gateway.
+ * AWS Signature Version 4 for API Gateway and Lambda function URLs.
  *
  * libcurl can sign, too, but before 8.10 it sorts some headers wrongly, and it signs an `Expect` that it may not send.
  *
@@ -14,9 +14,12 @@ namespace SessionApi;
 final class Signer
 {
     private const ALGORITHM = 'AWS4-HMAC-SHA256';
-    private const SERVICE = 'execute-api';
+    /** A host that names its service and region. Function URLs may end differently in other partitions. */
+    private const AWS_HOST
+        = '/\.(?|(execute-api)\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::\d+)?$|(lambda)-url\.([a-z0-9-]+)\.)/D';
 
-    public function __construct(private readonly string $region)
+    /** The service and region are for hosts that don't name them, such as a custom domain. */
+    public function __construct(private readonly string $service, private readonly string $region)
     {
     }
 
@@ -55,7 +58,10 @@ final class Signer
             $names,
             hash('sha256', $body),
         ]);
-        $scope = substr($time, 0, 8) . "/$this->region/" . self::SERVICE . '/aws4_request';
+        [$service, $region] = preg_match(self::AWS_HOST, $host, $match) === 1
+            ? [$match[1], $match[2]]
+            : [$this->service, $this->region];
+        $scope = substr($time, 0, 8) . "/$region/$service/aws4_request";
         $text = implode("\n", [self::ALGORITHM, $time, $scope, hash('sha256', $canonicalRequest)]);
         $key = 'AWS4' . $credentials->secretKey;
         foreach (explode('/', $scope) as $part) {

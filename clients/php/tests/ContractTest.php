@@ -7,6 +7,7 @@ namespace SessionApi\Tests;
 use PHPUnit\Framework\TestCase;
 use SessionApi\Client;
 use SessionApi\Conflict;
+use SessionApi\Credentials;
 use SessionApi\Locked;
 use SessionApi\Options;
 use SessionApi\Response;
@@ -64,6 +65,72 @@ final class ContractTest extends TestCase
             self::assertArrayNotHasKey($name, $headers);
         }
         self::assertSame($headers, $sent[1][2], 'a retry sends the same headers');
+    }
+
+    /**
+     * @dataProvider requests
+     *
+     * @param array<string, mixed> $case
+     */
+    public function testCallGoesToTheUrlOfItsFunction(array $case): void
+    {
+        ['functions' => $functions, 'function_urls' => ['valid' => $values]] = self::contract();
+        $call = "{$case['method']} {$case['path']}";
+        $function = key(array_filter($functions, fn (array $calls) => \in_array($call, $calls, true)));
+        foreach ($values as $value) {
+            $url = preg_match("~(?:^|,)$function=(http[^,]+?)/?(,|$)~", $value, $match) === 1 ? $match[1] : self::URL;
+            $sent = self::sent($case, ['function_urls' => $value]);
+            self::assertSame($url . $case['path'], $sent['url']);
+        }
+    }
+
+    public function testFunctionUrlsAreOfAllFunctions(): void
+    {
+        foreach (self::contract()['function_urls']['invalid'] as $value) {
+            try {
+                new Options(['url' => self::URL, 'function_urls' => $value]);
+                self::fail($value);
+            } catch (\InvalidArgumentException $error) {
+                foreach (['"function_urls"', 'SESSION_API_FUNCTION_URLS', "the stack's output FunctionUrls"] as $part) {
+                    self::assertStringContainsString($part, $error->getMessage());
+                }
+            }
+        }
+    }
+
+    public function testCallIsSignedForItsHost(): void
+    {
+        ['functions' => $functions, 'signed_for' => $cases] = self::contract();
+        foreach ($cases as $case) {
+            $urls = array_map(fn (string $function) => "$function={$case['url']}", array_keys($functions));
+            $isOfFunction = $case['is_of_function'] ?? false;
+            $options = $isOfFunction ? ['function_urls' => implode(',', $urls)] : ['url' => $case['url']];
+            $call = ['call' => 'read', 'with' => ['id' => 'id']];
+            $sent = self::sent($call, $options + ['region' => 'eu-west-3']);
+            self::assertStringStartsWith($case['url'], $sent['url']);
+            $scope = "/{$case['region']}/{$case['service']}/aws4_request";
+            self::assertStringContainsString($scope, $sent['headers']['authorization'], $case['url']);
+        }
+    }
+
+    /**
+     * Returns the request of a call by a client with credentials.
+     *
+     * @param array<string, mixed> $case
+     * @param array<string, mixed> $options
+     *
+     * @return array{url: string, headers: array<string, string>}
+     */
+    private static function sent(array $case, array $options): array
+    {
+        $send = function (string $method, string $url, array $headers) use (&$sent): Response {
+            $sent = ['url' => $url, 'headers' => $headers];
+
+            return new Response(503, [], '');
+        };
+        self::play($case, $send, $options + ['credentials' => fn () => new Credentials('id', 'secret')]);
+
+        return $sent;
     }
 
     /**
@@ -155,10 +222,11 @@ final class ContractTest extends TestCase
      *
      * @param array<string, mixed> $case
      * @param \Closure(mixed...): Response $send
+     * @param array<string, mixed> $options
      *
      * @return array{mixed, list<int>} what it returned or threw, and how long each of its pauses was
      */
-    private static function play(array $case, \Closure $send): array
+    private static function play(array $case, \Closure $send, array $options = []): array
     {
         $with = $case['with'] + ['user' => null, 'lock' => null, 'etag' => '', 'id' => null];
         $transport = new class ($send) implements Transport {
@@ -172,7 +240,7 @@ final class ContractTest extends TestCase
             }
         };
         $slept = [];
-        $options = ['url' => self::URL, 'retries' => 1, 'label' => $with['label'] ?? fn () => null];
+        $options += ['url' => self::URL, 'retries' => 1, 'label' => $with['label'] ?? fn () => null];
         $client = new Client(
             new Options($options + array_intersect_key($with, ['ttl' => 1, 'lease' => 1])),
             $transport,

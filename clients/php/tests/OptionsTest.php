@@ -39,7 +39,7 @@ final class OptionsTest extends TestCase
     public static function invalid(): array
     {
         $cases = [
-            [['Lock' => 5], 'Unknown option "Lock". The options are: url, region, ttl,'],
+            [['Lock' => 5], 'Unknown option "Lock". The options are: url, function_urls, region, ttl,'],
             [['retries' => NAN], 'The option "retries" must be a number, from 0 to 10.'],
             [['ttl' => 0], 'The option "ttl" must be a number, 1 or more.'],
             [['timeout' => 'long'], 'The option "timeout" must be a number, from 0.1 to 60.'],
@@ -89,7 +89,12 @@ final class OptionsTest extends TestCase
     {
         $_ENV['SESSION_API_URL'] = 'https://of.the.framework';
         self::assertSame('https://of.the.framework', (new Options())->url);
-        unset($_ENV['SESSION_API_URL']);
+        $_ENV['SESSION_API_FUNCTION_URLS'] = '';
+        self::assertSame([], (new Options())->functionUrls);
+        $_ENV['SESSION_API_FUNCTION_URLS'] = 'read=http://r/,write=http://w,destroy=http://d';
+        $urls = ['read' => 'http://r', 'write' => 'http://w', 'destroy' => 'http://d'];
+        self::assertSame($urls, (new Options())->functionUrls);
+        unset($_ENV['SESSION_API_URL'], $_ENV['SESSION_API_FUNCTION_URLS']);
     }
 
     public function testOnlyCallsToLocalhostAreUnsigned(): void
@@ -99,11 +104,14 @@ final class OptionsTest extends TestCase
         foreach (['http://localhost:9000', 'http://127.0.0.1', 'http://[::1]:9000'] as $url) {
             self::client($none + ['url' => $url], $sent)->destroy('id');
         }
-        self::assertCount(3, $sent);
+        $local = 'read=http://localhost/r,write=http://localhost/w,destroy=http://localhost/d';
+        $client = self::client($none + ['url' => 'https://example.com', 'function_urls' => $local], $sent);
+        $client->destroy('id');
+        self::assertCount(4, $sent);
         self::assertArrayNotHasKey('authorization', $sent[0]);
         $this->expectException(Unavailable::class);
         $this->expectExceptionMessage('There are no AWS credentials to sign calls of the session API with.');
-        self::client($none + ['url' => 'https://example.com'], $sent)->destroy('id');
+        $client->destroyByHandle('ada', 'handle');
     }
 
     /**

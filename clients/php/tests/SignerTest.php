@@ -24,7 +24,7 @@ final class SignerTest extends TestCase
             'session-label' => 'Firefox  on%20Linux',
             'content-type' => 'application/octet-stream',
         ];
-        $signed = (new Signer('eu-central-1'))->sign(
+        $signed = (new Signer('execute-api', 'eu-west-3'))->sign(
             'DELETE',
             'abc.execute-api.eu-central-1.amazonaws.com',
             '/stage/sessions/a%2Cb-_.~',
