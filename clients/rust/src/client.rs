@@ -414,7 +414,7 @@ impl Client {
                     }
                     if response.status == StatusCode::FORBIDDEN && !has_renewed {
                         has_renewed = true;
-                        if self.signer.renew().await {
+                        if self.signer.renew(&self.options.url).await {
                             continue;
                         }
                     }
@@ -447,7 +447,7 @@ impl Client {
             Error::Unavailable(format!("The session API at {host} {reason}"))
         };
         let mut request = call.request(url).map_err(Failure::Other)?;
-        self.signer.sign(&mut request).await.map_err(Failure::Other)?;
+        self.signer.sign(&mut request, "execute-api").await.map_err(Failure::Other)?;
         let pool = Arc::clone(&locked(&self.pool));
         let exchange = async {
             let response = pool.request(request.map(|body| Full::new(body.into()))).await;

@@ -63,7 +63,7 @@ impl Options {
         })
     }
 
-    /// AWS region to sign for. Default: `AWS_REGION`.
+    /// AWS region to sign for if the host doesn't name one, such as that of a custom domain. Default: `AWS_REGION`.
     #[must_use]
     pub fn with_region(self, region: impl Into<String>) -> Self {
         Self { region: region.into(), ..self }

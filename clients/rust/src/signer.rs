@@ -6,7 +6,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, Uri};
 use tokio::sync::Mutex;
 
 use crate::error::describe;
@@ -20,7 +20,7 @@ const KEPT: Duration = Duration::from_secs(900);
 /// Signs requests with the server's credentials (AWS Signature Version 4).
 pub(crate) struct Signer {
     region: String,
-    is_needed: bool,
+    has_credentials: bool,
     state: Mutex<State>,
 }
 
@@ -32,32 +32,43 @@ struct State {
 
 impl Signer {
     pub(crate) fn new(options: &Options) -> Self {
-        // `make run` serves the API without an authorizer.
-        let is_local = matches!(options.url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
         // Docker Compose passes a variable without a value as an empty string.
         let has_variable = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
-        let has_credentials = options.credentials.is_some() || has_variable;
         Self {
             region: options.region.clone(),
-            is_needed: has_credentials || !is_local,
+            has_credentials: options.credentials.is_some() || has_variable,
             state: Mutex::new(State { provider: options.credentials.clone(), found: None }),
         }
     }
 
-    /// Adds the signature to a request.
+    /// Whether calls to this URL are signed.
+    fn is_needed(&self, url: &Uri) -> bool {
+        // `make run` serves the API without an authorizer.
+        let is_local = matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        self.has_credentials || !is_local
+    }
+
+    /// Adds the signature to a request: for the service and region that its host names, or else for this service and
+    /// the region of the options.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`] if there are no credentials.
-    pub(crate) async fn sign(&self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
-        if !self.is_needed {
+    pub(crate) async fn sign(
+        &self,
+        request: &mut Request<Vec<u8>>,
+        service: &str,
+    ) -> Result<(), Error> {
+        if !self.is_needed(request.uri()) {
             return Ok(());
         }
+        let named = request.uri().host().and_then(service_and_region);
+        let (service, region) = named.unwrap_or((service, &self.region));
         let identity = self.credentials().await?.into();
         let parameters = SigningParams::builder()
             .identity(&identity)
-            .region(&self.region)
-            .name("execute-api")
+            .region(region)
+            .name(service)
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()
@@ -83,10 +94,10 @@ impl Signer {
         Ok(())
     }
 
-    /// Forgets credentials that the API refused. Returns whether there may be others.
-    pub(crate) async fn renew(&self) -> bool {
+    /// Forgets credentials that were refused at this URL. Returns whether there may be others.
+    pub(crate) async fn renew(&self, url: &Uri) -> bool {
         self.state.lock().await.found = None;
-        self.is_needed
+        self.is_needed(url)
     }
 
     /// Returns the credentials. While they're being renewed, other requests wait.
@@ -118,6 +129,19 @@ impl Signer {
             }
             (Err(error), _) => Err(cannot_sign(error)),
         }
+    }
+}
+
+/// Returns the service to sign for and the region, if the host is one of AWS's that name them.
+fn service_and_region(host: &str) -> Option<(&str, &str)> {
+    let labels: Vec<&str> = host.splitn(4, '.').collect();
+    match labels[..] {
+        [_, "execute-api", region, "amazonaws.com" | "amazonaws.com.cn"] => {
+            Some(("execute-api", region))
+        }
+        // It's `on.aws`, or `on.amazonwebservices.com.cn` in China.
+        [_, "lambda-url", region, domain] if domain.starts_with("on.") => Some(("lambda", region)),
+        _ => None,
     }
 }
 
@@ -166,13 +190,24 @@ mod tests {
         let options = Options::new("http://localhost").unwrap().with_credentials(provider);
         let signer = Signer::new(&options);
         let request = || Request::get("http://localhost/session").body(Vec::new()).unwrap();
-        assert!(matches!(signer.sign(&mut request()).await, Err(Error::Unavailable(_))));
+        assert!(matches!(
+            signer.sign(&mut request(), "execute-api").await,
+            Err(Error::Unavailable(_))
+        ));
         for _ in 0..2 {
             let mut request = request();
-            signer.sign(&mut request).await.unwrap();
+            signer.sign(&mut request, "execute-api").await.unwrap();
             assert_eq!(request.headers()["x-amz-security-token"], "token");
         }
         asked.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn without_credentials_only_local_urls_are_unsigned() {
+        let options = Options::new("http://localhost").unwrap();
+        let signer = Signer { has_credentials: false, ..Signer::new(&options) };
+        assert!(!signer.is_needed(&options.url));
+        assert!(signer.is_needed(&Uri::from_static("https://sessions.example.com")));
     }
 
     #[tokio::test]
