@@ -20,6 +20,7 @@ use tower_sessions_core::session::Id;
 
 use crate::error::describe;
 use crate::json::{self, Texts};
+use crate::options::FunctionUrls;
 use crate::signer::Signer;
 use crate::{Data, Error, Options};
 
@@ -414,7 +415,7 @@ impl Client {
                     }
                     if response.status == StatusCode::FORBIDDEN && !has_renewed {
                         has_renewed = true;
-                        if self.signer.renew(&self.options.url).await {
+                        if self.signer.renew(self.destination(&call).0).await {
                             continue;
                         }
                     }
@@ -440,14 +441,21 @@ impl Client {
         }
     }
 
+    /// Returns the URL that a call goes to, and the service to sign for if its host doesn't name one.
+    fn destination(&self, call: &Call) -> (&Uri, &'static str) {
+        let urls = self.options.function_urls.as_ref();
+        let function_url = urls.and_then(|urls| call.function_url(urls));
+        function_url.map_or((&self.options.url, "execute-api"), |url| (url, "lambda"))
+    }
+
     async fn attempt(&self, call: &Call) -> Result<Response, Failure> {
-        let url = &self.options.url;
+        let (url, service) = self.destination(call);
         let unavailable = |reason: &str| {
             let host = url.host().unwrap_or_default();
             Error::Unavailable(format!("The session API at {host} {reason}"))
         };
         let mut request = call.request(url).map_err(Failure::Other)?;
-        self.signer.sign(&mut request, "execute-api").await.map_err(Failure::Other)?;
+        self.signer.sign(&mut request, service).await.map_err(Failure::Other)?;
         let pool = Arc::clone(&locked(&self.pool));
         let exchange = async {
             let response = pool.request(request.map(|body| Full::new(body.into()))).await;
@@ -563,6 +571,17 @@ impl Call {
         }
         .into_bytes();
         self.header("content-type", HeaderValue::from_static("application/json"))
+    }
+
+    /// Returns the URL of the function that serves the call, unless it's for all of a user's sessions: functions refuse
+    /// those over their URLs.
+    fn function_url<'a>(&self, urls: &'a FunctionUrls) -> Option<&'a Uri> {
+        match (&self.method, self.path.as_str()) {
+            (_, path) if path.starts_with("/sessions") => None,
+            (&Method::GET | &Method::HEAD, _) => Some(&urls.read),
+            (&Method::DELETE, "/session") => Some(&urls.destroy),
+            _ => Some(&urls.write),
+        }
     }
 
     fn request(&self, url: &Uri) -> Result<Request<Vec<u8>>, Error> {

@@ -19,6 +19,7 @@ const MAX_SESSIONS: u32 = 100;
 #[derive(Clone)]
 pub struct Options {
     pub(crate) url: Uri,
+    pub(crate) function_urls: Option<FunctionUrls>,
     pub(crate) region: String,
     pub(crate) touch_after: Option<Duration>,
     pub(crate) lock: Option<Duration>,
@@ -32,13 +33,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options for the API at the URL in the environment variable `SESSION_API_URL`.
+    /// Options for the API at the URL in the environment variable `SESSION_API_URL`, with the function URLs in
+    /// `SESSION_API_FUNCTION_URLS`, if any.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if the variable is missing or isn't a valid URL.
+    /// [`Error::InvalidOption`] if `SESSION_API_URL` is missing, or one of them isn't valid.
     pub fn from_env() -> Result<Self, Error> {
-        Self::new(&env::var("SESSION_API_URL").unwrap_or_default())
+        Self::from_variables(|name| env::var(name).unwrap_or_default())
+    }
+
+    pub(crate) fn from_variables(variable: impl Fn(&str) -> String) -> Result<Self, Error> {
+        let options = Self::new(&variable("SESSION_API_URL"))?;
+        let urls = variable("SESSION_API_FUNCTION_URLS");
+        if urls.is_empty() { Ok(options) } else { options.with_function_urls(&urls) }
     }
 
     /// Options for the API at a URL such as `https://abc.execute-api.eu-central-1.amazonaws.com`.
@@ -48,8 +56,16 @@ impl Options {
     /// [`Error::InvalidOption`] if the text isn't a valid URL.
     pub fn new(url: &str) -> Result<Self, Error> {
         let region = env::var("AWS_REGION").or_else(|_| env::var("AWS_DEFAULT_REGION"));
+        let url = parse_url(url).ok_or_else(|| {
+            Error::InvalidOption(
+                "Set SESSION_API_URL to the URL of the session API, such as \
+                 https://abc.execute-api.eu-central-1.amazonaws.com."
+                    .into(),
+            )
+        })?;
         Ok(Self {
-            url: parse_url(url)?,
+            url,
+            function_urls: None,
             region: region.unwrap_or_else(|_| "us-east-1".into()),
             touch_after: None,
             lock: None,
@@ -61,6 +77,23 @@ impl Options {
             retries: 2,
             credentials: None,
         })
+    }
+
+    /// The stack's output `FunctionUrls`: sends the calls of a page past API Gateway. Default: none, or
+    /// `SESSION_API_FUNCTION_URLS` with [`from_env`](Self::from_env).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if it isn't one valid URL for each of the three functions.
+    pub fn with_function_urls(self, urls: &str) -> Result<Self, Error> {
+        let function_urls = FunctionUrls::parse(urls).ok_or_else(|| {
+            Error::InvalidOption(
+                "Set with_function_urls or SESSION_API_FUNCTION_URLS to the stack's output \
+                 FunctionUrls: read=https://...,write=https://...,destroy=https://..."
+                    .into(),
+            )
+        })?;
+        Ok(Self { function_urls: Some(function_urls), ..self })
     }
 
     /// AWS region to sign for if the host doesn't name one, such as that of a custom domain. Default: `AWS_REGION`.
@@ -155,22 +188,36 @@ impl Options {
     }
 }
 
+/// URLs of the API's functions.
+#[derive(Clone)]
+pub(crate) struct FunctionUrls {
+    pub(crate) read: Uri,
+    pub(crate) write: Uri,
+    pub(crate) destroy: Uri,
+}
+
+impl FunctionUrls {
+    fn parse(text: &str) -> Option<Self> {
+        let mut urls: Vec<_> = text.split(',').map(|pair| pair.split_once('=')).collect();
+        urls.sort_unstable();
+        let [Some(("destroy", destroy)), Some(("read", read)), Some(("write", write))] = urls[..]
+        else {
+            return None;
+        };
+        let (read, write, destroy) = (parse_url(read)?, parse_url(write)?, parse_url(destroy)?);
+        Some(Self { read, write, destroy })
+    }
+}
+
 /// Parses a URL of just a scheme, host, port and path, and removes trailing slashes.
-fn parse_url(text: &str) -> Result<Uri, Error> {
-    let invalid = || {
-        Error::InvalidOption(
-            "Set SESSION_API_URL to the URL of the session API, such as \
-             https://abc.execute-api.eu-central-1.amazonaws.com."
-                .into(),
-        )
-    };
-    let url: Uri = text.trim_end_matches('/').parse().map_err(|_| invalid())?;
-    let authority = url.authority().ok_or_else(invalid)?;
+fn parse_url(text: &str) -> Option<Uri> {
+    let url: Uri = text.trim_end_matches('/').parse().ok()?;
+    let authority = url.authority()?;
     let is_url = matches!(url.scheme_str(), Some("http" | "https"))
         && !authority.as_str().contains('@')
         && url.query().is_none()
         && !text.contains('#');
-    if is_url { Ok(url) } else { Err(invalid()) }
+    is_url.then_some(url)
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<String> {

@@ -86,6 +86,70 @@ async fn the_client_sends_the_requests_of_the_contract() {
 }
 
 #[tokio::test]
+async fn calls_go_to_the_url_of_their_function() {
+    let api = Api::start().await;
+    let urls = ["write", "destroy", "read"].map(|name| format!("{name}={}/{name}/", api.url));
+    let client = Client::new(api.options().with_function_urls(&urls.join(",")).unwrap()).unwrap();
+    let contract = contract();
+    let functions = contract["functions"].as_object().unwrap();
+    for case in cases("requests") {
+        let (method, path) = (text(&case["method"]), text(&case["path"]));
+        let route = Value::from(format!("{method} {path}"));
+        let is_served = |routes: &Value| routes.as_array().unwrap().contains(&route);
+        let function = functions.iter().find(|(_, routes)| is_served(routes));
+        let prefix = function.map(|(name, _)| format!("/{name}")).unwrap_or_default();
+        let (_, sent) = api.play(&client, &case, &[json!({ "status": 418 })]).await;
+        assert_eq!(sent[0].path, format!("{prefix}{path}"), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn function_urls_are_those_of_the_contract() {
+    let contract = contract();
+    let urls = |kind: &str| contract["function_urls"][kind].as_array().unwrap().iter().map(text);
+    let options = |variable: &str| {
+        Options::from_variables(|name| match name {
+            "SESSION_API_URL" => "http://localhost".into(),
+            "SESSION_API_FUNCTION_URLS" => variable.into(),
+            _ => panic!("{name}"),
+        })
+    };
+    for urls in urls("valid") {
+        assert!(options(urls).unwrap().function_urls.is_some(), "{urls}");
+    }
+    for urls in urls("invalid") {
+        let Err(Error::InvalidOption(error)) = options(urls) else { panic!("{urls}") };
+        for name in ["with_function_urls", "SESSION_API_FUNCTION_URLS", "FunctionUrls"] {
+            assert!(error.contains(name), "{error}");
+        }
+    }
+    assert!(options("").unwrap().function_urls.is_none());
+}
+
+#[tokio::test]
+async fn calls_are_signed_for_what_the_contract_says() {
+    for case in contract()["signed_for"].as_array().unwrap() {
+        let (url, region) = (text(&case["url"]), text(&case["region"]));
+        let options = if case["is_of_function"] == true {
+            let urls = ["read", "write", "destroy"].map(|name| format!("{name}={url}"));
+            Options::new("http://localhost").unwrap().with_function_urls(&urls.join(",")).unwrap()
+        } else {
+            Options::new(url).unwrap()
+        };
+        let credentials = Credentials::new("KEY", "secret", None, None, "test");
+        let options = options.with_region("eu-west-3").with_credentials(credentials);
+        let client = Client::new(options).unwrap();
+        let call = Call::new(Method::GET, "/session", StatusCode::OK);
+        let (url, service) = client.destination(&call);
+        let mut request = call.request(url).unwrap();
+        client.signer.sign(&mut request, service).await.unwrap();
+        let authorization = request.headers()["authorization"].to_str().unwrap();
+        let scope = format!("/{region}/{}/aws4_request", text(&case["service"]));
+        assert!(authorization.contains(&scope), "{case}: {authorization}");
+    }
+}
+
+#[tokio::test]
 async fn responses_mean_what_the_contract_says() {
     let api = Api::start().await;
     let client = api.client();
@@ -127,8 +191,7 @@ async fn refused_credentials_are_fetched_again_once_per_call() {
         let id = format!("KEY{}", number.fetch_add(1, Ordering::Relaxed));
         async move { Ok(Credentials::new(id, "secret", None, None, "test")) }
     });
-    let options = Options::new(&api.url).unwrap().with_retries(0).with_credentials(provider);
-    let client = Client::new(options).unwrap();
+    let client = Client::new(api.options().with_credentials(provider)).unwrap();
     let read = json!({ "call": "read", "with": { "id": Id::default().to_string() } });
     let refused = json!({ "status": 403 });
     let absent = json!({
@@ -296,8 +359,12 @@ impl Api {
         api
     }
 
+    fn options(&self) -> Options {
+        Options::new(&self.url).unwrap().with_retries(0)
+    }
+
     fn client(&self) -> Client {
-        Client::new(Options::new(&self.url).unwrap().with_retries(0)).unwrap()
+        Client::new(self.options()).unwrap()
     }
 
     /// Makes a case's call, which gets these responses. Returns its outcome and its requests.
