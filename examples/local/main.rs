@@ -254,6 +254,7 @@ async fn probe(method: &'static str, url: &str) -> Outcome<u16> {
 }
 
 fn print_session(port: u16) {
+    let urls = format!("http://localhost:{port}/lambda-url");
     println!(
         r#"
 The session API is ready at http://localhost:{port}. In another terminal:
@@ -267,6 +268,11 @@ The session API is ready at http://localhost:{port}. In another terminal:
   curl -i $API/session/touch -H "Session-Id: $ID" -H 'Session-TTL: 3600' -X POST
   curl -i $API/session -H "Session-Id: $ID" -X DELETE
   curl -i $API/session -H "Session-Id: $ID"
+
+For a client, over the functions' URLs as well:
+
+  export SESSION_API_URL=http://localhost:{port}
+  export SESSION_API_FUNCTION_URLS=read={urls}/read,write={urls}/write,destroy={urls}/destroy
 
 Press Ctrl-C to stop. The sessions are kept for the next run.
 "#

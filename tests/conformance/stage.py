@@ -30,6 +30,9 @@ class Proxy(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.lock = threading.Lock()
         self.calls = []
+        # Whether calls about one session should come over function URLs, and those that came the other way.
+        self.over_urls = False
+        self.strays = []
         # Bytes in both directions, including headers.
         self.bytes = 0
         # The kind of call whose next response gets lost: `read` or `write`.
@@ -90,10 +93,13 @@ class Forward(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
-        # DynamoDB names its operation in a header.
-        call = self.headers.get("x-amz-target") or f"{self.command} {self.path}"
+        # DynamoDB names its operation in a header. A function's URL comes before the path.
+        path = re.sub("^/lambda-url/[a-z]+", "", self.path)
+        call = self.headers.get("x-amz-target") or f"{self.command} {path}"
         with self.server.lock:
             self.server.calls.append(call)
+            if (self.path != path) != (self.server.over_urls and not path.startswith("/sessions")):
+                self.server.strays.append(f"{self.command} {self.path}")
             # Taking the lock also reads the session.
             kind = "read" if call in ("GET /session", "POST /session/lock") else "write"
             is_lost = self.server.lost == kind

@@ -11,8 +11,9 @@ const middleware = new Map();
 
 function sessions(text) {
   if (!middleware.has(text)) {
-    const { touch_after: touchAfter, max_sessions: maxSessions, ...options } = JSON.parse(text);
-    const store = new SessionApiStore({ ...options, touchAfter, maxSessions, user: ({ user }) => user });
+    const { touch_after: touchAfter, max_sessions: maxSessions, function_urls: functionUrls, ...options } = JSON.parse(text);
+    const user = (data) => data.user;
+    const store = new SessionApiStore({ ...options, touchAfter, maxSessions, functionUrls, user });
     middleware.set(text, session({ secret: 'of the tests', store, resave: false, saveUninitialized: false }));
   }
   return middleware.get(text);

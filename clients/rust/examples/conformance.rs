@@ -20,6 +20,7 @@ use tower_sessions_session_api::{Options, SessionApiStore};
 struct SceneOptions {
     url: String,
     touch_after: u64,
+    function_urls: Option<String>,
     ttl: Option<i64>,
     lock: Option<u64>,
     lease: Option<u64>,
@@ -49,6 +50,9 @@ fn create(text: &str) -> Router {
         .unwrap()
         .with_touch_after(Duration::from_secs(scene.touch_after))
         .with_user(|data| Some(data.get("user")?.as_str()?.to_owned()));
+    if let Some(urls) = scene.function_urls {
+        options = options.with_function_urls(&urls).unwrap();
+    }
     if let Some(wait) = scene.lock {
         options = options.with_lock(Duration::from_secs(wait)).unwrap();
     }
