@@ -12,7 +12,7 @@ from emulator import IGNORED, Emulator, Stack
 
 
 def pytest_configure(config):
-    # pytest only tears down on Ctrl-C. Make SIGTERM do the same.
+    # pytest tears down its fixtures on Ctrl-C, but not on SIGTERM. Make SIGTERM look like Ctrl-C.
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -45,7 +45,7 @@ def stack(emulator):
 
 @pytest.fixture(scope="session")
 def app(stack):
-    """Credentials of an app that may use sessions, and list and destroy a user's sessions."""
+    """Credentials of an app that may use sessions, and may list and destroy a user's sessions."""
     return stack.user("app", "UseSessionsPolicy", "UserSessionsPolicy")
 
 
@@ -58,7 +58,7 @@ def session(stack, app):
 
 
 class Matrix:
-    """What the tests saw of each role: the actions it needed, was allowed, and was refused."""
+    """What the tests observed about each role: which actions it needed, was allowed, and was refused."""
 
     def __init__(self):
         self.needs = {}
@@ -71,7 +71,7 @@ class Matrix:
         self.seen.setdefault((function, action, where), set()).add("refused" if refused else "allowed")
 
     def lines(self):
-        """One row for each action that a role needs or allows, and one for all those it was refused."""
+        """A row for each action that a role needs or allows, and one per table that counts the refused ones."""
         rows = [("role", "DynamoDB action", "on", "needed by", "allowed", "refused")]
         for function in dict.fromkeys(function for function, _, _ in self.seen):
             refused = {"the table": 0, "another table": 0}

@@ -1,6 +1,7 @@
-"""What the deployment promises, as tables. A new action or policy is a row here; routes are in docs/openapi.yaml.
+"""What the deployment promises, as tables. To add an action or a policy, add a row here; to add a route, edit
+docs/openapi.yaml.
 
-Nothing here comes from the template, because the template is checked against it.
+Nothing here comes from the template, because the tests check the template against it.
 """
 
 import json
@@ -17,11 +18,11 @@ class Route:
 
     key: str
     function: str
-    #: The status that the request gets on a live session.
+    #: The response's status if the session is live.
     status: int
     headers: dict[str, str]
     body: bytes | None
-    #: Whether the request needs the session's id.
+    #: Whether the request must name the session.
     names_session: bool
 
     @property
@@ -36,7 +37,7 @@ OPENAPI = yaml.safe_load((tpl.ROOT / "docs" / "openapi.yaml").read_text())
 
 
 def resolved(node):
-    """A part of the document, with its references followed."""
+    """A part of the document, after following references."""
     while "$ref" in node:
         kind, name = node["$ref"].removeprefix("#/components/").split("/")
         node = OPENAPI["components"][kind][name]
@@ -48,7 +49,7 @@ def example(parameter):
 
 
 def route(method, path, operation):
-    """A route with its required headers, the owner of a new session, and the first example of a body."""
+    """A route. Its request has the required headers, the first example of a body, and an owner for a new session."""
     parameters = [resolved(one) for one in operation.get("parameters", [])]
     required = [one for one in parameters if one["in"] == "header" and one.get("required")]
     owner = [one for one in parameters if one["name"] == "Session-User" and operation["operationId"] == "createSession"]
@@ -61,7 +62,7 @@ def route(method, path, operation):
     return Route(
         f"{method.upper()} {path}",
         operation["x-function"],
-        # Without Prefer or If-None-Match, the response has the last of them.
+        # Without Prefer or If-None-Match, success is the highest 2xx status.
         max(int(status) for status in operation["responses"] if status.startswith("2")),
         headers,
         body,
@@ -80,7 +81,7 @@ ROUTE = {route.key: route for route in ROUTES}
 
 @dataclass(frozen=True)
 class Need:
-    """An action that a function's role allows, and a request that fails without it."""
+    """An action that a function's role allows, and a request that would fail without it."""
 
     action: str
     #: The key of the route whose request needs the action.

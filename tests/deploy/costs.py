@@ -1,7 +1,7 @@
 """Calculates what the API costs, and writes it into README.md, docs/ and benches/results/costs.md: `make costs`.
 
-Prices come from prices.json, consumed units from what `make bench` and `make pages` measured, and alarms from the
-template.
+Prices come from prices.json, consumed units from the results of `make bench` and `make pages`, and the number of alarms
+from the template.
 """
 
 import argparse
@@ -18,15 +18,16 @@ PAGES = json.loads((tpl.ROOT / "benches" / "results" / "pages.json").read_text()
 TEMPLATE = tpl.load(tpl.ROOT / "template.yaml")
 
 MEMORY_GB = 0.25
-#: An assumption: most of it is DynamoDB's own time. The dashboard shows the actual duration.
+#: How long a request takes. An assumption, mostly about DynamoDB. The dashboard shows the actual duration.
 DURATION_S = 0.010
-#: Bytes that a request adds to the function's log and to the access log. Tests compare the first with a line of the
-#: deployed function, and the second with the template's format. Lambda's own lines are platform.start and
-#: platform.report, as shown in https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html.
+#: Bytes that each request adds to the function's log, to the access log, and in Lambda's own lines if they're on. Tests
+#: compare the first with a line from the deployed function, and the second with the template's format. Lambda's own
+#: lines are platform.start and platform.report, as shown in
+#: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html.
 LINES = {"function": 296, "access": 200, "lambda": 370}
-#: The function logs one in this many successful requests.
+#: The function logs one out of this many successful requests.
 LOG_SAMPLE = TEMPLATE["Parameters"]["LogSample"]["Default"]
-#: Bytes of a request and its response on top of the data: request line, headers, signature. An assumption.
+#: Bytes in a request and its response besides the data: request line, headers, signature. An assumption.
 HEADERS = 1_500
 FREE_ALARMS = 10
 
@@ -36,12 +37,12 @@ def usd(name):
 
 
 def cents(dollars):
-    """An amount to the cent, rounded as on a bill."""
+    """An amount in dollars and cents, rounded as on a bill."""
     return str(Decimal(str(round(dollars, 6))).quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
 def gateway_and_function():
-    """Dollars for a million requests, without DynamoDB: (part, calculation, dollars)."""
+    """What a million requests cost, apart from DynamoDB: (part, calculation, dollars)."""
     time = MEMORY_GB * DURATION_S * 1e6
     kilobytes = (LINES["function"] / LOG_SAMPLE + LINES["access"]) / 1000
     return [
@@ -62,7 +63,7 @@ def request(kind, units):
 
 
 def nat(data):
-    """Dollars for sending a million requests with this many bytes of data through a NAT gateway."""
+    """What a NAT gateway adds to a million requests with this many bytes of data, in dollars."""
     return (data + HEADERS) / 1000 * usd("nat")
 
 
@@ -113,14 +114,14 @@ def comparison():
     return table(heading, rows)
 
 
-#: Operations a month, and live sessions in GB, for which `alternatives` compares stores.
+#: The monthly operations, and the GB of live sessions, for which `alternatives` compares stores.
 OPERATIONS = {"1 million": 1e6, "10 million": 1e7, "1 billion": 1e9}
 LIVE = {"20 MB": 0.02, "1 GB": 1, "20 GB": 20}
 #: Assumptions: bytes in a session, share of reads, and hours in a month.
 SESSION = 2_000
 READS = 0.8
 HOURS = 730
-#: The share of a node's memory that data can use: ElastiCache reserves a quarter.
+#: How much of a node's memory is available for data: ElastiCache reserves a quarter.
 USABLE = 0.75
 #: GiB of a node's memory per GB of data. Assumes that Valkey adds 100 bytes to each session.
 GIB_IN_VALKEY = 1e9 / 2**30 * (SESSION + 100) / SESSION
@@ -128,7 +129,7 @@ GIB_IN_VALKEY = 1e9 / 2**30 * (SESSION + 100) / SESSION
 GB_IN_MYSQL = 1.5
 #: https://docs.aws.amazon.com/efs/latest/ug/metered-sizes.html: 2 KiB per file, plus its data in steps of 4 KiB.
 GB_IN_NFS = (2_048 + 4_096) / SESSION
-#: The cheapest ElastiCache node with this many GiB, and the cheapest RDS instance for up to this many operations.
+#: The cheapest ElastiCache node with this many GiB, and the cheapest RDS instance for this many operations a month.
 NODES = {0.5: "valkey_micro", 1.37: "valkey_small", 26.3: "valkey_xlarge"}
 INSTANCES = {1e8: "mysql_micro", 1e9: "mysql_medium"}
 
@@ -139,7 +140,7 @@ def mixed(read, write):
 
 
 def units(data):
-    """Measured units of a read and of a write of this many bytes: ours, and those of a handler in the app."""
+    """The measured units of a read and of a write of this many bytes, each as (ours, those of a handler in the app)."""
     costs = {cost["operation"]: cost for cost in RESULTS["costs"] if cost["bytes"] == data}
     return [(costs["read"][key], costs["replace"][key]) for key in ("capacity", "php_capacity")]
 
@@ -209,26 +210,26 @@ def a_second(operations):
 
 
 def break_even():
-    """Millions of operations a month up to which the session API is cheaper than alternatives that are paid by time."""
+    """Up to how many million operations a month the session API is cheaper than stores that charge by the hour."""
     paid_by_time = {"Valkey Serverless": valkey_serverless, "Valkey, two nodes": valkey_nodes, "MySQL": mysql}
     rows = []
     for name, live in LIVE.items():
         idle_cost = session_api(0, live)
         each = session_api(1e6, live) - idle_cost
-        # With these, the operations themselves cost next to nothing.
+        # In these stores, the operations themselves cost next to nothing.
         millions = [(monthly(0, live) - idle_cost) / each for monthly in paid_by_time.values()]
         rows.append((name, *(f"{one:.3g} million ({a_second(one * 1e6)} a second)" for one in millions)))
     return table(("live sessions", *paid_by_time), rows)
 
 
 def sustained(rate):
-    """Dollars a month for a sustained rate in requests a second, to two significant digits."""
+    """What a sustained rate of requests a second costs a month, in dollars, to two significant digits."""
     dollars = session_api(float(rate) * HOURS * 3600, LIVE["1 GB"])
     return f"${float(f'{dollars:.2g}'):,.0f}"
 
 
 def average_page(handler):
-    """What a handler's page consumes on average over the traces, weighted by their visitors."""
+    """What one page view consumes with this handler, averaged over the traces and weighted by their visitors."""
     visitors = {trace["name"]: trace["visitors"] for trace in PAGES["traces"]}
     totals = {
         key: sum(visitors[name] * trace[key] for name, trace in handler["traces"].items())
@@ -238,7 +239,7 @@ def average_page(handler):
 
 
 def million_pages(handler):
-    """Dollars for a handler's million page views. One that calls DynamoDB from the app pays only for units."""
+    """What a million page views cost with this handler, in dollars. From the app to DynamoDB, only units cost."""
     page = average_page(handler)
     requests = page["calls"] * request("read", 0) if handler["store"] == "session API" else 0
     return requests + page["read_units"] * usd("read_units") + page["write_units"] * usd("write_units")
@@ -307,7 +308,7 @@ def traces():
 
 
 def alarm_metrics(template):
-    """How many metrics the template's alarms watch; each is charged."""
+    """How many metrics the template's alarms watch. AWS charges for each."""
     alarms = tpl.of_type(template, "AWS::CloudWatch::Alarm").values()
     return sum(sum("MetricStat" in one for one in alarm["Properties"].get("Metrics", [])) or 1 for alarm in alarms)
 
@@ -329,7 +330,7 @@ def logs_share():
 
 
 def log_steps():
-    """What logs cost at each level of logging, and what each level loses."""
+    """What logs cost at each level of logging, and what you lose by going there."""
     *others, _ = gateway_and_function()
     read = sum(dollars for _, _, dollars in others) + usd("read_units")
     sampled = LINES["function"] / LOG_SAMPLE
@@ -426,7 +427,7 @@ def filled(document):
 
 
 def is_close(measured, documented):
-    """Whether a log line is as long as documented, give or take a tenth."""
+    """Whether a log line is within 10% of its documented length."""
     return 0.9 * documented <= measured <= 1.1 * documented
 
 

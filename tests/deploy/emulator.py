@@ -1,7 +1,7 @@
 """AWS on this machine: the emulator's process, the stack deployed into it, and callers.
 
-The emulator (ministack) checks signatures and enforces IAM policies, down to the ARN. Some of what it lacks is added
-here. The rest is removed from the template and listed in the tests' output.
+The emulator (ministack) checks signatures and enforces IAM policies, down to the ARN. We add some of what it lacks
+here, remove the rest from the template, and list what we removed in the tests' output.
 """
 
 import base64
@@ -62,13 +62,13 @@ def wait_until(what, condition, seconds=60):
 
 
 class Emulator:
-    """The emulator's process with everything it starts, and a folder that is deleted when it stops."""
+    """The emulator's process, everything that it starts, and a folder that is deleted when it stops."""
 
     def __init__(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        # The name, not the address, because the emulator tells its endpoints apart by name.
+        # `localhost` rather than 127.0.0.1, because the emulator tells its endpoints apart by host name.
         self.url = f"http://localhost:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="session-api-deploy-"))
         self.log = self.folder / "emulator.log"
@@ -134,7 +134,7 @@ class Emulator:
         """Runs `sam deploy` with a template, as a person would."""
         template = self.folder / f"{stack}.yaml"
         template.write_text(yaml.safe_dump(document))
-        # Some tests look at a request's log line.
+        # Log every request, because some tests look for a particular one's line.
         overrides = {"Architecture": machine(), "LogSample": 1} | parameters
         return subprocess.run(
             [
@@ -170,13 +170,13 @@ class Emulator:
             aws_access_key_id=credentials.access_key,
             aws_secret_access_key=credentials.secret_key,
             aws_session_token=credentials.token,
-            # The tests expect refusals, so they must not be retried.
+            # No retries, because the tests expect refusals.
             config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False),
         )
 
 
 def deployable(built):
-    """The built template without what the emulator refuses, and a list of what that was."""
+    """The built template without the parts that the emulator refuses, and a list of those parts."""
     document, left_out = tpl.load(built / "template.yaml"), []
     for function in tpl.of_type(document, "AWS::Serverless::Function").values():
         function["Properties"]["CodeUri"] = str(built / function["Properties"]["CodeUri"])
@@ -270,7 +270,7 @@ class Stack:
         return routes
 
     def resolve(self, value):
-        """The value of a `Ref` or `Fn::Sub` that refers to the stack's resources."""
+        """Resolves a `Ref` or `Fn::Sub` that refers to the stack's resources."""
         if isinstance(value, str):
             return value
         ((function, argument),) = value.items()

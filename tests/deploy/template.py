@@ -20,7 +20,7 @@ METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "x-amazon
 
 
 class Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as the long ones."""
+    """Expands CloudFormation's short forms, such as `!Ref`, into the long ones."""
 
 
 def _short_form(loader, suffix, node):
@@ -48,7 +48,7 @@ def of_type(document, kind):
 
 
 class NoPolicies:
-    """SAM would ask IAM for the AWS managed policies. The template must not refer to any by name."""
+    """Keeps SAM from asking IAM for the AWS managed policies. The template must not refer to any by name."""
 
     def load(self):
         return {}
@@ -111,8 +111,8 @@ def references(value, conditions):
 
 
 def dependencies(translated):
-    """The resources that CloudFormation creates before each resource: what its properties, its UpdatePolicy and its
-    other attributes refer to, and DependsOn."""
+    """Which resources CloudFormation creates before each resource: those that its properties, UpdatePolicy and other
+    attributes refer to, and those in its DependsOn."""
     resources, conditions = translated["Resources"], translated.get("Conditions", {})
     found = {}
     for name, resource in resources.items():
@@ -142,7 +142,7 @@ NOTHING = object()
 
 
 def decide(translated, values):
-    """The translated template with these values filled in, its conditions evaluated and applied."""
+    """Fills these values into the translated template, and evaluates and applies its conditions."""
     conditions = translated.get("Conditions", {})
 
     def holds(name):

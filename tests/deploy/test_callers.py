@@ -56,7 +56,7 @@ def test_unauthorized_request_is_refused_before_a_function_runs(stack, callers, 
     response = stack.call(credentials, route.method, route.path("-"), headers, route.body, tamper, function=function)
     assert response.status == 403, f"{route.key} {intruder.__name__}: not refused, {response}"
     after = {function: stack.runs(function) for function in FUNCTIONS}
-    assert after == before, f"{route.key} {intruder.__name__}: refused, but a function ran"
+    assert after == before, f"{route.key}, {intruder.__name__}: was refused, but a function ran"
 
 
 @entrances

@@ -16,7 +16,7 @@ LIVES = {
     "python": [CLIENTS / "python/.venv/bin/python", CLIENTS / "python/tests/life.py"],
     "rust": [tpl.ROOT / "target/debug/examples/life"],
 }
-# A file or folder that exists once a client's tests are installed.
+# A file or folder that exists only after a client's tests have been installed.
 INSTALLED = {"express": CLIENTS / "express/node_modules", "rust": tpl.ROOT / "target/debug/examples/life"}
 
 clients = pytest.mark.parametrize("client", LIVES)

@@ -1,4 +1,4 @@
-"""A session's life, seen from outside: signed HTTP requests to the deployed API."""
+"""A session's life as a caller sees it, through signed HTTP requests to the deployed API."""
 
 import json
 
@@ -97,7 +97,7 @@ def test_session_lives_from_create_to_destroy(stack, app):
 
 
 def test_binary_data_is_returned_exactly(stack, app):
-    """API Gateway encodes it as base64, which the embedded tests can't cover."""
+    """API Gateway passes binary data on as base64, which the tests in tests/api can't cover."""
     data = bytes(range(256)) * 40
     created = stack.call(app, "POST", "/session", {"content-type": "image/png"}, data)
     assert created.status == 201, f"create: {created}"

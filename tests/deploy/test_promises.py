@@ -26,7 +26,7 @@ def test_template_keeps_its_promise(design, promise):
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
 def test_every_promise_has_a_mutation(promise):
-    assert promise.mutations, f"no mutation shows that this can fail: {promise.name}"
+    assert promise.mutations, f"this promise needs a mutation that shows that its check can fail: {promise.name}"
 
 
 def broken_by(design):
@@ -35,18 +35,18 @@ def broken_by(design):
 
 @pytest.fixture(scope="module")
 def broken(design):
-    """What is broken without a mutation: nothing, unless other tests have failed."""
+    """The promises that are broken without any mutation: none, unless other tests fail."""
     return broken_by(design)
 
 
 @pytest.mark.parametrize(("promise", "mutate"), MUTATIONS, ids=[mutate.__name__ for _, mutate in MUTATIONS])
 def test_mutation_breaks_its_promise_and_no_other(broken, promise, mutate):
     if promise.name in broken:
-        pytest.skip("the promise is already broken, and another test reports it")
+        pytest.skip("the promise is broken even without the mutation, which another test reports")
     mutated = copy.deepcopy(RAW)
     mutate(mutated)
     assert mutated != RAW, f"{mutate.__name__} changes nothing"
-    # Ignore what was already broken, so that one defect is one failure.
+    # Ignore what was already broken, so that one defect causes only one failure.
     assert [name for name in broken_by(Design(mutated)) if name not in broken] == [promise.name]
 
 

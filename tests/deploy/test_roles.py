@@ -14,7 +14,7 @@ from emulator import STACK
 MODEL = botocore.session.get_session().get_service_model("dynamodb")
 #: DeleteTable comes last, because the others need the table.
 OPERATIONS = sorted(MODEL.operation_names, key=lambda name: (name == "DeleteTable", name))
-#: IAM authorizes these by the actions on the items they contain, not by an action with their own name.
+#: These have no IAM action of their own: IAM checks the actions on the items that they contain.
 BY_ITEM = {
     "TransactGetItems",
     "TransactWriteItems",
@@ -22,7 +22,7 @@ BY_ITEM = {
     "BatchExecuteStatement",
     "ExecuteTransaction",
 }
-#: Not an IAM action: anybody may ask for the endpoint.
+#: Not an IAM action: anyone may ask for the endpoint.
 FREE = {"DescribeEndpoints"}
 REFUSALS = {"AccessDeniedException", "AccessDenied"}
 KEY = {"id": {"S": "nobody"}}
@@ -30,7 +30,7 @@ ITEM = KEY | {"expires": {"N": "1"}}
 
 
 def requests(table, arn, index=None):
-    """Requests that together need every DynamoDB action: (action, operation, parameters)."""
+    """Requests that together exercise every DynamoDB action: (action, operation, parameters)."""
     for operation in OPERATIONS:
         if operation in FREE or operation in BY_ITEM:
             continue
@@ -61,7 +61,7 @@ def requests(table, arn, index=None):
 
 
 def parameters(operation, table, arn, index=None):
-    """The least that an operation requires as parameters, with the table."""
+    """The fewest parameters that an operation accepts, including the table."""
     by_hand = {
         "BatchGetItem": {"RequestItems": {table: {"Keys": [KEY]}}},
         "BatchWriteItem": {"RequestItems": {table: [{"PutRequest": {"Item": ITEM}}]}},
@@ -96,7 +96,7 @@ def parameters(operation, table, arn, index=None):
 
 
 def least(shape, table, arn, name=""):
-    """The smallest value of a shape in the API's model, with the table wherever it can be named."""
+    """The smallest value that fits a shape in the API's model, with the table wherever one can be named."""
     if shape.type_name == "structure":
         named = [member for member in shape.members if is_table(member)]
         return {
@@ -162,7 +162,7 @@ def clients(stack):
 
 @contextlib.contextmanager
 def without(stack, function, action, index):
-    """Takes one action away from the function's role until the end of the block."""
+    """Removes one action from the function's role until the end of the block."""
     iam = stack.emulator.client("iam")
     role = stack.resources[f"{function.capitalize()}Role"]
     taken = []
@@ -192,7 +192,7 @@ def without(stack, function, action, index):
 
 
 def less_one(statement, action, index):
-    """The statement without an action, if it is about that index or table. None if it becomes empty."""
+    """Removes an action from a statement if the statement covers that index or table. None if no action is left."""
     resources = statement["Resource"]
     resources = [resources] if isinstance(resources, str) else resources
     if index and not any(resource.endswith(f"/index/{index}") for resource in resources):
@@ -225,7 +225,7 @@ def test_function_fails_without_an_action_of_its_role(stack, app, session, matri
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_failed_request_logs_the_version_that_the_alarm_watches(stack, app, session, function):
-    """The metric filter counts the log line under the version it contains."""
+    """The metric filter counts a log line under the version that the line contains."""
     need = ROLES[function][0]
     with without(stack, function, need.action, need.index):
         assert stack.request(app, ROUTE[need.route], session).status == 500
@@ -259,7 +259,7 @@ def test_role_allows_its_actions_on_its_table_and_no_others(stack, tables, clien
 
 
 def test_refusals_are_due_to_the_role(stack, tables):
-    """A role that allows everything gets no refusals. Otherwise the test above would prove nothing."""
+    """A role that allows everything isn't refused anything. Otherwise, the test above would prove nothing."""
     iam, sts = stack.emulator.client("iam"), stack.emulator.client("sts")
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
     everything = {"Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}
@@ -279,13 +279,13 @@ def test_refusals_are_due_to_the_role(stack, tables):
         for action, operation, arguments in requests(name, table)
         if is_refused(client, operation, arguments)
     ]
-    assert not blind, f"refused although the role allows everything: {blind}"
+    assert not blind, f"these were refused although the role allows everything: {blind}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_role_allows_no_log_group_of_another_function(stack, function):
-    """A promise about the template covers the function's own log group, because the emulator doesn't understand the
-    ':*' that AWS requires at the end of a log group's ARN."""
+    """A promise about the template covers the function's own log group. We can't test that here, because the emulator
+    doesn't understand the ':*' that AWS requires at the end of a log group's ARN."""
     logs = stack.emulator.client("logs", stack.as_role(f"{function.capitalize()}Role"))
     for logical in [f"{name.capitalize()}Logs" for name in FUNCTIONS if name != function] + ["AccessLogs"]:
         group = {"logGroupName": stack.resources[logical], "logStreamName": "test"}

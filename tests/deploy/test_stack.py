@@ -1,4 +1,4 @@
-"""What `make deploy` and `make destroy-stack` do in addition to `sam`. The last tests destroy the stack."""
+"""What `make deploy` and `make destroy-stack` do besides running `sam`. The last tests destroy the stack."""
 
 import copy
 import json
@@ -66,7 +66,7 @@ def test_deployment_calls_each_function_and_prints_a_request_to_try(stack, app, 
     ids=lambda bad: next(iter(bad)),
 )
 def test_deployment_with_a_bad_parameter_fails_and_says_which(stack, run, bad):
-    """CloudFormation can neither compare two parameters nor tell the time, so it deploys this."""
+    """CloudFormation deploys these, because it can neither compare two parameters nor tell the time."""
     functions = stack.emulator.client("lambda")
     name = stack.resources["WriteFunction"]
     good = functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
@@ -102,7 +102,7 @@ def test_answers_stay_with_their_stack_and_out_of_tracked_files(run, tmp_path):
         assert run("configure", name=name).stdout == f"samconfig.{name}.toml\n"
         assert f'stack_name = "{name}"' in (tmp_path / f"samconfig.{name}.toml").read_text()
     one = tmp_path / "samconfig.one.toml"
-    # As `sam deploy --guided` does.
+    # What `sam deploy --guided` does with the deployer's answers.
     one.write_text(one.read_text() + 'parameter_overrides = "Architecture=\\"x86_64\\" MaxTtl=\\"60\\""\n')
     run("configure", name="one")
     assert [run("architecture", name=name).stdout for name in ("one", "two")] == ["x86_64\n", "arm64\n"]
@@ -145,7 +145,7 @@ def test_deployment_for_another_processor_is_refused_before_anything_is_created(
 
 
 def test_failed_first_deployment_can_be_cleaned_up(stack, run):
-    # Any resource that comes after the table will do; the emulator refuses metric math.
+    # Break any resource that is created after the table. The emulator refuses metric math.
     document = copy.deepcopy(stack.template)
     document["Resources"]["ReadErrorsAlarm"]["Properties"]["Metrics"] = [{"Id": "e", "Expression": "1"}]
     assert stack.emulator.sam_deploy("failed", document).returncode != 0
@@ -170,7 +170,7 @@ def test_destroying_the_stack_first_lists_who_still_has_its_policies(stack, app,
         done = run("destroy", *arguments, typed=typed)
         assert done.returncode == 1
         assert re.search(r"^- user app: .*UseSessionsPolicy", done.stdout, re.MULTILINE), done.stdout
-        assert role not in done.stdout, "the stack's own roles don't have to be detached"
+        assert role not in done.stdout, "it lists one of the stack's own roles, which needn't be detached"
         assert done.stderr.startswith("Nothing was deleted."), done.stderr
         assert stack_exists(stack, STACK)
     still = cloudformation.describe_stack_resource(StackName=STACK, LogicalResourceId="UseSessionsPolicy")

@@ -1,6 +1,6 @@
-"""The template's promises: each is a check that reports what's broken, with the mutations it must catch.
+"""The template's promises. Each is a check that reports what's broken, together with mutations that it must catch.
 
-Each module covers one subject; a new promise goes where it fits.
+Each module covers one subject.
 """
 
 from . import deployment, gateway, monitoring, parameters, permissions, table  # noqa: F401

@@ -1,4 +1,4 @@
-"""What a deployment promises: CloudFormation can do it, it's gradual, and changes take effect."""
+"""What a deployment promises: CloudFormation can carry it out, it's gradual, and changes take effect."""
 
 import template as tpl
 from contract import FUNCTIONS
@@ -25,7 +25,7 @@ def a_log_group_that_depends_on_its_function(raw):
 
 
 def watches_only(alarm, version):
-    """Whether an alarm goes off on errors of this version, and doesn't carry over another version's state."""
+    """Whether an alarm goes off only on this version's errors, and doesn't take over another version's state."""
     number = {"Fn::GetAtt": [version, "Version"]}
     return (
         number in [one["Value"] for one in alarm.get("Dimensions", [])]
@@ -53,8 +53,8 @@ def gradual_deployment(design):
         alarms = {name: design.resource(name) for name in names}
         for name, alarm in alarms.items():
             if not watches_only(alarm, versions[f"{title(function)}Function"]):
-                yield f"{name} does not watch the new version of {function} and nothing else"
-        # Lambda counts crashes. Error responses are only in the function's log.
+                yield f"{name} should watch the new version of {function} and nothing else"
+        # Lambda counts only crashes. Error responses appear only in the function's log.
         counted = [(tpl.text(alarm["Namespace"]), alarm["MetricName"]) for alarm in alarms.values()]
         failures = design.resource(f"{title(function)}Failures")
         (metric,) = failures["MetricTransformations"]
@@ -62,7 +62,7 @@ def gradual_deployment(design):
             [('"AWS/Lambda"', "Errors"), (tpl.text(metric["MetricNamespace"]), metric["MetricName"])]
         ):
             yield f"{function} is rolled back by {counted}"
-        # A dimension must be a field in the pattern.
+        # A metric's dimension must be a field that the pattern names.
         if (failures["LogGroupName"], failures["FilterPattern"], metric["Dimensions"]) != (
             {"Ref": f"{title(function)}Logs"},
             '{ ($.status >= 500) && ($.version = "*") }',
@@ -127,8 +127,8 @@ def all_at_once(raw):
     raw["Parameters"]["DeploymentType"]["Default"] = "AllAtOnce"
 
 
-#: The longest values of what a version's description refers to. CloudFormation names the table after the stack, which
-#: may have 128 characters, and appends the logical name and 13 characters. A role's id has 21.
+#: The longest possible values of what a version's description refers to. A table's name is the stack's name (up to 128
+#: characters), the logical name, and 13 characters that CloudFormation adds. A role's id has 21 characters.
 MAX_LENGTHS = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21, "RevokedBefore": len("2026-11-24T10:00:00Z")}
 
 
@@ -141,14 +141,14 @@ def new_versions(design):
         name = f"{title(function)}Function"
         raw = design.raw["Resources"][name]["Properties"]
         if not (design.raw["Globals"]["Function"] | raw).get("AutoPublishAliasAllProperties"):
-            yield f"the alias of {function} would keep the old version if properties change but not the code"
+            yield f"the alias of {function} would keep the old version if its properties change but its code doesn't"
         (version,) = (
             one
             for one in translated.values()
             if one["Type"] == "AWS::Lambda::Version" and one["Properties"]["FunctionName"] == {"Ref": name}
         )
         description = version["Properties"].get("Description", {}).get("Fn::Sub", "")
-        # This belongs to the function, not to its versions.
+        # Reserved concurrency belongs to the function, not to its versions.
         versioned = {
             key: value for key, value in translated[name]["Properties"].items() if key != "ReservedConcurrentExecutions"
         }
@@ -163,7 +163,7 @@ def new_versions(design):
             longest_value(design.raw["Parameters"].get(first), first) for first, *_ in named
         )
         if longest > 256:
-            yield f"the description of a version of {function} may have {longest} characters"
+            yield f"the description of a version of {function} can get too long: {longest} characters"
 
 
 def longest_value(parameter, name):

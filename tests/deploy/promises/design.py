@@ -1,4 +1,4 @@
-"""What a promise is, and what it looks at: the template as deployed."""
+"""What a promise is, and the design that it checks: the template as deployed."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Promise:
 
 
 def promise(name):
-    """Registers a check. It must catch each `@check.mutation` that follows it."""
+    """Registers a check, which must catch each `@check.mutation` that follows it."""
 
     def register(check):
         made = Promise(name, lambda design: list(check(design)))
@@ -60,7 +60,7 @@ class Design:
 
 
 def title(function):
-    """A function's name, as its resources' names have it."""
+    """A function's name as it appears in the names of its resources."""
     return function.capitalize()
 
 
@@ -69,7 +69,7 @@ def as_list(value):
 
 
 def statements(processed):
-    """Every statement of every policy: (name of the role, or of the policy if no role here has it; statement)."""
+    """Every policy's statements: (name of the role, or of the policy if no role has it; statement)."""
     policies = tpl.of_type(processed, "AWS::IAM::ManagedPolicy") | tpl.of_type(processed, "AWS::IAM::Policy")
     attached = set()
     for name, role in tpl.of_type(processed, "AWS::IAM::Role").items():

@@ -16,7 +16,7 @@ ACCESS_LOG = {
     "error.responseType",
     "integrationErrorMessage",
 }
-#: Milliseconds after which retrying a transaction recovers it if the first attempt stalled.
+#: How many milliseconds after a stalled first attempt a retry recovers the transaction.
 RECOVERY = 5_500
 
 
@@ -150,8 +150,8 @@ def time_limits(design):
     attempt, operation = design.constant("ATTEMPT_TIMEOUT"), design.constant("OPERATION_TIMEOUT")
     if not attempt < operation:
         yield f"an attempt of {attempt} ms does not fit into an operation of {operation} ms"
-    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html: attempts of at least
-    # 1 s, and a retry more than 5 s after the first attempt. A rotation makes that attempt after a read.
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html asks for attempts of at
+    # least 1 s, and for a retry more than 5 s after the first attempt. A rotation reads before its first attempt.
     attempt, transaction = (
         design.constant("TRANSACTION_ATTEMPT_TIMEOUT"),
         design.constant("TRANSACTION_OPERATION_TIMEOUT"),
@@ -160,7 +160,7 @@ def time_limits(design):
         yield f"an attempt of {attempt} ms is below 1 s, or does not fit into a transaction of {transaction} ms"
     needed = operation + RECOVERY + transaction
     if not needed < FUNCTION_TIMEOUTS["write"]:
-        yield f"a rotation has {FUNCTION_TIMEOUTS['write']} ms, and may need {needed}"
+        yield f"a rotation has {FUNCTION_TIMEOUTS['write']} ms but may need {needed}"
     for function in FUNCTIONS:
         limit = design.resource(f"{title(function)}Function").get("Timeout", 3) * 1000
         if not operation < limit < GATEWAY_TIMEOUT:

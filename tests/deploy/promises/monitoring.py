@@ -1,4 +1,4 @@
-"""What operators can see: logs, alarms, dashboard."""
+"""What operators can see: the logs, the alarms and the dashboard."""
 
 import template as tpl
 from contract import FUNCTIONS, ROLES
@@ -12,7 +12,7 @@ TOPIC_ARN = "arn:aws:sns:eu-central-1:111122223333:on-call"
 def own_logs(design):
     for function in FUNCTIONS:
         group = f"{title(function)}Logs"
-        # By name, not by reference: if the log group is replaced, an existing version would still refer to the old one.
+        # By name: if the log group were replaced, a reference in an existing version would still lead to the old one.
         where = {"Fn::Sub": f"/aws/lambda/${{AWS::StackName}}/{function}"}
         expected = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": where}
         if design.resource(f"{title(function)}Function").get("LoggingConfig") != expected:
@@ -59,7 +59,7 @@ def log_retention(design):
         processed = design.with_parameters(LogRetention=days)
         for name, group in tpl.of_type(processed, "AWS::Logs::LogGroup").items():
             if group["Properties"].get("RetentionInDays") != days:
-                yield f"{name} keeps its logs {group['Properties'].get('RetentionInDays', 'forever')}"
+                yield f"{name} keeps its logs {group['Properties'].get('RetentionInDays', 'forever')} instead of {days} days"
 
 
 @log_retention.mutation
@@ -107,9 +107,9 @@ def table_alarms(design):
             if "MetricStat" in one and (dimensions := one["MetricStat"]["Metric"]["Dimensions"])
         }
 
-    # The table's metric leaves out its index.
+    # The table's own metric doesn't include its index.
     throttles = {(f"{kind}ThrottleEvents", *of) for kind in ("Read", "Write") for of in ((), ("user-index",))}
-    # DynamoDB counts these by operation. A rotation is a transaction, but its role needs the actions on its items.
+    # DynamoDB counts errors by operation, and counts a rotation as a transaction. Roles allow the actions on items.
     operations = {need.action for needs in ROLES.values() for need in needs} | {"TransactWriteItems"}
     for alarm, wanted in [
         ("TableThrottlesAlarm", throttles),

@@ -20,7 +20,7 @@ def by_parameter(design):
             yield f"{function} traces by default"
         if design.resource(name, Tracing="Active").get("TracingConfig", {}).get("Mode") != "Active":
             yield f"{function} does not trace"
-    # The role itself needs this, because Lambda checks the permission when it creates a function that traces.
+    # The function's own role needs this: Lambda checks the permission when it creates a function that traces.
     tracers = {
         name
         for name, statement in statements(design.with_parameters(Tracing="Active"))
@@ -48,8 +48,8 @@ def no_reserved_concurrency(raw):
     raw["Globals"]["Function"].pop("ReservedConcurrentExecutions")
 
 
-#: Values of RevokedBefore, and whether the template accepts them. The functions accept whatever it accepts, except days
-#: that a month doesn't have and times that haven't passed.
+#: Values of RevokedBefore, and whether the template accepts them. The functions accept the same ones, except for dates
+#: that don't exist and times in the future.
 TIMES = {
     "": True,
     "2026-11-24T10:00:00Z": True,
@@ -72,10 +72,10 @@ def revocation(design):
     if parameter["Default"] != "":
         yield f"sessions created before {parameter['Default']} end by default"
     for value, accepted in TIMES.items():
-        # CloudFormation matches the whole value.
+        # CloudFormation matches the pattern against the whole value.
         fits = len(value) <= parameter.get("MaxLength", 4096)
         if (fits and bool(re.fullmatch(parameter.get("AllowedPattern", ".*"), value))) != accepted:
-            yield f"{value!r} is {'refused' if accepted else 'accepted'}"
+            yield f"{value!r} should be {'accepted' if accepted else 'refused'}"
 
 
 @revocation.mutation
@@ -110,7 +110,7 @@ def parameters(design):
         if name not in tpl.references(parts, design.raw["Conditions"]):
             yield f"{name} is not used"
     levels = design.raw["Parameters"]["LogLevel"]["AllowedValues"]
-    # Lambda drops lines below info, and at "off" nothing would count failed requests.
+    # Lambda drops lines below info, and "off" would leave no lines from which to count failed requests.
     if levels != ["error", "warn", "info"]:
         yield f"LogLevel may be {levels}, some of which have no effect or blind the rollback alarms"
 

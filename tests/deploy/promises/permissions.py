@@ -67,12 +67,12 @@ def no_wildcard(design):
             yield f"{name} has the action {statement['Action']}"
         for resource in as_list(statement["Resource"]):
             where = resource if isinstance(resource, str) else resource.get("Fn::Sub", tpl.text(resource))
-            # Route ARNs may have it: below, they are compared with the contract.
+            # Route ARNs may contain '*'. The promise about caller policies compares them with the contract.
             if "*" in where and not where.endswith(ALL_ALARMS) and name not in POLICIES:
                 yield f"{name} has the resource {where} for {statement['Action']}"
         if "NotAction" in statement or "NotResource" in statement:
             yield f"{name} has NotAction or NotResource"
-    # The only exception: X-Ray has no resources.
+    # X-Ray is the only exception, because it has no resources.
     traced = statements(design.with_parameters(Tracing="Active"))
     for name, statement in traced:
         if "*" in as_list(statement["Resource"]) and not all(
@@ -145,9 +145,9 @@ def roles(design):
             for need in ROLES[function]
         }
         for action, where in there - promised:
-            yield f"{name} has {action} on {where}, which the function does not call"
+            yield f"{name} allows {action} on {where}, which the function does not call"
         for action, where in promised - there:
-            yield f"{name} does not have {action} on {where}"
+            yield f"{name} does not allow {action} on {where}"
 
 
 @roles.mutation
@@ -173,7 +173,7 @@ def a_role_of_another_function(raw):
 
 @promise("only its own service may assume a role")
 def trust(design):
-    # Another promise covers roles that SAM adds.
+    # The promise about managed policies covers roles that SAM adds.
     for name, role in design.resources("AWS::IAM::Role").items():
         if name not in design.raw["Resources"]:
             continue

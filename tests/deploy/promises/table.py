@@ -1,4 +1,4 @@
-"""What the table promises: capacity, expiry, encryption, and survival."""
+"""What the table promises about capacity, expiry, encryption and survival."""
 
 from .design import promise
 
