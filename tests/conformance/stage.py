@@ -1,4 +1,4 @@
-"""The app of a client or another session handler, a browser that visits it, and a proxy in front of its store."""
+"""An app with a client or another session handler, a browser that visits the app, and a proxy in front of its store."""
 
 import http.client
 import json
@@ -42,7 +42,7 @@ class Proxy(ThreadingHTTPServer):
         self.late = 0
         # How long each response is held back, in seconds.
         self.delay = 0
-        # Connections that are open, and those to reset when they are used again.
+        # Open connections, and those to reset the next time they're used.
         self.open = set()
         self.dead = set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -52,25 +52,25 @@ class Proxy(ThreadingHTTPServer):
         self.server_close()
 
     def kill_connections(self, how):
-        """Ends the connections that clients keep open: `closed` ends them now, `reset` when they are used again."""
+        """Ends the connections that clients keep open: `closed` ends them now, `reset` the next time they're used."""
         with self.lock:
             if how == "reset":
                 self.dead |= self.open
             else:
                 for connection in self.open:
-                    # The client may have reset it just now.
+                    # The client may just have reset it itself.
                     with suppress(OSError):
                         connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address):
-        """A connection that a client closes is not an error."""
+        """Deliberately silent: a client may close its connection at any time."""
 
     def prepare(self, body):
-        """Returns the body to send instead of this one."""
+        """Returns the body to forward instead of this one."""
         return body
 
     def measure(self, call, body, data):
-        """Gets each call with its body and the response's body, one call at a time."""
+        """Called for each call with its body and the response's body, never twice at once."""
 
 
 class Forward(BaseHTTPRequestHandler):
@@ -89,7 +89,7 @@ class Forward(BaseHTTPRequestHandler):
 
     def forward(self):
         if self.connection in self.server.dead:
-            # Closing without lingering sends a reset.
+            # Closing with a linger time of zero sends a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
@@ -144,14 +144,14 @@ class Forward(BaseHTTPRequestHandler):
 
 
 def size(headers, body):
-    """Returns a message's bytes. The first line counts as much as an average header."""
+    """Returns a message's size in bytes, counting the first line as an average header."""
     lines = [len(name) + len(value) + 4 for name, value in headers]
     return sum(lines) + sum(lines) // max(1, len(lines)) + len(body)
 
 
 @dataclass
 class Page:
-    """What a visit got."""
+    """What a visit returned."""
 
     status: int
     session: dict
@@ -171,7 +171,7 @@ class Page:
 
 
 def free_port():
-    """Returns a free port that the system won't give to anybody else before the app listens on it."""
+    """Returns a free port outside the range from which the system assigns ports, so the app can still listen on it later."""
     while True:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", random.randrange(20_000, 32_768)))
@@ -182,7 +182,7 @@ class App:
     """An app whose pages perform the steps in the request's body, and show the session afterwards."""
 
     def __init__(self, command, names=None, environment=None):
-        """Starts the app. `names` has its own names for steps that aren't called the same everywhere."""
+        """Starts the app. `names` says what it calls steps whose names differ between frameworks."""
         self._names = names or {}
         self._port = free_port()
         address = f"127.0.0.1:{self._port}"
@@ -226,7 +226,7 @@ class App:
         self._temporary.cleanup()
 
     def visit(self, steps, cookies, headers, timeout=60):
-        """Visits a page. Raises `OSError` if there is no response within the time, in seconds."""
+        """Visits a page. Raises `OSError` if there is no response within `timeout` seconds."""
         started = time.monotonic()
         translated = [[*self._names.get(step, [step]), *parameters] for step, *parameters in steps]
         # Some apps expect two parameters for each step.
@@ -257,7 +257,7 @@ class App:
 
 
 def kept(cookies, changed):
-    """Returns the cookies that a browser has after a response has changed some."""
+    """Returns a browser's cookies after a response has changed some of them."""
     return {name: value for name, value in (cookies | changed).items() if value is not None}
 
 

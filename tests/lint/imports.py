@@ -1,9 +1,9 @@
-"""Fails if modules in src/ import each other in a circle, and names each circle.
+"""Fails if modules in src/ import each other in a circle, and lists the circles.
 
-Modules in a circle can only be understood, tested and changed together. The compiler doesn't mind, and the tools
-that look for circles also count `mod child;` as an import. So this script reads the `use` declarations and inline
-paths itself, except in code that only tests compile. A path through a re-export counts as an import of the module
-that the item comes from. The re-export itself isn't an import.
+You can only understand, test and change the modules of a circle together. The compiler accepts circles, and existing
+tools report too many, because they count `mod child;` as an import. So this script reads the `use` declarations and
+inline paths itself, except in code that is only compiled for tests. A path through a re-export counts as an import of
+the module that defines the item, but the re-export itself doesn't count.
 """
 
 import graphlib
@@ -46,7 +46,7 @@ exports = {
 
 
 def source(here, path):
-    """The module whose item a path names, as seen from `here`. None if that's `here` itself or outside this crate."""
+    """The module that defines the item that `path` names in `here`. None if that's `here` itself or another crate."""
     at = () if path[0] == "crate" else here
     for name in path[1:] if path[0] in ("crate", "self") else path:
         if name == "super":
@@ -65,10 +65,10 @@ for here, text in code.items():
     used = [path for public, tree in USE.findall(text) if not public for path, _ in leaves(tree)]
     own = USE.sub(" ", text)
     used += [path.split("::") for path in PATH.findall(own)]
-    # A module's re-exported types are in its scope.
+    # A module can use the types that it re-exports without a path.
     used += [[name] for at, name in exports if at == here and name[0].isupper() and re.search(rf"\b{name}\b", own)]
     imports[here] = {found for path in used if (found := source(here, path)) not in (None, here)}
-# The same for the top-level modules, each together with its children: if `store::lock` uses `session`, nothing in
+# Do the same for the top-level modules, each merged with its children: if `store::lock` uses `session`, nothing in
 # `session` may use anything in `store`.
 layers = {}
 for here, found in imports.items():

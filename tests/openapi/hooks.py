@@ -1,24 +1,24 @@
-"""Leaves out requests that the OpenAPI document can't rule out, or that the server on this machine can't pass on."""
+"""Skips requests that aren't valid tests: OpenAPI can't express why, or the local server can't forward them."""
 
 import schemathesis
 
-# cargo-lambda goes by the media type to decide what is text, and answers requests itself if the text isn't UTF-8.
-# tests/api sends any bytes with any media type to the functions.
+# cargo-lambda decides by the media type whether a body is text. If text isn't UTF-8, it responds itself, without calling
+# a function. tests/api covers what's skipped here: it sends the functions any bytes with any media type.
 MEDIA_TYPES = (None, "application/json", "application/merge-patch+json", "application/octet-stream")
 
 
 @schemathesis.hook
 def filter_headers(context, headers):
-    """Leaves out headers that the server can't pass on, and those that it doesn't have to refuse."""
-    # cargo-lambda answers requests with non-ASCII values itself.
+    """Skips headers that the local server can't forward, and unknown headers, which the API doesn't have to refuse."""
+    # cargo-lambda responds to requests with non-ASCII values itself.
     is_conveyed = all(str(value).isascii() for value in (headers or {}).values())
-    # HTTP allows headers that a server doesn't know.
+    # HTTP allows unknown headers.
     return is_conveyed and not any(name.lower().startswith("x-schemathesis") for name in headers or {})
 
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Leaves out headers that exclude each other, which OpenAPI can't express, and links from ownerless sessions."""
+    """Skips mutually exclusive headers, which OpenAPI can't express, and links from sessions without an owner."""
     if case.media_type not in MEDIA_TYPES:
         return False
     headers = {name.lower(): value for name, value in (case.headers or {}).items()}

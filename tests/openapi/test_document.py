@@ -1,4 +1,4 @@
-"""docs/openapi.yaml describes failures as docs/api.md does. tests/api compares its routes with the code."""
+"""docs/openapi.yaml describes the same failures as docs/api.md. tests/api compares its routes with the code's."""
 
 from pathlib import Path
 

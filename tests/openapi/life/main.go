@@ -11,7 +11,7 @@ import (
 	sessionapi "example.com/session-api/client"
 )
 
-// check ends the program unless a call got this status.
+// check exits with an error unless the call got this status.
 func check(what string, status int, response *http.Response, err error) {
 	if response == nil || response.StatusCode != status {
 		fmt.Fprintf(os.Stderr, "%s: %v, expected status %d\n", what, err, status)
