@@ -7,7 +7,7 @@ STACK ?= session-api
 # Processor of the deployed functions: arm64 or x86_64. Defaults to the last deployment's.
 ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture --stack-name $(STACK))
 
-# Where `make bench`, `make pages` and `make load` put their results. The documents show those in benches/results.
+# Where `make bench`, `make pages` and `make load` put their results. The documents use those in benches/results.
 RESULTS ?= target/bench/results
 
 # The tools conflict with each other, so each group has its own virtual environment and its own pinned versions.
@@ -15,10 +15,10 @@ SAM := .tools/sam/bin
 EMULATOR := .tools/emulator/bin
 CHECKOV := .tools/checkov/bin
 LINT := .tools/lint/bin
-# This machine's processor, because the emulator runs the functions here.
+# This machine's processor, which the emulator runs the functions on.
 MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-# The oldest Rust that compiles the project. Only Cargo.toml decides that.
+# The oldest Rust that compiles the project, as specified in Cargo.toml.
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml)
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
@@ -35,7 +35,7 @@ run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PO
 	@cargo build --locked --example local --bins
 	@target/debug/examples/local --port $(PORT) --dynamodb-port $(DYNAMODB_PORT)
 
-test: test-api test-template ## test the API and what the template promises
+test: test-api test-template ## test the API and the template's promises
 
 test-all: announce test-histories test-openapi test-clients test-deploy ## test the rest: clients, OpenAPI document, deployed stack
 
@@ -43,15 +43,15 @@ announce:
 	@echo "This takes about 20 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
 	@echo "root, PHP, Laravel, nginx, HAProxy, Redis, Node, Java, Go and Chromium with apt."
 
-# The tests mostly wait, for timeouts or for DynamoDB's index to settle.
+# Run more tests at once than there are cores, because they mostly wait for timeouts or for DynamoDB's index to settle.
 test-api: export RUST_TEST_THREADS ?= 8
 test-api: rust tools ## test the API (DYNAMODB_ENDPOINT=http://… to use another database engine)
 	cargo test --locked -- --include-ignored
 
-test-template: .tools/emulator/installed ## test what the template promises
+test-template: .tools/emulator/installed ## test the template's promises
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider -q tests/deploy/test_promises.py tests/deploy/test_costs.py
 
-# `make test` runs a third of them.
+# Checks all the histories, of which `make test` checks only a third.
 test-histories: rust tools
 	STEP=1 OPERATIONS=2500 cargo test --locked --test history
 
@@ -60,7 +60,7 @@ OPERATIONS ?= 10000
 test-history: rust tools ## look for histories that aren't linearizable, with fresh seeds (SECONDS=…, OPERATIONS=…)
 	SECONDS=$(SECONDS) OPERATIONS=$(OPERATIONS) cargo test --locked --test history -- --nocapture
 
-# The seed keeps the examples the same. To try others: `make test-openapi SEED=…`.
+# With the same seed, every run uses the same examples. To try others: `make test-openapi SEED=…`.
 SEED ?= 1
 test-openapi: rust tools .tools/openapi/installed ## test the API against docs/openapi.yaml (SEED=…)
 	.tools/openapi/bin/python -B -m pytest -p no:cacheprovider -q tests/openapi
@@ -107,7 +107,7 @@ bench: rust tools ## measure the functions, their peers and page views, about tw
 	$(MAKE) --no-print-directory pages
 
 load: export CARGO_TARGET_DIR := $(CURDIR)/target
-load: rust tools ## load-test the functions against the limits of AWS, about seven minutes (RESULTS=…, UPDATE=1)
+load: rust tools ## load-test the functions against AWS's limits, about seven minutes (RESULTS=…, UPDATE=1)
 	cargo lambda build --locked --release
 	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- \
 		load --results $(RESULTS) $(if $(UPDATE),--update benches/results/load.md)
@@ -161,7 +161,7 @@ check-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/in
 	cfn-lint --template template.yaml .aws-sam/translated.json
 	$(CHECKOV)/checkov --file template.yaml .aws-sam/translated.json
 
-generate: .tools/sam/installed ## update what template.yaml and Cargo.toml repeat from docs/openapi.yaml
+generate: .tools/sam/installed ## regenerate the parts of template.yaml and Cargo.toml that repeat docs/openapi.yaml
 	@$(SAM)/python -B deploy/render.py
 
 # Your answers are kept in samconfig.$(STACK).toml, which git ignores.
@@ -196,7 +196,7 @@ rust-target-%:
 
 tools: .venv/installed
 
-# When the pinned versions change, they are newer than the stamp file, so the tools are installed again.
+# If you change the pinned versions, that file becomes newer than the stamp file, so make installs the tools again.
 .venv/installed: requirements.txt
 	@echo "Installing the tools in $< into .venv"
 	@python3 -m venv .venv

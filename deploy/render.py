@@ -1,6 +1,6 @@
-"""Generates what template.yaml and Cargo.toml repeat from docs/openapi.yaml, and template.yaml from itself.
+"""Generates the parts of template.yaml and Cargo.toml that repeat docs/openapi.yaml or other parts of template.yaml.
 
-`make generate` runs it. With --check, it writes nothing and fails if a file is out of date.
+`make generate` runs it. With --check, it changes nothing, and fails if a file is out of date.
 """
 
 import json
@@ -49,7 +49,7 @@ def router():
 
 
 def copies(text):
-    """A line for each of Write's and Destroy's resources, copied from what the template says for Read."""
+    """A line for each of the resources that Write and Destroy need, copied from Read's in the template."""
     read = re.search(r"^  ReadLogs:\n.*?(?=^  # << copies)", text, re.DOTALL | re.MULTILINE)[0]
     for function in ("Write", "Destroy"):
         own = re.sub(r"\bRead(?=\b|[A-Z])", function, read)
@@ -76,7 +76,7 @@ def main():
         if rendered(text) == text:
             continue
         if "--check" in sys.argv:
-            sys.exit(f"{name} is out of date with docs/openapi.yaml or with itself. Run: make generate")
+            sys.exit(f"{name} is out of date. Run: make generate")
         (ROOT / name).write_text(rendered(text))
 
 

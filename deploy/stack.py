@@ -1,6 +1,6 @@
-"""What `make deploy` and `make destroy-stack` do in addition to `sam`.
+"""What `make deploy` and `make destroy-stack` do besides running `sam`.
 
-- `configure` prepares the file that keeps a stack's answers to `sam deploy --guided`, and prints its name.
+- `configure` creates the file in which `sam deploy --guided` saves your answers for a stack, and prints its name.
 - `architecture` prints the processor to build for: the last deployment's, or the template's default.
 - `restrict` limits the built template to the processor that the functions were built for.
 - `call` creates, reads and destroys a session through the deployed API, and prints how to call it.
@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoR
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What every stack starts from. It's tracked, so nobody's answers belong there.
+#: The settings that every stack starts from. Git tracks this file, so nobody's answers belong in it.
 DEFAULTS = ROOT / "samconfig.toml"
 
 CALL = """
@@ -50,15 +50,15 @@ If a parameter is wrong, run `make deploy STACK={stack}` again and answer with a
 must not exceed MaxTtl, and RevokedBefore must be in the past."""
 
 FORBIDDEN = """The stack {stack} is deployed, but we couldn't check whether it works: your credentials aren't allowed to call the API.
-Attach the policy {policy} to them, then run `make check-stack STACK={stack}`."""
+Attach the policy {policy} to your user or role, then run `make check-stack STACK={stack}`."""
 
 ATTACHED = """
-These still have its policies, which must be detached first. They will lose access to the API:
+Before the stack can be deleted, its policies must be detached from the following, which will lose access to the API:
 
 {attachments}
 """
 
-PROTECTED = """The stack {stack} is protected from termination. To remove the protection:
+PROTECTED = """The stack {stack} has termination protection. To turn it off:
 
   aws cloudformation update-termination-protection --no-enable-termination-protection --region {region} --stack-name {stack}"""
 
@@ -78,7 +78,7 @@ This also ends point-in-time recovery. If it's on, DynamoDB keeps one last backu
 
 
 def config_of(stack):
-    """The file in this folder with a stack's answers. Git ignores it."""
+    """The file in this folder that has the answers for a stack. Git ignores it."""
     return Path(f"samconfig.{stack}.toml")
 
 
@@ -93,7 +93,7 @@ def configure(stack, config):
 
 
 def renamed(stack, config):
-    """The name that the stack was deployed under, which may not be the proposed one. Renames the file to match."""
+    """The name under which the stack was deployed, in case the deployer changed it. Renames the file to match."""
     name = saved(config, "stack_name") or stack
     if name != stack:
         config.rename(config_of(name))
@@ -118,8 +118,8 @@ def architecture(config):
 
 
 def restrict(template, built, config):
-    """Makes CloudFormation refuse any other processor before it creates anything, because the functions that were built
-    can't run on it."""
+    """Makes CloudFormation refuse any other processor before it creates anything, because the functions weren't built for
+    it."""
     document = yaml_parse(template.read_text())
     document["Parameters"]["Architecture"] |= {
         "Default": built,
@@ -136,7 +136,7 @@ def restrict(template, built, config):
 
 
 class Stack:
-    """A stack as CloudFormation describes it, whether its creation succeeded or not."""
+    """A stack as CloudFormation describes it, even if its creation failed."""
 
     def __init__(self, name, region):
         self.name = name
@@ -246,8 +246,8 @@ class Stack:
         ]
 
     def table(self, resources):
-        """The table's name, if it exists. CloudFormation keeps the table of a failed deployment, and may only list it
-        among the events."""
+        """The table's name, if it exists. After a failed deployment, CloudFormation keeps the table but may only mention
+        it in the stack's events."""
         pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name)
         events = (event for page in pages for event in page["StackEvents"])
         names = (
@@ -265,7 +265,7 @@ class Stack:
         return name
 
     def attachments(self, resources):
-        """Whom the policies for callers are attached to: (policy, role or user or group, name)."""
+        """Who has the policies for callers, as (policy, kind, name). The kind is role, user or group."""
         own_roles = {one["PhysicalResourceId"] for one in resources if one["ResourceType"] == "AWS::IAM::Role"}
         policies = [
             one["PhysicalResourceId"]
@@ -282,8 +282,8 @@ class Stack:
         return found
 
     def detach(self, attachments):
-        """Detaches the policies. If some can't be detached, for example from a role that IAM Identity Center manages or
-        because they are a permissions boundary, lists them and deletes nothing."""
+        """Detaches the policies. If any can't be detached, exits with a list of those, before anything is deleted. That
+        happens if IAM Identity Center manages a role, or if a policy is a permissions boundary."""
         iam = boto3.client("iam", region_name=self.region)
         failed = []
         for policy, kind, name in attachments:
@@ -296,7 +296,7 @@ class Stack:
 
 
 def asks(question):
-    """Whether the deployer answers yes. The end of the input means no."""
+    """Whether the deployer answers yes. End of input means no."""
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
