@@ -1,5 +1,5 @@
 // Presses the buttons of the demo in a real browser, and prints what the page says. Usage: scenes.mjs URL
-// The shop that keeps its sessions in the API must pass every scene. The other shows what happens otherwise.
+// The shop that keeps its sessions in the API must pass every scenario. The other only shows what happens without it.
 
 import { mkdirSync } from "node:fs";
 import puppeteer from "puppeteer-core";

@@ -17,7 +17,7 @@ if ($_SERVER['REQUEST_URI'] === '/health') {
 error_reporting(E_ALL & ~E_DEPRECATED);
 require __DIR__ . '/autoload.php';
 
-// The page plays several devices in one browser: each has its own path, so it has its own cookies.
+// The page simulates several devices in one browser. Each has its own path, and therefore its own cookies.
 $_SERVER['HTTP_USER_AGENT'] = explode('/', $_SERVER['REQUEST_URI'])[2] ?? '';
 $app = new Application(__DIR__);
 $app->useStoragePath(getenv('SHOP_STORAGE'));

@@ -9,7 +9,7 @@ use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Auth;
 use SessionApi\Laravel\SessionApi;
 
-/** What the shop knows about a visitor, and what the visitor does. Each answer names the server that gave it. */
+/** Shows what the shop knows about a visitor, and does what the visitor asks. Each answer names its server. */
 final class Shop
 {
     public function show(Request $request): JsonResponse
@@ -26,7 +26,7 @@ final class Shop
 
     public function add(Request $request, string $store, string $device, string $item): JsonResponse
     {
-        // By now the session has been read. A page that calls a payment provider takes just as long.
+        // Laravel has already read the session. Now take as long as a page that calls a payment provider.
         usleep(1000 * (int) $request->query('ms'));
         // One key per item, so that parallel requests that add different items can be merged.
         $request->session()->increment("basket-$item");
