@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Simulates a spike of requests against AWS's documented limits, second by second, to see which limit refuses how many.
+"""Simulates a spike of requests against AWS's documented limits, second by second, to see how many each limit refuses.
 
-Usage: benches/scale.py [--update | --check]. Prints a table, writes it into benches/results/load.md, or fails if the
-table there differs.
+Usage: benches/scale.py [--update | --check]. Prints a table. With --update, writes it into benches/results/load.md
+instead. With --check, fails if the table there differs.
 
 This is a model, not a measurement: the limits are the documented ones, nothing queues, and no caller retries.
 """
@@ -19,9 +19,10 @@ START, END = "<!-- made by benches/scale.py --update -->", "<!-- end -->"
 SHARES = {"read": 0.8, "write": 0.2}
 UNITS = {"read": 1, "write": 2}
 # https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html: what each function gains every 10 seconds, in
-# requests a second. Requests of 10 ms never reach the other limit there, 1,000 executions.
+# requests a second. The page's other limit, 1,000 executions, is never reached by requests that take 10 ms.
 LAMBDA_STEP, LAMBDA_PERIOD = 10_000, 10
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: requests a second per execution in the quota.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: requests a second that Lambda
+# allows for each execution in the quota.
 REQUESTS_OF_AN_EXECUTION = 10
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html: units a second that a
 # new table serves. It can double its highest traffic every 30 minutes.
@@ -34,7 +35,7 @@ class Limits:
     """What an account and a stack allow."""
 
     title: str
-    # Requests a second and burst: the account's at API Gateway, and each of the stack's routes'.
+    # Requests a second and burst: the account's limit at API Gateway, and the limit of each of the stack's routes.
     gateway: tuple = (10_000, 5_000)
     route: tuple = (1_000, 2_000)
     # Lambda executions, for all functions together.
@@ -57,7 +58,7 @@ class Bucket:
 
 
 def simulate(limits, requests, seconds):
-    """Returns the share that is served each second, and how many requests each limit refuses."""
+    """Returns the share of requests served in each second, and how many requests each limit refuses."""
     refused = dict.fromkeys(("stack", "API Gateway", "Lambda", "DynamoDB"), 0.0)
     routes = {name: Bucket(*limits.route) for name in SHARES}
     account = Bucket(*limits.gateway)

@@ -82,8 +82,8 @@ AWS_SDK_PHP = ("aws-sdk-php", "aws-sdk-php-locking", "laravel-dynamodb")
 
 
 def choose(names):
-    """Returns which of these handlers can run here, and sets the environment that they need."""
-    # DynamoDB on this machine accepts any credentials.
+    """Returns which of these handlers can run here, and sets the environment variables that they need."""
+    # The local DynamoDB accepts any credentials.
     os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     os.environ |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-central-1")
     if "AWS_SDK_PHP" in os.environ:
@@ -96,7 +96,7 @@ class Stage:
     """A handler's app, and its store."""
 
     def __init__(self, handler, options=None):
-        """Starts both. The options are for the session API's clients."""
+        """Starts both. `options` are the settings of the session API's clients."""
         self.handler = handler
         self.store = STORES[handler.store]()
         self._headers = {

@@ -16,7 +16,7 @@ import boto3
 from redis import Redis, RedisError
 from stage import Proxy
 
-# Commands that set up a connection. They don't count as the session handler's.
+# Commands that set up a connection. They don't count as calls by the session handler.
 SETUP = {b"AUTH", b"CLIENT", b"COMMAND", b"HELLO", b"INFO", b"PING", b"QUIT", b"SELECT"}
 
 
@@ -78,7 +78,7 @@ class RedisProxy:
 
     @staticmethod
     def _read_command(stream):
-        """Returns the name of the next command, and its bytes; None at the end. A command is an array of strings."""
+        """Returns the next command's name and bytes, or None at the end. A command is an array of strings."""
         head = stream.readline()
         if not head:
             return None

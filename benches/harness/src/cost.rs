@@ -98,7 +98,7 @@ pub(crate) async fn measure(programs: &Programs<'_>, dynamodb: &DynamoDb) -> Res
     Ok(Costs { operations, write_ids })
 }
 
-/// Writes the session that the API stored again, with and without its write ids.
+/// Writes a copy of the session that the API stored, once with its write ids and once without.
 async fn write_id_cost(dynamodb: &DynamoDb, bytes: usize) -> Result<WriteIdCost> {
     const WRITE_IDS: [&str; 4] = ["w0", "w1", "w2", "w3"];
     let scan = json!({
@@ -109,7 +109,7 @@ async fn write_id_cost(dynamodb: &DynamoDb, bytes: usize) -> Result<WriteIdCost>
     });
     let scanned = dynamodb.call("Scan", scan).await?;
     let mut item = scanned["Items"].get(0).context("no session of the API")?.clone();
-    // Another key of the same length, so that the session itself stays unchanged.
+    // A different key of the same length, so that the session itself stays unchanged.
     item["id"] = json!({ "S": "0".repeat(43) });
     let capacity = put_capacity(dynamodb, &item).await?;
     for name in WRITE_IDS {

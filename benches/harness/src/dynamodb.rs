@@ -34,8 +34,8 @@ pub(crate) struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Starts the engine and the TLS proxy, and creates the table. Any limits apply only to what comes
-    /// through the proxy.
+    /// Starts the engine and the TLS proxy, and creates the table. The limits, if any, apply only to
+    /// calls through the proxy.
     pub(crate) async fn start(limits: Option<Arc<TableLimits>>) -> Result<Self> {
         let engine = TcpListener::bind("127.0.0.1:0").await?;
         let engine_address = engine.local_addr()?;
@@ -100,8 +100,8 @@ async fn terminate_tls(listener: TcpListener, tls: TlsAcceptor, engine: SocketAd
 }
 
 /// Generates a root certificate, in PEM, and a TLS configuration for `localhost` that chains to it.
-/// It has RSA authorities and prefers the cipher that AWS prefers. The server's own key is P-256:
-/// with RSA, the server's slow signatures would add to the functions' time.
+/// The authorities use RSA, and the server prefers the same cipher as AWS. The server's own key is
+/// P-256: with RSA, the server's slow signatures would add to the functions' time.
 fn certificates() -> Result<(String, ServerConfig)> {
     let authority = |name: &str| {
         let mut params = CertificateParams::default();

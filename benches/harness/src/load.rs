@@ -125,7 +125,7 @@ impl Scenarios<'_> {
         }
         let time = Duration::from_secs(self.options.seconds);
         let quotas = quotas.scaled_down(scale);
-        // The most that can run at once in a scenario with divided quotas.
+        // More than this can't run at once in any scenario with divided quotas.
         let environments = quotas.concurrency.min(60.0) as usize;
         let stack = Stack::start(&self.options.functions, &quotas, environments).await?;
         let is_steady = matches!(rate, Rate::Steady(_));

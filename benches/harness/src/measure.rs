@@ -119,7 +119,7 @@ struct ColdStart {
     warm: Vec<Duration>,
 }
 
-/// Returns the cold starts of each subject, without a quota if there is no size.
+/// Returns the cold starts of each subject, without a quota if `size` is `None`.
 async fn measure_cold_starts(
     subjects: &[Subject],
     size: Option<FunctionSize>,

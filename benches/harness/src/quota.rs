@@ -55,8 +55,8 @@ impl Quota {
 
 impl Drop for Quota {
     fn drop(&mut self) {
-        // Only an empty group can be removed, and it takes the kernel a moment to take an exited
-        // process out of it. A leftover group has no effect.
+        // Only an empty group can be removed, and the kernel needs a moment to remove an exited
+        // process from it. A leftover group does no harm.
         for _ in 0..20 {
             if fs::remove_dir(&self.directory).is_ok() {
                 break;

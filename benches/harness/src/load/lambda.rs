@@ -18,7 +18,7 @@ use crate::program::{Program, Programs};
 pub(crate) struct Lambda {
     pools: BTreeMap<&'static str, Pool>,
     executions: Semaphore,
-    /// Requests a second over all functions.
+    /// Requests a second across all functions.
     requests: Bucket,
 }
 
@@ -38,7 +38,7 @@ struct Pool {
 pub(crate) struct PoolCounts {
     /// Environments that were started.
     pub(crate) cold_starts: usize,
-    /// Most environments that handled a request at the same time.
+    /// The most environments that handled requests at the same time.
     pub(crate) peak: usize,
     #[serde(skip)]
     busy: usize,

@@ -14,7 +14,7 @@ use super::stack::{Request, Stack};
 
 /// Longest wait for the lock that the API offers, in seconds.
 const WAIT: u64 = 10;
-/// When pages give up.
+/// How long a page tries before it gives up.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How long a page keeps the lock.
 const WORK: Duration = Duration::from_millis(20);

@@ -55,7 +55,7 @@ impl Outcome {
 /// Requests by their outcome.
 pub(crate) type Counts = BTreeMap<Outcome, u64>;
 
-/// A scenario's requests. Many tasks record at the same time.
+/// A scenario's requests. Many tasks can record at the same time.
 pub(crate) struct Recording {
     started: Instant,
     records: Mutex<Records>,

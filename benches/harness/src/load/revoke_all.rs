@@ -11,7 +11,7 @@ use super::browse::{counter_data, random_id};
 use super::recording::Recording;
 use super::stack::{Request, Stack, USER};
 
-/// Requests after which the scenario gives up.
+/// How many requests the scenario sends before it gives up.
 const MAX_REQUESTS: u64 = 60;
 /// How long to wait before a retry: what the response's `Retry-After` says.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -25,8 +25,8 @@ pub(crate) struct RevokeAll {
     pub(crate) left: usize,
 }
 
-/// Creates one user's sessions and destroys them all. Sends at most [`MAX_REQUESTS`] requests until the response is
-/// `200`.
+/// Creates one user's sessions and destroys them all. Repeats the request until the response is `200`, but sends it at
+/// most [`MAX_REQUESTS`] times.
 pub(crate) async fn run(stack: &Arc<Stack>, sessions: usize) -> Result<RevokeAll> {
     let mut random = SmallRng::seed_from_u64(4);
     let ids: Vec<_> = (0..sessions).map(|_| random_id(&mut random)).collect();
