@@ -118,8 +118,8 @@ def architecture(config):
 
 
 def restrict(template, built, config):
-    """Makes CloudFormation refuse any other processor before it creates anything, because the functions weren't built for
-    it."""
+    """Makes CloudFormation refuse any other processor before it creates anything, because the functions weren't built
+    for it."""
     document = yaml_parse(template.read_text())
     document["Parameters"]["Architecture"] |= {
         "Default": built,
@@ -246,8 +246,8 @@ class Stack:
         ]
 
     def table(self, resources):
-        """The table's name, if it exists. After a failed deployment, CloudFormation keeps the table but may only mention
-        it in the stack's events."""
+        """The table's name, if it exists. After a failed deployment, CloudFormation keeps the table, but may only
+        mention it in the stack's events."""
         pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name)
         events = (event for page in pages for event in page["StackEvents"])
         names = (
