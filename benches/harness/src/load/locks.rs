@@ -14,7 +14,7 @@ use super::stack::{Request, Stack};
 
 /// Longest wait for the lock that the API offers, in seconds.
 const WAIT: u64 = 10;
-/// How long a page tries before it gives up.
+/// How long after the start of the scenario pages give up.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How long a page keeps the lock.
 const WORK: Duration = Duration::from_millis(20);
@@ -23,14 +23,14 @@ const WORK: Duration = Duration::from_millis(20);
 pub(crate) struct Locks {
     pub(crate) recording: Arc<Recording>,
     pub(crate) time: Duration,
-    /// Pages that had the lock and wrote.
+    /// Turns in which a page got the lock and wrote.
     pub(crate) turns: u64,
     /// Confirmed increments that are missing from the session.
     pub(crate) lost: u64,
 }
 
-/// Has `pages` requests compete for one session's lock, `turns` times each. Each increments a counter in the
-/// session and releases the lock. They retry refused requests, and give up after a minute.
+/// Has `pages` pages compete for one session's lock, `turns` times each. In each turn, a page increments a counter in the
+/// session and releases the lock. Pages retry refused requests, and give up a minute after the start.
 pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Locks> {
     let mut random = SmallRng::seed_from_u64(3);
     let ids = [random_id(&mut random)];
@@ -60,8 +60,8 @@ pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Lo
     Ok(Locks { recording, time, turns: done, lost: done.saturating_sub(counter(&data)?) })
 }
 
-/// Increments the counter under the lock, and takes the lock again if it expires before the write. Returns whether
-/// it wrote within the time limit.
+/// Increments the counter under the lock, taking the lock again if it expires before the write. Returns whether this
+/// succeeded within the time limit.
 async fn turn(
     stack: &Stack,
     recording: &Recording,

@@ -145,7 +145,7 @@ impl Stack {
         self.record(recording, request, Instant::now()).await
     }
 
-    /// Sends a request that was due at this moment, and counts its latency from then.
+    /// Sends a request that was due at `due`, and counts its latency from then.
     pub(crate) async fn send_due(
         &self,
         recording: &Recording,
