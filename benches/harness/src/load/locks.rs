@@ -29,8 +29,8 @@ pub(crate) struct Locks {
     pub(crate) lost: u64,
 }
 
-/// Has `pages` pages compete for one session's lock, `turns` times each. In each turn, a page increments a counter in the
-/// session and releases the lock. Pages retry refused requests, and give up a minute after the start.
+/// Has `pages` pages compete for one session's lock, `turns` times each. In each turn, a page increments a counter
+/// in the session and releases the lock. Pages retry refused requests, and give up a minute after the start.
 pub(crate) async fn run(stack: &Arc<Stack>, pages: u64, turns: u64) -> Result<Locks> {
     let mut random = SmallRng::seed_from_u64(3);
     let ids = [random_id(&mut random)];
