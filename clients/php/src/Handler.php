@@ -27,6 +27,8 @@ final class Handler implements
     private ?string $rejectedId = null;
     /** Id created here that no session uses yet. */
     private ?string $freshId = null;
+    /** Whether the page has a new id, and stored nothing under it. */
+    private bool $isUnused = false;
     /** Why the session couldn't be loaded. */
     private ?Unavailable $failure = null;
     /** @var array{string, int}|null Data and grace of a pending move: PHP tells us the new id in a later call. */
@@ -64,6 +66,12 @@ final class Handler implements
     {
         self::prepare();
         session_set_save_handler($this, true);
+        // PHP has closed the session by then. Until the page ends, it may still store something under its id.
+        register_shutdown_function(function (): void {
+            if ($this->isUnused && session_status() !== PHP_SESSION_ACTIVE) {
+                self::withdrawCookie();
+            }
+        });
         SessionApi::use($this);
     }
 
@@ -128,6 +136,7 @@ final class Handler implements
     public function open(string $path, string $name): bool
     {
         $this->isOpening = true;
+        $this->isUnused = false;
         // A decorator may lack create_sid(). Then PHP makes the id.
         $this->rejectedId = session_id() === '' ? '' : null;
         if ($this->move === null) {
@@ -219,6 +228,7 @@ final class Handler implements
         if ($this->session->id() !== null) {
             $this->freshId = null;
         }
+        $this->isUnused = $this->freshId === $id;
         if ($this->session->hasEnded()) {
             self::withdrawCookie();
         }
@@ -327,10 +337,7 @@ final class Handler implements
         return true;
     }
 
-    /**
-     * Withdraws the cookie of a new id if the session ended before it could move there. The browser may already have
-     * the id of a newer session.
-     */
+    /** Withdraws the cookie of a new id that has no session. The browser may already have that of a newer session. */
     private static function withdrawCookie(): void
     {
         if (headers_sent()) {

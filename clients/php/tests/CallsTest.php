@@ -7,11 +7,22 @@ namespace SessionApi\Tests;
 /** How many API calls each kind of page makes. */
 class CallsTest extends TestCase
 {
-    public function testNewVisitorWithoutASessionMakesNoCalls(): void
+    public function testVisitorWithoutDataMakesNoCallsAndGetsNoCookie(): void
     {
-        $page = $this->browser()->visit();
-        self::assertSame([], $page->calls);
-        self::assertMatchesRegularExpression('/^[0-9a-f]{64}$/', $page->cookie);
+        $browser = $this->browser();
+        foreach ([[], [['close']], [['close'], ['start']], [['set', 'a', 1], ['unset', 'a']]] as $steps) {
+            $page = $browser->visit(['buffer'], ...$steps);
+            self::assertSame([[], null], [$page->calls, $page->cookie]);
+        }
+    }
+
+    public function testPageThatStoresSomethingLaterKeepsItsCookie(): void
+    {
+        foreach ([[['close'], ['start'], ['set', 'a', 1]], [['set', 'a', 1], ['regenerate', true]]] as $steps) {
+            $browser = $this->browser();
+            self::assertMatchesRegularExpression('/^[0-9a-f]{64}$/', $browser->visit(['buffer'], ...$steps)->cookie);
+            self::assertSame(['a' => 1], $browser->visit()->session);
+        }
     }
 
     public function testNewSessionIsCreatedInOneCall(): void
@@ -117,7 +128,7 @@ class CallsTest extends TestCase
         $page = $browser->visit();
         self::assertSame(['GET /session'], $page->calls);
         self::assertSame([], $page->session);
-        self::assertNotNull($page->cookie, 'an unknown id is replaced');
+        self::assertNotSame($browser->cookie, $page->id, 'an unknown id is replaced');
         self::assertSame([], $this->browser()->visit(['destroy'])->calls, 'the API has never seen the new session');
     }
 
@@ -145,7 +156,7 @@ class CallsTest extends TestCase
             $browser->cookie = rawurlencode($cookie);
             $page = $browser->visit();
             self::assertSame([], $page->calls, $cookie);
-            self::assertNotNull($page->cookie);
+            self::assertMatchesRegularExpression('/^[0-9a-f]{64}$/', $page->id);
         }
         foreach (range(22, 128) as $length) {
             $browser->cookie = substr(str_repeat('aZ9-', 32), 0, $length);

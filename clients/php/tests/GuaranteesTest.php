@@ -197,7 +197,7 @@ class GuaranteesTest extends TestCase
             $old = $browser->cookie;
             $page = $browser->visit(...$steps, ...[['regenerate', true]]);
             self::assertSame([], $page->warnings);
-            self::assertNotSame($old, $browser->cookie);
+            self::assertNotSame($old, $page->id);
             self::assertSame($page->session, $browser->visit()->session);
             if ($page->session !== []) {
                 self::assertCount(1, $browser->visit(['devices'])->results[0]);

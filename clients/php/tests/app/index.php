@@ -69,6 +69,7 @@ try {
             'now' => microtime(true),
             'regenerate' => session_regenerate_id($a),
             'destroy' => session_destroy(),
+            'buffer' => ob_start(),
             'abort' => session_abort(),
             'close' => session_write_close(),
             'save' => session_write_close() && session_start(),
