@@ -25,16 +25,16 @@ const MAX_RETRY_AFTER = 10;
 class Client {
   #options;
   #signer;
-  #transport;
+  /** Transports by the URL that they send to: each has connections of its own. */
+  #transports;
   #sleep;
-  #basePath;
 
-  constructor(options, { transport = new Transport(options.url), sleep = setTimeout } = {}) {
+  constructor(options, { connect = (url) => new Transport(url), sleep = setTimeout } = {}) {
     this.#options = options;
     this.#signer = new Signer(options);
-    this.#transport = transport;
+    const urls = [options.url, ...Object.values(options.functionUrls)];
+    this.#transports = new Map(urls.map((url) => [url, connect(url)]));
     this.#sleep = sleep;
-    this.#basePath = options.url.pathname.replace(/\/$/, '');
   }
 
   /** Reads a session. Returns null if there is none. */
@@ -194,8 +194,9 @@ class Client {
 
   /** Calls the API, with retries, and returns the first response that is accepted. Undefined headers are left out. */
   async #call(method, path, headers, { body, accept, wait = 0 }) {
-    const { retries, serializer, timeout } = this.#options;
-    const target = this.#basePath + path;
+    const { functionUrls, retries, serializer, timeout } = this.#options;
+    const url = functionUrls[servedBy(method, path)] ?? this.#options.url;
+    const target = url.pathname.replace(/\/$/, '') + path;
     const described = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
     if (body !== undefined) {
       described['content-type'] = serializer === JSON ? 'application/json' : 'application/octet-stream';
@@ -206,8 +207,8 @@ class Client {
       const isLast = attempt >= retries;
       let response;
       try {
-        const signed = await this.#signer.sign(method, target, described, body);
-        response = await this.#transport.send(method, target, signed, body, timeout + wait);
+        const signed = await this.#signer.sign(url, method, target, described, body);
+        response = await this.#transports.get(url).send(method, target, signed, body, timeout + wait);
       } catch (error) {
         // A kept connection that died says nothing about the API, so it doesn't count as an attempt.
         if (isRetry || !error.wasKept) {
@@ -235,6 +236,17 @@ class Client {
       attempt += 1;
     }
   }
+}
+
+/** Returns the function that serves a call at a URL of its own, if any does. */
+function servedBy(method, path) {
+  if (path.startsWith('/sessions')) {
+    return undefined;
+  }
+  if (['GET', 'HEAD'].includes(method)) {
+    return 'read';
+  }
+  return method === 'DELETE' && path === '/session' ? 'destroy' : 'write';
 }
 
 /** Returns a fresh key for a request and its retries. */
@@ -338,8 +350,9 @@ function parse(body) {
 }
 
 function unexpected({ route, status, body }) {
-  const { detail, message } = parse(body);
-  const reason = detail ?? message ?? 'no reason given';
+  // Lambda itself says `Message`.
+  const { detail, message, Message } = parse(body);
+  const reason = detail ?? message ?? Message ?? 'no reason given';
   return new Unavailable(`The session API refused ${route} with status ${status}: ${reason}`);
 }
 

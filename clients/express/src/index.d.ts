@@ -13,7 +13,11 @@ export interface Credentials {
 export interface Options {
   /** URL of the API. Default: `SESSION_API_URL`. */
   url?: string;
-  /** AWS region to sign for. Default: `AWS_REGION`. */
+  /**
+   * The stack's output `FunctionUrls`: calls about one session go past API Gateway. Default: `SESSION_API_FUNCTION_URLS`.
+   */
+  functionUrls?: string;
+  /** AWS region to sign for, unless the URL names it. Default: `AWS_REGION`. */
   region?: string;
   /** Time until an idle session expires, if its cookie has no `maxAge`; or a function that decides. Default: 86400. */
   ttl?: number | ((session: SessionData) => number);

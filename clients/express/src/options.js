@@ -3,8 +3,8 @@
 const { inspect } = require('node:util');
 
 const NAMES = [
-  'url', 'region', 'ttl', 'touchAfter', 'disableTouch', 'lock', 'lease', 'user', 'maxSessions', 'label', 'timeout',
-  'retries', 'serializer', 'credentials',
+  'url', 'functionUrls', 'region', 'ttl', 'touchAfter', 'disableTouch', 'lock', 'lease', 'user', 'maxSessions', 'label',
+  'timeout', 'retries', 'serializer', 'credentials',
 ];
 /** Longest lifetime to ask for, in seconds. The API's own limit is lower. */
 const MAX_TTL = 2 ** 31 - 1;
@@ -20,6 +20,7 @@ function readOptions(options) {
   const { user, label = (request) => request.headers['user-agent'] } = options;
   return {
     url: url(options.url ?? env.SESSION_API_URL),
+    functionUrls: functionUrls(options.functionUrls ?? env.SESSION_API_FUNCTION_URLS),
     region: options.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1',
     ttl: typeof ttl === 'function' ? (session) => lifetime(ttl(session)) : integer('ttl', ttl, 1, MAX_TTL),
     touchAfter: touchAfter === undefined ? undefined : number('touchAfter', touchAfter, 0, Infinity),
@@ -60,14 +61,33 @@ function lifetime(seconds) {
 }
 
 function url(text) {
-  const parsed = URL.canParse(text ?? '') ? new URL(text) : undefined;
-  const isUrl = ['http:', 'https:'].includes(parsed?.protocol)
-    && [parsed.username, parsed.password, parsed.search, parsed.hash].every((part) => part === '');
-  if (!isUrl) {
+  const parsed = parseUrl(text);
+  if (parsed === undefined) {
     throw new TypeError('Set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
       + ' such as https://abc.execute-api.eu-central-1.amazonaws.com.');
   }
   return parsed;
+}
+
+/** Returns the functions' URLs by name, or an empty object if there are none. */
+function functionUrls(text) {
+  if (!text) {
+    return {};
+  }
+  const entries = String(text).split(',').map((entry) => entry.split(/=(.*)/s));
+  const urls = Object.fromEntries(entries.map(([name, value]) => [name, parseUrl(value)]));
+  if (entries.length !== 3 || !['read', 'write', 'destroy'].every((name) => urls[name])) {
+    throw new TypeError('Set the option "functionUrls" or the variable SESSION_API_FUNCTION_URLS to the stack\'s output'
+      + ' FunctionUrls, such as read=https://...,write=https://...,destroy=https://...');
+  }
+  return urls;
+}
+
+function parseUrl(text) {
+  const parsed = URL.canParse(text ?? '') ? new URL(text) : undefined;
+  const isUrl = ['http:', 'https:'].includes(parsed?.protocol)
+    && [parsed.username, parsed.password, parsed.search, parsed.hash].every((part) => part === '');
+  return isUrl ? parsed : undefined;
 }
 
 function number(name, value, min, max, what = 'a number') {

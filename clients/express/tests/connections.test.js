@@ -77,6 +77,31 @@ for (const kind of ['reset', 'silent']) {
   }));
 }
 
+test('the API and the functions keep connections of their own', withServer((request, response) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end('[]');
+}, (api) => withServer(absent, async ({ url, requests }) => {
+  const functionUrls = ['read', 'write', 'destroy'].map((name) => `${name}=${url}/${name}/`).join();
+  const store = new SessionApiStore({ url: api.url, functionUrls, retries: 0 });
+  for (const forget of [() => {}, () => requests[0].socket.destroy(), () => {}]) {
+    assert.equal(await store.get(ID), null);
+    assert.deepEqual(await store.devices('ada'), []);
+    forget();
+  }
+  assert.deepEqual(requests.map((request) => request.url), Array(3).fill('/read/session'));
+  // The functions' connection ended before the last call.
+  assert.equal(new Set(requests.map(({ socket }) => socket)).size, 2);
+  assert.deepEqual(api.requests.map((request) => request.url), Array(3).fill('/sessions'));
+  assert.equal(new Set(api.requests.map(({ socket }) => socket)).size, 1);
+})()));
+
+test('local calls are unsigned even if others are not', withServer(absent, async ({ url, requests }) => {
+  const functionUrls = ['read', 'write', 'destroy'].map((name) => `${name}=${url}`).join();
+  const store = new SessionApiStore({ url: 'https://sessions.example.com', functionUrls });
+  assert.equal(await store.get(ID), null);
+  assert.equal(requests[0].headers.authorization, undefined);
+}));
+
 test('a busy API is called again when it says so', withServer((request, response, count) => {
   if (count > 1) {
     absent(request, response);

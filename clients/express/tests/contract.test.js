@@ -33,21 +33,23 @@ const CALLS = {
     .then((value) => ({ is: 'found', value })),
 };
 
+const API = 'http://localhost';
+
 function known({ owner, ...read }) {
   return { ...read, user: owner };
 }
 
 /** Makes a call whose attempts get their responses from `respond`. Returns `{ attempts, pauses, outcome }`. */
-async function play({ call, with: parameters }, respond) {
+async function play({ call, with: parameters }, respond, options = {}) {
   const [attempts, pauses] = [[], []];
-  const transport = {
+  const connect = ({ origin }) => ({
     send: async (method, path, headers, body = '') => {
-      attempts.push({ method, path, headers, body });
+      attempts.push({ method, url: origin + path, headers, body });
       return respond(attempts.length);
     },
-  };
+  });
   const sleep = async (milliseconds) => { pauses.push(milliseconds / 1000); };
-  const client = new Client(readOptions({ url: 'http://localhost', retries: 1 }), { transport, sleep });
+  const client = new Client(readOptions({ url: API, retries: 1, ...options }), { connect, sleep });
   const outcome = await CALLS[call](client, parameters).catch((error) => {
     assert(error instanceof Unavailable, error);
     if (error instanceof Conflict) {
@@ -58,12 +60,16 @@ async function play({ call, with: parameters }, respond) {
   return { attempts, pauses, outcome };
 }
 
+function noResponse() {
+  throw new Unavailable('no response');
+}
+
 const isPlayed = ({ call }) => !['exists', 'destroy-unchanged', 'rotate-locked'].includes(call);
 
 test('options have the limits of the contract', () => {
   const names = { lock: 'lock', lease: 'lease', max_sessions: 'maxSessions' };
   for (const { option, min, max } of contract.limits.filter(({ option }) => option in names)) {
-    const read = (value) => readOptions({ url: 'http://localhost', [names[option]]: value });
+    const read = (value) => readOptions({ url: API, [names[option]]: value });
     [min, max].forEach(read);
     for (const value of [min - 1, max + 1]) {
       assert.throws(() => read(value), { message: `The option "${names[option]}" must be a whole number, from ${min} to ${max}.` });
@@ -73,9 +79,9 @@ test('options have the limits of the contract', () => {
 
 for (const row of contract.requests.filter(isPlayed)) {
   test(`request: ${row.name}`, async () => {
-    const { attempts: [attempt, retry] } = await play(row, () => { throw new Unavailable('no response'); });
-    const { method, path, headers, body } = attempt;
-    assert.deepEqual({ method, path, body }, { method: row.method, path: row.path, body: row.body });
+    const { attempts: [attempt, retry] } = await play(row, noResponse);
+    const { method, url, headers, body } = attempt;
+    assert.deepEqual({ method, url, body }, { method: row.method, url: API + row.path, body: row.body });
     for (const [name, value] of Object.entries(row.headers)) {
       assert.equal(headers[name], value, name);
     }
@@ -90,11 +96,42 @@ for (const row of contract.requests.filter(isPlayed)) {
   });
 }
 
+const credentials = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'secret' };
+const functions = Object.keys(contract.functions);
+
+for (const functionUrls of contract.function_urls.valid) {
+  test(`calls go to ${functionUrls}`, async () => {
+    const urls = Object.fromEntries(functionUrls.split(',').map((entry) => entry.split('=')));
+    for (const row of contract.requests.filter(isPlayed)) {
+      const { attempts: [attempt] } = await play(row, noResponse, { functionUrls, credentials });
+      const name = functions.find((name) => contract.functions[name].includes(`${row.method} ${row.path}`));
+      assert.equal(attempt.url, (urls[name] ?? API).replace(/\/$/, '') + row.path);
+      assert.equal(attempt.headers.host, new URL(attempt.url).host);
+    }
+  });
+}
+
+for (const functionUrls of contract.function_urls.invalid) {
+  test(`function URLs are refused: ${functionUrls}`, () => {
+    const message = /option "functionUrls" or the variable SESSION_API_FUNCTION_URLS .* output FunctionUrls/;
+    assert.throws(() => readOptions({ url: API, functionUrls }), { name: 'TypeError', message });
+  });
+}
+
+for (const { url, is_of_function: isOfFunction, service, region } of contract.signed_for) {
+  test(`calls to ${url} are signed for ${service} in ${region}`, async () => {
+    const options = isOfFunction ? { functionUrls: functions.map((name) => `${name}=${url}`).join() } : { url };
+    const row = contract.requests.find(({ call }) => call === 'read');
+    const { attempts: [attempt] } = await play(row, noResponse, { ...options, region: 'eu-west-3', credentials });
+    assert.match(attempt.headers.Authorization, new RegExp(`/${region}/${service}/aws4_request`));
+  });
+}
+
 for (const row of contract.responses.filter(isPlayed)) {
   test(`response: ${row.name} (${row.call})`, async () => {
     const { attempts, pauses, outcome } = await play(row, (attempt) => {
       if (row.retry && attempt === 1) {
-        throw new Unavailable('no response');
+        noResponse();
       }
       return { status: row.status, headers: row.headers, body: Buffer.from(row.body) };
     });

@@ -5,13 +5,14 @@ const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const { SessionApiStore } = require('../src/index.js');
+const { readOptions } = require('../src/options.js');
 
 test('invalid options are named', () => {
   for (const [options, message] of [
     [{ url: 'ftp://localhost' }, /option "url" or the variable SESSION_API_URL/],
     [{ url: 'https://key:secret@localhost' }, /option "url"/],
     [{ url: '' }, /option "url"/],
-    [{ touch_after: 1 }, /Unknown option "touch_after". The options are: url, region, ttl, touchAfter/],
+    [{ touch_after: 1 }, /Unknown option "touch_after". The options are: url, functionUrls, region, ttl, touchAfter/],
     [{ ttl: 0 }, /option "ttl" must be a whole number, from 1 to/],
     [{ ttl: 90.5 }, /option "ttl" must be a whole number/],
     [{ ttl: Infinity }, /option "ttl" must be a whole number/],
@@ -21,6 +22,19 @@ test('invalid options are named', () => {
     [{ retries: Number.NaN }, /option "retries"/],
   ]) {
     assert.throws(() => new SessionApiStore({ url: 'http://localhost', ...options }), { name: 'TypeError', message });
+  }
+});
+
+test('the environment sets the functions\' URLs, unless the variable is empty', () => {
+  const urls = { read: 'http://localhost/r', write: 'http://localhost/w', destroy: 'http://localhost/d' };
+  const value = Object.entries(urls).map((entry) => entry.join('=')).join();
+  try {
+    for (const [variable, expected] of [[value, urls], ['', {}]]) {
+      process.env.SESSION_API_FUNCTION_URLS = variable;
+      assert.deepEqual(JSON.parse(JSON.stringify(readOptions({ url: 'http://localhost' }).functionUrls)), expected);
+    }
+  } finally {
+    delete process.env.SESSION_API_FUNCTION_URLS;
   }
 });
 

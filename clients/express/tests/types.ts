@@ -4,6 +4,7 @@ import session from 'express-session';
 import { SessionApiStore, Unavailable, type Device } from '@session-api/express';
 
 const store: session.Store = new SessionApiStore({
+  functionUrls: process.env.SESSION_API_FUNCTION_URLS,
   lock: 5,
   lease: 20,
   maxSessions: 3,
