@@ -31,18 +31,18 @@ def send(request):
     if request.param == "thread":
         with ThreadPoolExecutor(8) as pool:
 
-            def send(client, count=1):
+            def send(client, count=1, call=READ):
                 begin = Barrier(count)
-                return list(pool.map(lambda _: (begin.wait(), client.send(READ))[1], range(count)))
+                return list(pool.map(lambda _: (begin.wait(), client.send(call))[1], range(count)))
 
             yield send
     else:
         loop = asyncio.new_event_loop()
 
-        async def together(client, count):
-            return await asyncio.gather(*[client.asend(READ) for _ in range(count)])
+        async def together(client, count, call):
+            return await asyncio.gather(*[client.asend(call) for _ in range(count)])
 
-        yield lambda client, count=1: loop.run_until_complete(together(client, count))
+        yield lambda client, count=1, call=READ: loop.run_until_complete(together(client, count, call))
         loop.close()
 
 
@@ -56,6 +56,32 @@ def test_dead_connections_are_replaced(send, retries):
         gateway.forget()
         assert send(client) == [None]
         assert gateway.connections == kept + 1
+
+
+def function_urls(url):
+    return f"read={url}/read/,write={url}/write/,destroy={url}/destroy/"
+
+
+def test_api_and_functions_keep_connections_of_their_own(send):
+    with (
+        answers(response(200, b"[]", "application/json")) as (lists, _),
+        answers(response(404, NOT_FOUND)) as (reads, _),
+    ):
+        api, read = Gateway(lists), Gateway(reads)
+        with serve(api) as url, serve(read) as read_url:
+            client = Client(Options.read(url=url, function_urls=function_urls(read_url), retries=0))
+            for forget in (read.forget, lambda: None):
+                assert send(client) == [None]
+                assert send(client, call=calls.sessions("ada")) == [[]]
+                forget()
+        assert (api.connections, read.connections) == (1, 2)
+
+
+def test_local_calls_are_unsigned_even_if_others_are_not(send):
+    with answers(response(404, NOT_FOUND)) as (url, requests):
+        assert send(Client(Options.read(url="https://api.example", function_urls=function_urls(url)))) == [None]
+        assert requests[0][0] == "GET /read/session HTTP/1.1"
+        assert not any(line.lower().startswith("authorization:") for line in requests[0])
 
 
 def test_timeout_covers_the_whole_attempt(send):
@@ -157,12 +183,20 @@ def test_calls_work_on_trio():
     assert anyio.run(client.asend, calls.read(id), backend="trio").etag == created.etag
 
 
-def test_calls_go_through_the_proxy_in_the_environment(monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({"url": "http://api.example"}, "http://api.example/session"),
+        # The API's own URL is local, so it needs no proxy.
+        ({"function_urls": function_urls("http://api.example")}, "http://api.example/read/session"),
+    ],
+)
+def test_calls_go_through_the_proxy_in_the_environment(monkeypatch, options, url):
     with answers(response(404, NOT_FOUND)) as (proxy, requests):
         monkeypatch.setenv("http_proxy", proxy)
-        client = Client(Options.read(url="http://api.example", credentials=lambda: Credentials("key", "secret")))
+        client = Client(Options.read(credentials=lambda: Credentials("key", "secret"), **options))
         assert client.send(READ) is None
-        assert requests[0][0] == "GET http://api.example/session HTTP/1.1"
+        assert requests[0][0] == f"GET {url} HTTP/1.1"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +259,15 @@ def test_misconfigured_credentials_raise_unavailable(monkeypatch, variable):
 def test_empty_access_key_id_counts_as_unset(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
     assert Client(Options.read()).send(READ) is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"), [(function_urls("http://api.example"), "http://api.example/read/"), ("", None)]
+)
+def test_environment_sets_function_urls(monkeypatch, variable, url):
+    monkeypatch.setenv("SESSION_API_FUNCTION_URLS", variable)
+    options = Options.read()
+    assert options.url_of(READ) == (url or options.url)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpcore
 import pytest
+from botocore.credentials import Credentials
 from session_api import Locked, Unavailable, calls
 from session_api.calls import Attributes, Pause, Stored
 from session_api.client import Client, _drive
@@ -69,6 +70,39 @@ def test_request(case):
     if "idempotency-key" in headers:
         assert re.fullmatch("[A-Za-z0-9_,-]{16,128}", headers["idempotency-key"])
         assert client._signer.request(call(case))["headers"]["idempotency-key"] != headers["idempotency-key"]
+
+
+def signed(case, **options):
+    """Returns a case's call as the client sends it with these options, signed."""
+    signer = Client(Options.read(credentials=lambda: Credentials("key", "secret"), **options))._signer
+    signer.fetch()
+    return signer.request(call(case))
+
+
+@pytest.mark.parametrize("case", cases("requests"))
+@pytest.mark.parametrize("value", CONTRACT["function_urls"]["valid"])
+def test_request_goes_to_its_function(case, value):
+    route = f"{case['method']} {case['path']}"
+    name = next((name for name, routes in CONTRACT["functions"].items() if route in routes), None)
+    urls = dict(entry.split("=") for entry in value.split(","))
+    url = urls.get(name, client.options.url).rstrip("/")
+    assert signed(case, function_urls=value)["url"] == url + case["path"]
+
+
+@pytest.mark.parametrize("value", CONTRACT["function_urls"]["invalid"])
+def test_invalid_function_urls(value):
+    message = '"function_urls" or the variable SESSION_API_FUNCTION_URLS .* output FunctionUrls'
+    with pytest.raises(ValueError, match=message):
+        Options.read(function_urls=value)
+
+
+@pytest.mark.parametrize("case", CONTRACT["signed_for"], ids=lambda case: case["url"])
+def test_signed_for(case):
+    of_functions = ",".join(f"{name}={case['url']}" for name in CONTRACT["functions"])
+    options = {"function_urls": of_functions} if case.get("is_of_function") else {"url": case["url"]}
+    read = next(each for each in CONTRACT["requests"] if each["call"] == "read")
+    authorization = signed(read, region="eu-west-3", **options)["headers"]["Authorization"]
+    assert f"/{case['region']}/{case['service']}/aws4_request" in authorization
 
 
 @pytest.mark.parametrize("case", cases("responses"))

@@ -92,6 +92,15 @@ class Call:
     # Extra seconds that the API may take to respond.
     wait: int = 0
 
+    @property
+    def function(self) -> str | None:
+        """The function that serves the call at a URL of its own, if any does."""
+        if self.path.startswith("/sessions"):
+            return None
+        if self.method in ("GET", "HEAD"):
+            return "read"
+        return "destroy" if (self.method, self.path) == ("DELETE", "/session") else "write"
+
 
 def owner(user) -> str:
     """Returns an owner's name as text. The app may also use integers or UUIDs."""

@@ -48,10 +48,11 @@ class Client:
 
     def __init__(self, options: Options):
         self.options = options
-        self._pool_options = {"keepalive_expiry": _KEEPALIVE, "max_connections": None, "proxy": _proxy(options.url)}
-        if options.url.startswith("https:"):
-            # Shared by all pools, because making one takes 40 ms and 0.8 MB.
-            self._pool_options["ssl_context"] = httpcore.default_ssl_context()
+        urls = {options.url, *options.function_urls.values()}
+        # Shared by all pools, because making one takes 40 ms and 0.8 MB.
+        tls = httpcore.default_ssl_context() if any(url.startswith("https:") for url in urls) else None
+        shared = {"keepalive_expiry": _KEEPALIVE, "max_connections": None, "ssl_context": tls}
+        self._pool_options = {url: shared | {"proxy": _proxy(url)} for url in urls}
         self._start()
         # Processes must not share connections.
         start = weakref.WeakMethod(self._start)
@@ -59,12 +60,13 @@ class Client:
 
     def _start(self):
         self._signer = _Signer(self.options)
-        self._pool = self._connect()
+        # Each URL has connections of its own: if some are dead, the others may be fine.
+        self._pools = {url: self._connect(url) for url in self._pool_options}
         # A coroutine's connections belong to its event loop, and a thread runs one loop at a time.
         self._of_loop = threading.local()
 
-    def _connect(self):
-        return httpcore.ConnectionPool(**self._pool_options, network_backend=_Backend())
+    def _connect(self, url):
+        return httpcore.ConnectionPool(**self._pool_options[url], network_backend=_Backend())
 
     def send(self, call: Call):
         """Sends a call and returns its outcome. Raises `Unavailable`, and whatever the call's docstring names."""
@@ -88,14 +90,15 @@ class Client:
                 return self.run(self._attempts(step))
             case Pause():
                 return time.sleep(step.seconds)
+        url = self.options.url_of(step.call)
         if step.is_to_reconnect:
-            self._pool = self._connect()
-        if self._signer.is_to_fetch():
+            self._pools[url] = self._connect(url)
+        if self._signer.is_to_fetch(url):
             self._signer.fetch()
         request = self._signer.request(step.call)
         deadline = time.monotonic() + self._timeout(step.call)
         timeouts = dict.fromkeys(("connect", "read", "write"), deadline)
-        return self._exchange(self._pool, request | {"extensions": {"timeout": timeouts}})
+        return self._exchange(self._pools[url], request | {"extensions": {"timeout": timeouts}})
 
     async def _aact(self, step):
         match step:
@@ -103,15 +106,17 @@ class Client:
                 return await self.arun(self._attempts(step))
             case Pause():
                 return await anyio.sleep(step.seconds)
-        if self._signer.is_to_fetch():
+        url = self.options.url_of(step.call)
+        if self._signer.is_to_fetch(url):
             await anyio.to_thread.run_sync(self._signer.fetch)
         request = self._signer.request(step.call)
         loop = current_token()
-        if step.is_to_reconnect or getattr(self._of_loop, "loop", None) != loop:
-            self._of_loop.loop = loop
-            self._of_loop.pool = httpcore.AsyncConnectionPool(**self._pool_options)
+        if getattr(self._of_loop, "loop", None) != loop:
+            self._of_loop.loop, self._of_loop.pools = loop, {}
+        if step.is_to_reconnect or url not in self._of_loop.pools:
+            self._of_loop.pools[url] = httpcore.AsyncConnectionPool(**self._pool_options[url])
         with anyio.fail_after(self._timeout(step.call)):
-            return await self._aexchange(self._of_loop.pool, request)
+            return await self._aexchange(self._of_loop.pools[url], request)
 
     def _timeout(self, call: Call) -> float:
         return self.options.timeout + call.wait
@@ -141,7 +146,7 @@ class Client:
             except _UNREACHABLE as error:
                 is_late = isinstance(error, httpcore.TimeoutException | TimeoutError)
                 cause = "it did not respond in time" if is_late else str(error) or type(error).__name__
-                failure = Unavailable(f"The session API at {self.options.url} cannot be reached: {cause}")
+                failure = Unavailable(f"The session API at {self.options.url_of(call)} cannot be reached: {cause}")
                 failure.__cause__ = error
                 is_to_reconnect = True
                 if isinstance(error, _LOST) and attempt == 0:
@@ -165,14 +170,15 @@ class _Signer:
         self._options = options
         self._credentials = self._frozen = None
         self._fetched = 0.0
-        # `make run` serves the API without an authorizer.
-        self._signs = (
-            not _is_local(options.url) or options.credentials is not None or bool(os.environ.get("AWS_ACCESS_KEY_ID"))
-        )
+        self._signs_local = options.credentials is not None or bool(os.environ.get("AWS_ACCESS_KEY_ID"))
 
-    def is_to_fetch(self) -> bool:
-        """Whether the next request has to fetch credentials first, which may take a while."""
-        if not self._signs:
+    def _signs(self, url: str) -> bool:
+        # `make run` serves the API without an authorizer.
+        return self._signs_local or not _is_local(url)
+
+    def is_to_fetch(self, url: str) -> bool:
+        """Whether the next request to this URL has to fetch credentials first, which may take a while."""
+        if not self._signs(url):
             return False
         if self._frozen is None:
             return True
@@ -201,12 +207,21 @@ class _Signer:
 
     def request(self, call: Call) -> dict:
         """Returns the signed httpcore request for a call."""
-        url, headers = self._options.url.rstrip("/") + call.path, call.headers
-        if self._signs:
+        base, headers = self._options.url_of(call), call.headers
+        url = base.rstrip("/") + call.path
+        if self._signs(base):
             request = AWSRequest(call.method, url, headers, call.body or b"")
-            SigV4Auth(self._frozen, "execute-api", self._options.region).add_auth(request)
+            SigV4Auth(self._frozen, *self._scope(base)).add_auth(request)
             headers = dict(request.headers)
         return {"method": call.method, "url": url, "headers": headers, "content": call.body}
+
+    def _scope(self, url: str) -> tuple[str, str]:
+        """Returns the service and the region to sign for. AWS's own hosts name both."""
+        host = urlsplit(url).hostname or ""
+        named = re.search(r"\.(execute-api|lambda)(?:-url)?\.([^.]+)\.(?:amazonaws|on)\.", host)
+        if named:
+            return named.groups()
+        return "execute-api" if url == self._options.url else "lambda", self._options.region
 
 
 class _Backend(httpcore.SyncBackend):
@@ -268,7 +283,9 @@ def _outcome(call: Call, response: Response):
 
 def _unexpected(call: Call, response: Response) -> Unavailable:
     path = "/sessions/{handle}" if call.path.startswith("/sessions/") else call.path
-    detail = response.document.get("detail") or response.document.get("message") or "no reason given"
+    # Lambda itself says `Message`.
+    reasons = map(response.document.get, ("detail", "message", "Message"))
+    detail = next(filter(None, reasons), "no reason given")
     return Unavailable(f"The session API refused {call.method} {path} with status {response.status}: {detail}")
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 
 from . import calls
 
+_URL = r"https?://[^\s/?#@]+(/[^\s?#]*)?"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -14,7 +16,10 @@ class Options:
 
     # URL of the API, such as https://abc.execute-api.eu-central-1.amazonaws.com.
     url: str
-    # AWS region to sign for.
+    # URLs of the functions by their names, from the stack's output FunctionUrls: calls about one session go past API
+    # Gateway. Empty if there are none.
+    function_urls: dict[str, str]
+    # AWS region to sign for, unless the URL names it.
     region: str
     # Time after which using an unchanged session slides its expiry. Default: 5% of the lifetime.
     touch_after: float | None = None
@@ -44,12 +49,14 @@ class Options:
         if unknown:
             raise ValueError(f'Unknown option "{unknown[0]}". The options are: {", ".join(names)}.')
         options.setdefault("url", os.environ.get("SESSION_API_URL", ""))
+        options.setdefault("function_urls", os.environ.get("SESSION_API_FUNCTION_URLS"))
+        options["function_urls"] = _function_urls(options["function_urls"])
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         options.setdefault("region", region)
         return cls(**options)
 
     def __post_init__(self):
-        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", self.url):
+        if not re.fullmatch(_URL, self.url):
             raise ValueError(
                 'Set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
                 f" such as https://abc.execute-api.eu-central-1.amazonaws.com; it is {self.url!r}."
@@ -78,7 +85,24 @@ class Options:
         if self.max_sessions is not None and self.user is None:
             raise ValueError('The option "max_sessions" needs the option "user".')
 
+    def url_of(self, call: calls.Call) -> str:
+        """Returns the URL that a call goes to: its function's, or the API's."""
+        return self.function_urls.get(call.function, self.url)
+
     def owner(self, data) -> str | None:
         """Returns a session's owner, given its data; None keeps the owner that it has."""
         user = self.user and self.user(data)
         return None if user is None else calls.owner(user)
+
+
+def _function_urls(text: str | None) -> dict[str, str]:
+    if not text:
+        return {}
+    entries = [entry.partition("=")[::2] for entry in str(text).split(",")]
+    names = sorted(name for name, _ in entries)
+    if names != ["destroy", "read", "write"] or not all(re.fullmatch(_URL, url) for _, url in entries):
+        raise ValueError(
+            'Set the option "function_urls" or the variable SESSION_API_FUNCTION_URLS to the stack\'s output'
+            f" FunctionUrls, such as read=https://...,write=https://...,destroy=https://...; it is {text!r}."
+        )
+    return dict(entries)
