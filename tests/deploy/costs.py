@@ -259,8 +259,8 @@ def million_pages(handler, over_url=False):
     return requests + page["read_units"] * usd("read_units") + page["write_units"] * usd("write_units")
 
 
-#: Targets for the session API's clients: maximum calls per page, and the handler that a page should cost no more than:
-#: the one that the framework's users take today. Flask's stands for Python.
+#: Targets for the session API's clients: the maximum calls per page, and the handler whose price is the ceiling, because
+#: the framework's users have it today. Django is compared with Flask's.
 MAX_CALLS = 1.1
 TODAYS = {
     "php": "aws-sdk-php",

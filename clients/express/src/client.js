@@ -340,7 +340,7 @@ function problem({ status, headers, body }) {
   return status === 412 && headers.etag !== undefined ? 'changed' : undefined;
 }
 
-/** Parses a JSON document. Returns an empty one if it isn't JSON, so another server than the API responded. */
+/** Parses a JSON document. Returns an empty object if it isn't JSON, which means that something other than the API responded. */
 function parse(body) {
   try {
     return JSON.parse(body) ?? {};

@@ -31,7 +31,7 @@ export interface Options {
   lease?: number;
   /** Owner of a session, or a function of the session: undefined keeps the owner, an empty name removes it. */
   user?: User | ((session: SessionData) => User | null | undefined);
-  /** Most sessions a user may have, 1 to 100: a login ends the oldest above that. Default: no limit. */
+  /** Maximum number of sessions per user, 1 to 100. A login beyond that ends the oldest. Default: no limit. */
   maxSessions?: number;
   /** Name shown in the device list, or a function of the request. Default: the browser's `User-Agent`. */
   label?: string | ((request: IncomingMessage) => string | undefined);

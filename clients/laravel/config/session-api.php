@@ -1,6 +1,6 @@
 <?php
 
-// Options for the session driver `session-api`. The lifetime of sessions is `lifetime` in config/session.php.
+// Options for the session driver `session-api`. The session lifetime is set by `lifetime` in config/session.php.
 return [
     // URL of the API: the stack's output ApiUrl, or http://localhost:9000 for `make run`.
     'url' => env('SESSION_API_URL'),
@@ -26,7 +26,7 @@ return [
     // Seconds that the old id stays readable after a login and after Session::regenerate(), for requests in flight.
     'grace' => 60,
 
-    // Most sessions a user may have, 1 to 100: a login ends the oldest above that. null for no limit.
+    // Maximum number of sessions per user, 1 to 100. A login beyond that ends the oldest. null for no limit.
     'max_sessions' => null,
 
     // To move sessions from another driver, or back: its name, and the date when to stop looking there.

@@ -100,7 +100,7 @@ final class Devices
 
     /**
      * Renews the user's remember token, so that "remember me" can't bring an ended session back. Only this device gets
-     * a new cookie.
+     * a new cookie, unless `$isHereToo`.
      */
     private function forgetRemembered(?string $guard = null, bool $isHereToo = false): void
     {

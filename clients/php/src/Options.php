@@ -26,7 +26,7 @@ final class Options
     public readonly ?int $lock;
     /** Seconds until the lock of a page that died expires, 1 to 60. */
     public readonly int $lease;
-    /** Most sessions a user may have: a login ends the oldest above that. Null for no limit. */
+    /** Maximum number of sessions per user. A login beyond that ends the oldest. Null for no limit. */
     public readonly ?int $maxSessions;
     /** Owner of new sessions, or null. {@see SessionApi::login()} is usually what you need. */
     public readonly ?string $user;

@@ -125,7 +125,7 @@ impl Options {
         Ok(Self { lock: Some(wait), ..self })
     }
 
-    /// Time until the lock of a request that died expires. Default: 10 s.
+    /// Time after which a lock expires by itself. Default: 10 s.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Options {
         Ok(Self { lease, ..self })
     }
 
-    /// Most sessions a user may have: a login ends the oldest above that. Default: no limit.
+    /// Maximum number of sessions per user. A login beyond that ends the oldest. Default: no limit.
     ///
     /// # Errors
     ///

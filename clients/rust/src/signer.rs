@@ -139,7 +139,7 @@ fn service_and_region(host: &str) -> Option<(&str, &str)> {
         [_, "execute-api", region, "amazonaws.com" | "amazonaws.com.cn"] => {
             Some(("execute-api", region))
         }
-        // It's `on.aws`, or `on.amazonwebservices.com.cn` in China.
+        // It's `on.aws`, except perhaps in partitions that don't have function URLs yet, such as China.
         [_, "lambda-url", region, domain] if domain.starts_with("on.") => Some(("lambda", region)),
         _ => None,
     }

@@ -82,7 +82,7 @@ class Session(SessionMixin):
 class SessionApi(SessionInterface):
     """Keeps an app's sessions in the session API. See `Options` for its options.
 
-    The lifetime of sessions is `PERMANENT_SESSION_LIFETIME`.
+    The session lifetime is set by `PERMANENT_SESSION_LIFETIME`.
     """
 
     def __init__(self, app=None, **options):

@@ -25,9 +25,9 @@ class Options:
     touch_after: float | None = None
     # Time to wait for the session's lock, 0 to 10; None for no lock.
     lock: int | None = None
-    # Time until the lock of a request that died expires, 1 to 60.
+    # Time after which a lock expires by itself, 1 to 60.
     lease: int = 10
-    # Most sessions a user may have, 1 to 100: a login ends the oldest above that.
+    # Maximum number of sessions per user, 1 to 100. A login beyond that ends the oldest.
     max_sessions: int | None = None
     # Returns a session's owner, given its data: None keeps the owner, an empty name removes it.
     user: Callable | None = None

@@ -42,7 +42,7 @@ class Session(_Session):
 
 class SessionMiddleware:
     """Keeps sessions in the session API. It accepts the same cookie attributes as Starlette's own middleware, and the
-    options in `Options`. The lifetime of sessions is `max_age`, or 14 days if that's None.
+    options in `Options`. The session lifetime is `max_age`, or 14 days if that's None.
 
     A request with a cookie reads its session before the app runs, because `request.session` can't wait for the API.
     Paths that begin with one of `exclude`, for example static files, have no session and make no call.
