@@ -17,7 +17,8 @@ from stores import STORES  # noqa: E402
 
 __all__ = ["HANDLERS", "HERE", "ROOT", "Handler", "Stage", "choose", "session_id"]
 
-PHP = ["php", "-d", "display_errors=0", "-S", "ADDRESS", HERE / "apps/page.php"]
+# PHP's own server ignores the buffer that php.ini-production and php.ini-development set.
+PHP = ["php", "-d", "display_errors=0", "-d", "output_buffering=4096", "-S", "ADDRESS", HERE / "apps/page.php"]
 EXPRESS = ["node", HERE / "apps/express.js"]
 PYTHON = [sys.executable, "-B", HERE / "apps/app.py"]
 LARAVEL = [CLIENTS / "laravel/tests/conformance", "ADDRESS"]

@@ -66,12 +66,13 @@ final class Handler implements
     {
         self::prepare();
         session_set_save_handler($this, true);
-        // PHP has closed the session by then. Until the page ends, it may still store something under its id.
-        register_shutdown_function(function (): void {
+        // Until the page ends, it may still store something under its id. PHP closes the session after all shutdown
+        // functions that there are when it calls the first of them.
+        register_shutdown_function(fn () => register_shutdown_function(function (): void {
             if ($this->isUnused && session_status() !== PHP_SESSION_ACTIVE) {
                 self::withdrawCookie();
             }
-        });
+        }));
         SessionApi::use($this);
     }
 

@@ -38,11 +38,12 @@ match ($store) {
     'api, files over' => (new MigratingHandler($api, new SessionHandler(), $past))->install(),
 };
 
+$steps = json_decode(file_get_contents('php://input'), true);
 $results = [];
 $error = null;
 try {
     session_start();
-    foreach (json_decode(file_get_contents('php://input'), true) as [$step, $a, $b]) {
+    foreach ($steps as [$step, $a, $b]) {
         $results[] = match ($step) {
             'set' => $_SESSION[$a] = $b,
             'unset' => (function () use ($a): void {
@@ -69,6 +70,7 @@ try {
             'now' => microtime(true),
             'regenerate' => session_regenerate_id($a),
             'destroy' => session_destroy(),
+            // The page leaves it to PHP to close the session.
             'buffer' => ob_start(),
             'abort' => session_abort(),
             'close' => session_write_close(),
@@ -93,7 +95,9 @@ try {
 }
 $isActive = session_status() === PHP_SESSION_ACTIVE;
 $id = session_id();
-session_write_close();
+if (!\in_array('buffer', array_column($steps, 0), true)) {
+    session_write_close();
+}
 header('Content-Type: application/json');
 echo json_encode([
     'id' => $id,
