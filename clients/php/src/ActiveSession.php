@@ -132,14 +132,17 @@ final class ActiveSession
             return;
         }
         // The API may have cut the lifetime when the expiry was last slid.
-        $key = 'ttl.' . hash('sha256', $this->stored->id);
-        $used = min($this->options->ttl(), Memory::get($key) ?? PHP_INT_MAX) - $this->stored->ttl;
+        $hash = hash('sha256', $this->stored->id);
+        $used = min($this->options->ttl(), Memory::get("ttl.$hash") ?? PHP_INT_MAX) - $this->stored->ttl;
+        $touchAfter = $this->options->touchAfter();
         // It's negative if the lifetime used to be longer than it is now.
-        if ($used >= $this->options->touchAfter() || $used < 0) {
+        $isDue = $used >= $touchAfter || $used < 0;
+        // One of several pages at the same time is enough. If its touch fails, a page after this time makes up for it.
+        if ($isDue && Memory::claim("touch.$hash", max(1, intdiv(min(20, $touchAfter), 2)))) {
             $ttl = $this->client->touch($this->stored->id);
             $this->hasEnded = $ttl === null;
             if ($ttl !== null && $ttl < $this->options->ttl()) {
-                Memory::set($key, $ttl, max(1, $ttl));
+                Memory::set("ttl.$hash", $ttl, max(1, $ttl));
             }
         }
     }

@@ -27,6 +27,12 @@ final class Memory
         }
     }
 
+    /** Whether no page on this server has claimed the key in the last seconds. Without APCu, that's always so. */
+    public static function claim(string $key, int $seconds): bool
+    {
+        return !self::hasApcu() || apcu_add(self::PREFIX . $key, true, $seconds);
+    }
+
     private static function hasApcu(): bool
     {
         return \function_exists('apcu_enabled') && apcu_enabled();

@@ -54,6 +54,16 @@ class CallsTest extends TestCase
         self::assertSame(['GET /session'], $browser->visit()->calls, 'the expiry has slid');
     }
 
+    public function testPagesAtTheSameTimeTouchASessionOnce(): void
+    {
+        $browser = $this->browser(['ttl' => 1000]);
+        $browser->visit(['set', 'a', 1]);
+        $browser->options = ['ttl' => 1060, 'touch_after' => 60];
+        $pages = $browser->visitAtOnce(array_fill(0, 5, [['sleep', 200]]));
+        $calls = array_merge(...array_column($pages, 'calls'));
+        self::assertCount(1, array_keys($calls, 'POST /session/touch', true));
+    }
+
     public function testChangedPageMakesTwoCalls(): void
     {
         $browser = $this->browser();
