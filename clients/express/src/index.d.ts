@@ -14,7 +14,8 @@ export interface Options {
   /** URL of the API. Default: `SESSION_API_URL`. */
   url?: string;
   /**
-   * The stack's output `FunctionUrls`: calls about one session go past API Gateway. Default: `SESSION_API_FUNCTION_URLS`.
+   * The stack's output `FunctionUrls`: calls about one session go past API Gateway. Default:
+   * `SESSION_API_FUNCTION_URLS`, unless you set `url`.
    */
   functionUrls?: string;
   /** AWS region to sign for, unless the URL names it. Default: `AWS_REGION`. */

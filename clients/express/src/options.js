@@ -20,7 +20,8 @@ function readOptions(options) {
   const { user, label = (request) => request.headers['user-agent'] } = options;
   return {
     url: url(options.url ?? env.SESSION_API_URL),
-    functionUrls: functionUrls(options.functionUrls ?? env.SESSION_API_FUNCTION_URLS),
+    // An API that the app names gets no other API's functions from the environment.
+    functionUrls: functionUrls(options.functionUrls ?? (options.url ? '' : env.SESSION_API_FUNCTION_URLS)),
     region: options.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1',
     ttl: typeof ttl === 'function' ? (session) => lifetime(ttl(session)) : integer('ttl', ttl, 1, MAX_TTL),
     touchAfter: touchAfter === undefined ? undefined : number('touchAfter', touchAfter, 0, Infinity),

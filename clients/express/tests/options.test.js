@@ -25,16 +25,21 @@ test('invalid options are named', () => {
   }
 });
 
-test('the environment sets the functions\' URLs, unless the variable is empty', () => {
+test('the environment sets the functions\' URLs, unless the variable is empty or the app sets the API\'s URL', () => {
   const urls = { read: 'http://localhost/r', write: 'http://localhost/w', destroy: 'http://localhost/d' };
   const value = Object.entries(urls).map((entry) => entry.join('=')).join();
+  const { SESSION_API_URL, SESSION_API_FUNCTION_URLS } = process.env;
   try {
-    for (const [variable, expected] of [[value, urls], ['', {}]]) {
+    process.env.SESSION_API_URL = 'http://localhost';
+    for (const [variable, options, expected] of [[value, {}, urls], ['', {}, {}], [value, { url: 'http://localhost' }, {}]]) {
       process.env.SESSION_API_FUNCTION_URLS = variable;
-      assert.deepEqual(JSON.parse(JSON.stringify(readOptions({ url: 'http://localhost' }).functionUrls)), expected);
+      assert.deepEqual(JSON.parse(JSON.stringify(readOptions(options).functionUrls)), expected);
     }
   } finally {
-    delete process.env.SESSION_API_FUNCTION_URLS;
+    for (const [name, before] of Object.entries({ SESSION_API_URL, SESSION_API_FUNCTION_URLS })) {
+      delete process.env[name];
+      Object.assign(process.env, before === undefined ? {} : { [name]: before });
+    }
   }
 });
 

@@ -52,11 +52,15 @@ final class ConfigTest extends TestCase
     public function testCachedConfigurationHasTheFunctionUrls(): void
     {
         $value = 'read=http://localhost/r,write=http://localhost/w,destroy=http://localhost/d';
-        foreach (['' => 0, $value => 3] as $variable => $count) {
-            putenv("SESSION_API_FUNCTION_URLS=$variable");
-            $config = require __DIR__ . '/../config/session-api.php';
-            putenv('SESSION_API_FUNCTION_URLS');
-            self::assertCount($count, self::options(array_filter($config))->functionUrls);
+        $server = $_SERVER;
+        try {
+            foreach (['' => 0, $value => 3] as $variable => $count) {
+                $_SERVER['SESSION_API_FUNCTION_URLS'] = $variable;
+                $config = require __DIR__ . '/../config/session-api.php';
+                self::assertCount($count, self::options($config)->functionUrls);
+            }
+        } finally {
+            $_SERVER = $server;
         }
     }
 

@@ -11,7 +11,7 @@ final class Options
     public readonly string $url;
     /**
      * URLs of the API's functions, by name; empty to send all calls to `url`. As an option, it's the stack's output
-     * `FunctionUrls`. Default: `SESSION_API_FUNCTION_URLS`.
+     * `FunctionUrls`. Default: `SESSION_API_FUNCTION_URLS`, unless `url` is set.
      *
      * @var array<string, string>
      */
@@ -65,7 +65,9 @@ final class Options
             ));
         }
         $this->url = self::url($options['url'] ?? Environment::get('SESSION_API_URL'));
-        $functionUrls = $options['function_urls'] ?? Environment::get('SESSION_API_FUNCTION_URLS');
+        // An API that the app names gets no other API's functions from the environment.
+        $functionUrls = $options['function_urls']
+            ?? (isset($options['url']) ? null : Environment::get('SESSION_API_FUNCTION_URLS'));
         $this->functionUrls = $functionUrls === null ? [] : self::functionUrls($functionUrls);
         $region = $options['region'] ?? Environment::get('AWS_REGION') ?? Environment::get('AWS_DEFAULT_REGION');
         $this->region = self::text('region', $region ?? 'us-east-1', '/^[a-z0-9-]{1,63}$/D', 'an AWS region');

@@ -94,6 +94,7 @@ final class OptionsTest extends TestCase
         $_ENV['SESSION_API_FUNCTION_URLS'] = 'read=http://r/,write=http://w,destroy=http://d';
         $urls = ['read' => 'http://r', 'write' => 'http://w', 'destroy' => 'http://d'];
         self::assertSame($urls, (new Options())->functionUrls);
+        self::assertSame([], (new Options(['url' => 'https://another.api']))->functionUrls);
         unset($_ENV['SESSION_API_URL'], $_ENV['SESSION_API_FUNCTION_URLS']);
     }
 

@@ -26,7 +26,9 @@ class Seen:
 
     def record(self, request):
         """Records a request. Returns whether to lose the response."""
-        call = f"{request['method']} {urlsplit(request['url']).path}"
+        # A function's URL may have a path of its own.
+        path = urlsplit(request["url"]).path
+        call = f"{request['method']} {path[path.index('/session') :]}"
         with self._lock:
             self.calls.append(call)
             is_lost = self._lost == call

@@ -268,6 +268,7 @@ def test_environment_sets_function_urls(monkeypatch, variable, url):
     monkeypatch.setenv("SESSION_API_FUNCTION_URLS", variable)
     options = Options.read()
     assert options.url_of(READ) == (url or options.url)
+    assert Options.read(url="http://other.example").url_of(READ) == "http://other.example"
 
 
 @pytest.mark.parametrize(

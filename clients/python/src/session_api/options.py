@@ -48,8 +48,9 @@ class Options:
         unknown = sorted(set(options) - set(names))
         if unknown:
             raise ValueError(f'Unknown option "{unknown[0]}". The options are: {", ".join(names)}.')
+        # An API that the app names gets no other API's functions from the environment.
+        options.setdefault("function_urls", None if "url" in options else os.environ.get("SESSION_API_FUNCTION_URLS"))
         options.setdefault("url", os.environ.get("SESSION_API_URL", ""))
-        options.setdefault("function_urls", os.environ.get("SESSION_API_FUNCTION_URLS"))
         options["function_urls"] = _function_urls(options["function_urls"])
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         options.setdefault("region", region)
