@@ -29,6 +29,10 @@ return [
     // Maximum number of sessions per user, 1 to 100. A login beyond that ends the oldest. null for no limit.
     'max_sessions' => null,
 
+    // Laravel keeps the URL of the last page in the session, so a visit to another page takes a second call. With false,
+    // that alone isn't written: back() and url()->previous() then need the browser's Referer header.
+    'store_previous_url' => true,
+
     // To move sessions from another driver, or back: its name, and the date when to stop looking there.
     // See docs/migrate.md in the session API's repository.
     'fallback' => env('SESSION_API_FALLBACK'),

@@ -9,6 +9,7 @@ use Illuminate\Session\Middleware\StartSession;
 use Illuminate\Session\Store;
 use SessionApi\ActiveSession;
 use SessionApi\Client;
+use SessionApi\Merge;
 use SessionApi\Options;
 use SessionApi\Session;
 
@@ -38,12 +39,14 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
     /**
      * @param \Closure(): ?string $cookie returns the session cookie of the request
      * @param string $guard the guard whose users are named by their identifiers alone
+     * @param bool $storesUrls whether the URL of the last page is worth a write
      */
     public function __construct(
         private readonly Options $options,
         private readonly Client $client,
         private readonly \Closure $cookie,
         private readonly string $guard = 'web',
+        private readonly bool $storesUrls = true,
     ) {
         $this->session = new ActiveSession($client, $options);
     }
@@ -96,6 +99,9 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
             $this->session->destroy();
 
             return true;
+        }
+        if (!$this->storesUrls && $id === $this->id && !Merge::differ($this->session->data(), $data, '_previous')) {
+            $data = $this->session->data();
         }
         $user = $this->user() ?? '';
         $newUser = $user === ($this->session->user() ?? '') ? null : $user;

@@ -21,7 +21,9 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
     private const STANDBY = 'session-api-standby';
     private const CONFIG = __DIR__ . '/../config/session-api.php';
     /** This package's own options. All others are the PHP client's. */
-    private const OWN = ['fallback' => 1, 'fallback_until' => 1, 'key' => 1, 'secret' => 1, 'token' => 1];
+    private const OWN = [
+        'fallback' => 1, 'fallback_until' => 1, 'key' => 1, 'secret' => 1, 'store_previous_url' => 1, 'token' => 1,
+    ];
 
     public function register(): void
     {
@@ -86,7 +88,8 @@ final class ServiceProvider extends \Illuminate\Support\ServiceProvider
     private static function handler(string $guard, bool $isPrimary): \SessionHandlerInterface
     {
         $cookie = fn () => app('request')->cookies->get(config('session.cookie'));
-        $api = new Handler(app(Options::class), app(Client::class), $cookie, $guard);
+        $storesUrls = config(self::NAME . '.store_previous_url') ?? true;
+        $api = new Handler(app(Options::class), app(Client::class), $cookie, $guard, $storesUrls);
         ['fallback' => $name, 'fallback_until' => $until] = config(self::NAME);
         if ($name === null) {
             return $isPrimary ? $api : throw new \InvalidArgumentException(

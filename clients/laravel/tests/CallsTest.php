@@ -40,6 +40,19 @@ final class CallsTest extends TestCase
         self::assertSame(['a' => 3, 'b' => 4], $browser->visit()->session);
     }
 
+    public function testUrlOfTheLastPageIsWrittenUnlessTheAppDoesNotNeedIt(): void
+    {
+        foreach ([[[], 2], [['store_previous_url' => false], 1]] as [$options, $calls]) {
+            $browser = $this->browser($options);
+            $browser->visit(['set', 'a', 1], ['set', '_previous', ['url' => 'http://localhost/first']]);
+            $other = ['set', '_previous', ['url' => 'http://localhost/second']];
+            self::assertCount($calls, $browser->visit($other)->calls);
+            self::assertCount(2, $browser->visit(['set', 'a', 2], ['set', '_previous', ['url' => '/third']])->calls);
+            self::assertSame(['a' => 2], $browser->visit()->session);
+            self::assertSame('/third', $browser->visit(['flashes', '_previous.url'])->results[0]);
+        }
+    }
+
     public function testBlockingPageMakesTwoCalls(): void
     {
         $browser = $this->browser();

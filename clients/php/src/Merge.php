@@ -45,6 +45,16 @@ final class Merge
         return self::join(array_diff_key($merged, array_diff_key($base, $mine)), $mine, $theirs, $format);
     }
 
+    /** Whether two versions of the data differ in any other key than this one. Data that can't be split does. */
+    public static function differ(string $base, string $mine, string $key): bool
+    {
+        $texts = [$base, $mine];
+        [$base, $mine] = array_map(fn (string $text) => self::split($text, self::format($text) ?? 'php'), $texts);
+        $ignored = [serialize($key) => 1, json_encode($key) => 1];
+
+        return $base === null || $mine === null || array_diff_key($base, $ignored) !== array_diff_key($mine, $ignored);
+    }
+
     /**
      * Merges an entry by the keys inside it. Returns null if it isn't one of Symfony's, or can't be merged.
      *

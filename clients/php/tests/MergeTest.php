@@ -154,4 +154,19 @@ final class MergeTest extends TestCase
 
         return implode('', array_map($encode, array_keys($variables), $variables));
     }
+
+    public function testDataDiffersInOtherKeysThanOne(): void
+    {
+        $base = ['_previous' => ['url' => '/a'], 'a' => [1, 'x' => 'y']];
+        foreach ([serialize(...), json_encode(...)] as $encode) {
+            foreach ([[], ['_previous' => ['url' => '/b']], ['_previous' => null]] as $changes) {
+                self::assertFalse(Merge::differ($encode($base), $encode($changes + $base), '_previous'));
+            }
+            foreach ([['b' => 1], ['a' => 2], ['a' => ['_previous' => '/b']]] as $changes) {
+                self::assertTrue(Merge::differ($encode($base), $encode($changes + $base), '_previous'));
+            }
+            self::assertTrue(Merge::differ('', $encode($base), '_previous'));
+        }
+        self::assertTrue(Merge::differ('encrypted', 'encrypted otherwise', '_previous'));
+    }
 }
