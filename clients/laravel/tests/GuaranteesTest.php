@@ -14,7 +14,7 @@ final class GuaranteesTest extends TestCase
         $browser = $this->browser();
         $browser->visit(['set', 'a', 1]);
         $cookie = $browser->cookie;
-        $browser->options = ['url' => 'http://127.0.0.1:1', 'retries' => 0];
+        $browser->options = ['function_urls' => null, 'url' => 'http://127.0.0.1:1', 'retries' => 0];
         $page = $browser->visit(['set', 'a', 2]);
         self::assertStringStartsWith('SessionApi\Unavailable: The session API at http://127.0.0.1:1', $page->error);
         self::assertNull($page->cookie);
