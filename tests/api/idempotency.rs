@@ -143,7 +143,7 @@ async fn repeated_rotations_respond_as_the_first_did() {
         for name in ["Session-Id", "Session-TTL", "Session-Expires"] {
             assert_eq!(again.header(name), first.header(name), "{name}");
         }
-        // Once the data has changed again, the rotation's version is no longer known.
+        // Once the data changes again, we no longer know the version from the rotation.
         assert_eq!(etag(&again), etag(&first).filter(|_| others == 0));
     }
 }

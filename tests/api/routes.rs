@@ -89,11 +89,15 @@ async fn routes_succeed_on_their_own_function_only() {
     }
 }
 
+/// What all clients play.
+fn contract() -> Value {
+    serde_json::from_str(include_str!("../conformance/contract.json")).unwrap()
+}
+
 /// With function URLs, the clients choose a function themselves.
 #[test]
 fn clients_know_the_functions_of_the_routes() {
-    let contract: Value =
-        serde_json::from_str(include_str!("../conformance/contract.json")).unwrap();
+    let contract = contract();
     for function in FUNCTIONS {
         let known: BTreeSet<_> = contract["functions"][function]
             .as_array()
@@ -101,16 +105,14 @@ fn clients_know_the_functions_of_the_routes() {
             .iter()
             .map(|key| key.as_str().unwrap().to_owned())
             .collect();
-        let own = routes().iter().filter(|route| route.function == function);
-        let own = own.map(|route| route.key.clone()).filter(|key| !key.contains("/sessions"));
-        assert_eq!(known, own.collect(), "{function}");
+        let own = routes().iter().filter(|r| r.function == function && !r.is_of_users());
+        assert_eq!(known, own.map(|route| route.key.clone()).collect(), "{function}");
     }
 }
 
 #[tokio::test]
 async fn headers_have_the_limits_that_the_clients_know() {
-    let contract: Value =
-        serde_json::from_str(include_str!("../conformance/contract.json")).unwrap();
+    let contract = contract();
     for limit in contract["limits"].as_array().unwrap() {
         let header = limit["header"].as_str().unwrap();
         let (min, max) = (limit["min"].as_i64().unwrap(), limit["max"].as_i64().unwrap());

@@ -3,12 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, CREATE_WITH_ID, EXAMPLE_ID, Example, LIST, READ, REVOKE_ALL, Request, Route, routes,
+    App, CREATE_WITH_ID, EXAMPLE_ID, Example, LIST, READ, REVOKE_ALL, Request, routes,
 };
-
-fn is_of_users(route: &Route) -> bool {
-    route.key.contains("/sessions")
-}
 
 async fn app() -> App {
     let app = App::new().await;
@@ -21,7 +17,7 @@ async fn urls_serve_the_routes_of_one_session_only() {
     for route in routes() {
         let app = app().await;
         let response = app.send(Example::plain(&route.key)).over_url().await;
-        if is_of_users(route) {
+        if route.is_of_users() {
             assert_eq!(response.outcome(), "404 route-not-found", "{}", route.key);
             assert_eq!(app.send(READ).await.status, 200, "{}", route.key);
         } else {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::app::{App, Timeouts};
@@ -96,8 +96,8 @@ impl FaultProxy {
         self.shared.released.add_permits(1);
     }
 
-    /// Sends a request and applies these faults to its calls; the last fault must hold its call. Runs `meanwhile`
-    /// while the call is held, then returns the response.
+    /// Sends a request whose calls get these faults, the last of which must be [`Fault::Hold`]. Runs `meanwhile` while
+    /// that call is held, then returns the response.
     pub(crate) async fn send_around(
         &self,
         request: Request,
@@ -115,41 +115,28 @@ impl FaultProxy {
 
 /// Replies to a call. `None` closes the connection.
 async fn reply(call: Call, shared: Arc<Shared>) -> Option<Reply> {
-    let Call { operation, parameters, .. } = call;
-    shared.calls.lock().unwrap().push(parameters.clone());
+    shared.calls.lock().unwrap().push(call.parameters.clone());
     let fault = shared.faults.lock().unwrap().pop_front().unwrap_or(Fault::Pass);
     if let Fault::Hold = fault {
         shared.held.add_permits(1);
         shared.released.acquire().await.unwrap().forget();
     }
     Some(match fault {
-        Fault::Pass | Fault::Hold => proxy::forward(operation, parameters).await,
+        Fault::Pass | Fault::Hold => proxy::forward(&call).await,
         Fault::Respond(body) => (200, body.to_owned()),
         Fault::LoseResponse => {
-            proxy::forward(operation, parameters).await;
+            proxy::forward(&call).await;
             return None;
         }
         Fault::Disconnect => return None,
         Fault::Hang => std::future::pending().await,
-        Fault::Fail(status, error) => (status, error_body(error, "injected").to_string()),
+        Fault::Fail(status, code) => proxy::error(status, code, "injected"),
         Fault::Bare(status) => (status, String::new()),
-        Fault::Cancel(reasons) => {
-            let mut body = error_body("TransactionCanceledException", "injected");
-            let reasons = reasons.map(|reason| json!({ "Code": reason }));
-            body["CancellationReasons"] = reasons.to_vec().into();
-            (400, body.to_string())
-        }
-        Fault::Echo(200) => (200, format!("<html>{parameters}</html>")),
+        Fault::Cancel(reasons) => proxy::canceled(reasons),
+        Fault::Echo(200) => (200, format!("<html>{}</html>", call.parameters)),
         Fault::Echo(status) => {
-            let message = parameters.to_string();
-            (status, error_body("ValidationException", &message).to_string())
+            proxy::error(status, "ValidationException", &call.parameters.to_string())
         }
         Fault::Garbage => (200, "<html>Welcome to the hotel's network</html>".to_owned()),
     })
-}
-
-/// A DynamoDB error.
-fn error_body(error: &str, message: &str) -> Value {
-    let error = format!("com.amazonaws.dynamodb.v20120810#{error}");
-    json!({ "__type": error, "message": message })
 }

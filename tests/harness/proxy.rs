@@ -1,6 +1,6 @@
 //! A server between the functions and DynamoDB that decides what becomes of each call.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -39,11 +39,27 @@ where
 }
 
 /// Forwards a call to the engine.
-pub(crate) async fn forward(operation: String, parameters: Value) -> Reply {
-    match engine::call(operation, parameters).await {
+pub(crate) async fn forward(call: &Call) -> Reply {
+    match engine::call(call.operation.clone(), call.parameters.clone()).await {
         Ok(body) => (200, body.to_string()),
         Err(body) => (400, body),
     }
+}
+
+/// A DynamoDB error.
+pub(crate) fn error(status: u16, code: &str, message: &str) -> Reply {
+    (status, error_body(code, message).to_string())
+}
+
+/// The error of a transaction that was canceled for these reasons, one for each of its writes.
+pub(crate) fn canceled(reasons: [&str; 2]) -> Reply {
+    let mut body = error_body("TransactionCanceledException", "injected");
+    body["CancellationReasons"] = reasons.map(|reason| json!({ "Code": reason })).to_vec().into();
+    (400, body.to_string())
+}
+
+fn error_body(code: &str, message: &str) -> Value {
+    json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message })
 }
 
 async fn serve_connection<R>(connection: TcpStream, reply: impl Fn(Call) -> R) -> Option<()>

@@ -24,6 +24,13 @@ pub(crate) struct Route {
     body: Option<String>,
 }
 
+impl Route {
+    /// Whether it lists or ends a user's sessions.
+    pub(crate) fn is_of_users(&self) -> bool {
+        self.key.contains("/sessions")
+    }
+}
+
 /// The OpenAPI document.
 pub(crate) fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();

@@ -4,15 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::harness::proxy::Call;
+
 /// An item remembers a write through at least this many later ones ("Retries" in docs/api.md).
 const REMEMBERED: usize = 3;
-
-/// A call as it arrives.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) operation: String,
-    pub(crate) parameters: Value,
-}
 
 /// What a call writes to one item.
 struct ItemWrite<'a> {

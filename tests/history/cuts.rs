@@ -187,7 +187,7 @@ fn describe(read: &Response) -> String {
 /// Starts a proxy that forwards every call but loses the response to each first attempt.
 async fn start_proxy() -> String {
     let reply = async |call: proxy::Call| {
-        let reply = proxy::forward(call.operation, call.parameters).await;
+        let reply = proxy::forward(&call).await;
         (!call.is_first).then_some(reply)
     };
     proxy::serve(reply).await.0

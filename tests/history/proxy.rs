@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde_json::json;
 use tokio::task::AbortHandle;
 
-use crate::calls::{Call, Ledger};
+use crate::calls::Ledger;
 use crate::faults::{self, Faults, Mode};
-use crate::harness::proxy::{self, Reply};
+use crate::harness::proxy::{self, Call, Reply};
 
 /// A response that takes this long is too late for the function. See [`crate::harness::Timeouts::Short`].
 const SLOW: Duration = Duration::from_millis(200);
@@ -35,8 +34,7 @@ impl Network {
         let network = self.clone();
         let (endpoint, proxy) = proxy::serve(move |call| {
             let network = network.clone();
-            let proxy::Call { operation, parameters, .. } = call;
-            async move { reply(&network, Call { operation, parameters }, client).await }
+            async move { reply(&network, call, client).await }
         })
         .await;
         self.proxies.lock().unwrap().push(proxy);
@@ -66,7 +64,7 @@ impl Network {
     /// `None` for a late call that was applied before but may have been forgotten.
     async fn forward(&self, call: &Call, client: usize, mut is_late: bool) -> Option<Reply> {
         if !call.is_write() {
-            return Some(send(call).await);
+            return Some(proxy::forward(call).await);
         }
         loop {
             let mut ledger = self.ledger.lock().await;
@@ -79,7 +77,7 @@ impl Network {
             if is_late && ledger.is_forgotten(call) {
                 return None;
             }
-            let reply = send(call).await;
+            let reply = proxy::forward(call).await;
             if reply.0 == 200 {
                 ledger.add(call, client);
             }
@@ -121,14 +119,18 @@ async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Repl
             }
             Some(reply)
         }
-        Mode::Throttle => Some(error(400, "ProvisionedThroughputExceededException")),
-        Mode::Conflict if call.is_transaction() => Some(canceled_by_conflict()),
-        Mode::Conflict => Some(error(400, "TransactionConflictException")),
+        Mode::Throttle => {
+            Some(proxy::error(400, "ProvisionedThroughputExceededException", "injected"))
+        }
+        Mode::Conflict if call.is_transaction() => {
+            Some(proxy::canceled(["TransactionConflict", "None"]))
+        }
+        Mode::Conflict => Some(proxy::error(400, "TransactionConflictException", "injected")),
         Mode::Fail => {
             if delay.as_micros().is_multiple_of(2) {
                 forward().await;
             }
-            Some(error(500, "InternalServerError"))
+            Some(proxy::error(500, "InternalServerError", "injected"))
         }
         Mode::Slow => {
             let reply = forward().await;
@@ -138,22 +140,4 @@ async fn reply(network: &Arc<Network>, call: Call, client: usize) -> Option<Repl
         // The client injects the last two.
         Mode::None | Mode::Mixed | Mode::LoseReply | Mode::SendTwice => forward().await,
     }
-}
-
-async fn send(call: &Call) -> Reply {
-    proxy::forward(call.operation.clone(), call.parameters.clone()).await
-}
-
-fn error(status: u16, code: &str) -> Reply {
-    let code = format!("com.amazonaws.dynamodb.v20120810#{code}");
-    (status, json!({ "__type": code, "message": "injected" }).to_string())
-}
-
-fn canceled_by_conflict() -> Reply {
-    let body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "Message": "injected",
-        "CancellationReasons": [{ "Code": "TransactionConflict" }, { "Code": "None" }],
-    });
-    (400, body.to_string())
 }
