@@ -25,6 +25,14 @@ class CallsTest extends TestCase
         }
     }
 
+    public function testPageWhoseFirstWriteMayHaveBeenAppliedKeepsItsCookie(): void
+    {
+        $browser = $this->browser(['retries' => 0]);
+        $page = $browser->loseResponse('PUT /session')->visit(['buffer'], ['close'], ['start'], ['set', 'a', 1]);
+        self::assertMatchesRegularExpression('/^[0-9a-f]{64}$/', $page->cookie);
+        self::assertSame(['a' => 1], $browser->visit()->session);
+    }
+
     public function testNewSessionIsCreatedInOneCall(): void
     {
         $browser = $this->browser();
