@@ -26,7 +26,7 @@ pub(super) enum TransactionOutcome {
     Applied,
     /// Neither was applied, because at least one condition wasn't met.
     Refused {
-        /// The item for which the first write was refused; `None` if the write wasn't refused or there is no item.
+        /// The item that the first write failed on; `None` if it didn't fail, or the item doesn't exist.
         first: Option<Item>,
         /// The item for which the second write was refused; `None` if it wasn't.
         second: Option<Item>,

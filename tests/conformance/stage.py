@@ -226,7 +226,7 @@ class App:
         self._temporary.cleanup()
 
     def visit(self, steps, cookies, headers, timeout=60):
-        """Visits a page. Raises `OSError` if there is no response within `timeout` seconds."""
+        """Visits a page. Raises `OSError` if no response arrives within `timeout` seconds."""
         started = time.monotonic()
         translated = [[*self._names.get(step, [step]), *parameters] for step, *parameters in steps]
         # Some apps expect two parameters for each step.

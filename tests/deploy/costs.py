@@ -274,7 +274,7 @@ def page_targets(results=PAGES):
     """What the session API's clients take for a page over function URLs, in bold where a target is missed."""
     handlers = {handler["name"]: handler for handler in results["handlers"]}
 
-    def beside(value, limit, text):
+    def marked(value, limit, text):
         return text if value <= limit else f"**{text}**"
 
     rows = []
@@ -284,8 +284,8 @@ def page_targets(results=PAGES):
         rows.append(
             (
                 handlers[name]["title"],
-                beside(calls, MAX_CALLS, f"{calls:.2f}"),
-                beside(price, limit, f"${cents(price)}"),
+                marked(calls, MAX_CALLS, f"{calls:.2f}"),
+                marked(price, limit, f"${cents(price)}"),
                 f"${cents(limit)}: {handlers[todays]['title']}",
             )
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from samtranslator.translator.transform import transform
 
-# It warns that one of its own feature toggles is missing.
+# SAM would warn about a missing feature toggle of its own, which has nothing to do with us.
 logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
 HERE = Path(__file__).resolve().parent

@@ -25,7 +25,7 @@ const MAX_RETRY_AFTER = 10;
 class Client {
   #options;
   #signer;
-  /** Transports by the URL that they send to: each has connections of its own. */
+  /** One transport per URL, each with its own connections. */
   #transports;
   #sleep;
 
@@ -238,7 +238,7 @@ class Client {
   }
 }
 
-/** Returns the function that serves a call at a URL of its own, if any does. */
+/** Returns the function whose URL can serve a call, or undefined if only the API serves it. */
 function servedBy(method, path) {
   if (path.startsWith('/sessions')) {
     return undefined;

@@ -3,7 +3,7 @@
 /**
  * The session couldn't be read or written: the API didn't respond, failed, or refused the request.
  *
- * It never means that there is no session.
+ * It never means that the session doesn't exist.
  */
 class Unavailable extends Error {
   name = 'Unavailable';

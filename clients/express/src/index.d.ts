@@ -87,7 +87,7 @@ export class SessionApiStore extends Store {
 /**
  * The session couldn't be read or written: the API didn't respond, failed, or refused the request.
  *
- * It never means that there is no session. Express responds with status 503.
+ * It never means that the session doesn't exist. Express responds with status 503.
  */
 export class Unavailable extends Error {
   readonly code: string;

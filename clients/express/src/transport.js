@@ -23,7 +23,7 @@ class Transport {
   /**
    * Sends a request once. Returns `{ status, headers, body }`, with the body as a `Buffer`.
    *
-   * @throws {Unavailable} if there is no complete response within `timeout` seconds. `wasKept` says whether that may
+   * @throws {Unavailable} if no complete response arrives within `timeout` seconds. `wasKept` says whether that may
    *   just be because a kept connection was dead.
    */
   async send(method, path, headers, body, timeout) {

@@ -203,7 +203,7 @@ final class Handler implements \SessionHandlerInterface, ExistenceAwareInterface
 
     /**
      * Returns a user's name in the API: the identifier, preceded by the guard unless that's the app's default. A route
-     * that uses another guard doesn't change the name. Returns null if there is no identifier.
+     * that uses another guard doesn't change the name. Returns null if the identifier is empty.
      */
     public function name(string $guard, mixed $identifier): ?string
     {

@@ -170,7 +170,7 @@ final class Client
     /**
      * Slides a session's expiry.
      *
-     * @return int|null seconds until it expires, which the API may have cut; null if there is no session
+     * @return int|null seconds until it expires, perhaps fewer than asked for; null if the session doesn't exist
      *
      * @throws Unavailable
      */

@@ -12,7 +12,7 @@ interface Transport
      *
      * @param array<string, string> $headers
      *
-     * @throws Unavailable if there is no complete response within `$timeout` seconds
+     * @throws Unavailable if no complete response arrives within `$timeout` seconds
      */
     public function send(string $method, string $url, array $headers, string $body, float $timeout): Response;
 }

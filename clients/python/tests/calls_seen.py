@@ -26,7 +26,7 @@ class Seen:
 
     def record(self, request):
         """Records a request. Returns whether to lose the response."""
-        # A function's URL may have a path of its own.
+        # A function's URL may have a path, too.
         path = urlsplit(request["url"]).path
         call = f"{request['method']} {path[path.index('/session') :]}"
         with self._lock:

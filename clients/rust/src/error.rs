@@ -5,7 +5,7 @@ use tower_sessions_core::session_store;
 pub enum Error {
     /// The session couldn't be read or written: the API didn't respond, failed, or refused the request.
     ///
-    /// It never means that there is no session.
+    /// It never means that the session doesn't exist.
     #[error("{0}")]
     Unavailable(String),
     /// Another request holds the session's lock, or this one has lost it.

@@ -140,7 +140,7 @@ impl RequestState {
         self.sessions().deleted.contains(id)
     }
 
-    /// Notes that a lock is no longer held.
+    /// Records that we no longer hold a lock.
     pub(crate) fn forget_lock(&self, id: &Id) {
         if let Some(Read { stored: Some(stored), .. }) = self.sessions().read.get_mut(id) {
             stored.lock = None;

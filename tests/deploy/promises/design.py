@@ -46,7 +46,7 @@ class Design:
         return tpl.decide(self.translated, defaults | {"AWS::Partition": "aws"} | given)
 
     def resource(self, name, **given):
-        """A resource's properties, which are empty if there is no such resource."""
+        """A resource's properties; empty if the resource doesn't exist."""
         processed = self.with_parameters(**given) if given else self.processed
         return processed["Resources"].get(name, {}).get("Properties", {})
 

@@ -94,7 +94,7 @@ class Call:
 
     @property
     def function(self) -> str | None:
-        """The function that serves the call at a URL of its own, if any does."""
+        """The function whose URL can serve the call, or None if only the API serves it."""
         if self.path.startswith("/sessions"):
             return None
         if self.method in ("GET", "HEAD"):

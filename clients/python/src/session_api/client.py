@@ -60,7 +60,7 @@ class Client:
 
     def _start(self):
         self._signer = _Signer(self.options)
-        # Each URL has connections of its own: if some are dead, the others may be fine.
+        # Each URL has its own connections. If those to one are dead, the others may be fine.
         self._pools = {url: self._connect(url) for url in self._pool_options}
         # A coroutine's connections belong to its event loop, and a thread runs one loop at a time.
         self._of_loop = threading.local()
