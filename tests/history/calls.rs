@@ -60,6 +60,12 @@ struct Applied {
     operation: u64,
 }
 
+impl Applied {
+    fn is(&self, write: &ItemWrite<'_>) -> bool {
+        !write.write_id.is_empty() && self.write_id == write.write_id
+    }
+}
+
 /// The writes applied so far. They show which calls would go beyond what the contract promises: an item recognizes a
 /// retry only if no more than [`REMEMBERED`] other writes came in between.
 #[derive(Default)]
@@ -80,15 +86,16 @@ impl Ledger {
     }
 
     /// Whether the call has to wait, because it would make an item forget a write that another client may still retry.
-    /// A write that was already applied doesn't have to wait, because it has no effect. Neither does one that starts or
-    /// ends a session: a destroyed session forgets everything anyway.
+    /// A write that the item still remembers doesn't have to wait, because it has no effect. Neither does one that starts
+    /// or ends a session: a destroyed session forgets everything anyway.
     pub(crate) fn must_wait(&self, call: &Call, client: usize) -> bool {
         let is_open =
             |a: &Applied| a.client != client && self.open.get(&a.client) == Some(&a.operation);
         call.writes().iter().filter(|write| write.kind == "Update").any(|write| {
             let Some(applied) = self.applied.get(write.handle) else { return false };
-            position(applied, write).is_none()
-                && of_session(applied).rev().skip(REMEMBERED).any(is_open)
+            let mut remembered = of_session(applied).rev().take(REMEMBERED + 1);
+            !remembered.any(|a| a.is(write))
+                && of_session(applied).rev().nth(REMEMBERED).is_some_and(is_open)
         })
     }
 
@@ -123,6 +130,5 @@ fn of_session(applied: &[Applied]) -> impl DoubleEndedIterator<Item = &Applied> 
 
 /// Returns the write's position among the applied ones.
 fn position(applied: &[Applied], write: &ItemWrite<'_>) -> Option<usize> {
-    let is_same = |applied: &Applied| applied.write_id == write.write_id;
-    applied.iter().rposition(is_same).filter(|_| !write.write_id.is_empty())
+    applied.iter().rposition(|applied| applied.is(write))
 }
