@@ -36,13 +36,14 @@ final class Merge
             return null;
         }
         $merged = $theirs;
-        foreach ($mine as $key => $entry) {
-            if (($base[$key] ?? null) !== $entry) {
-                $merged[$key] = self::mergeBags($key, $base[$key] ?? null, $entry, $theirs[$key] ?? null) ?? $entry;
+        foreach (array_keys($base + $mine) as $key) {
+            $entries = [$base[$key] ?? null, $mine[$key] ?? null, $theirs[$key] ?? null];
+            if ($entries[0] !== $entries[1]) {
+                $merged[$key] = self::mergeBags($key, ...$entries) ?? $entries[1];
             }
         }
 
-        return self::join(array_diff_key($merged, array_diff_key($base, $mine)), $mine, $theirs, $format);
+        return self::join(array_filter($merged), $mine, $theirs, $format);
     }
 
     /** Whether two versions of the data differ in any other key than this one. Data that can't be split does. */
@@ -70,6 +71,10 @@ final class Merge
         }
         $arrays = array_map(fn (array $parts) => str_starts_with($parts[0], 'a:') ? $parts[0] : '', $texts);
         $text = self::merge(...$arrays);
+        if ($entries[1] === null && $text === 'a:0:{}') {
+            // Symfony stores no empty bag.
+            return null;
+        }
         $count = 0;
         $references = [];
 

@@ -139,6 +139,10 @@ final class MergeTest extends TestCase
             [['a' => 1], ['b' => 1], ['b' => 1, 'a' => 1]],
         );
         self::assertSame($merged, Merge::merge('', $mine, $theirs));
+        // Symfony stores no empty bag.
+        [$base, $theirs] = [self::php(['_sf2_attributes' => ['a' => 1]]), self::php(['_sf2_attributes' => ['b' => 2]])];
+        self::assertSame($theirs, Merge::merge($base, '', $theirs));
+        self::assertSame('', Merge::merge($base, '', $base));
     }
 
     public function testDeepDataIsMerged(): void
