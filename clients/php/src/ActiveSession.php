@@ -11,6 +11,8 @@ final class ActiveSession
     private const MAX_MERGING = 10;
     /** An empty `$_SESSION` as encoded by the serialize handlers of PHP, igbinary and Laravel. */
     private const EMPTY = ['', 'a:0:{}', "\0\0\0\x02\x14\0", '[]'];
+    /** Symfony's bags when it moves a session that it has emptied. At the end of the page, it stores no empty bags. */
+    private const EMPTY_BAGS = '/^(?:\w+\|a:0:\{\})*_sf2_meta\|a:3:\{[^{}]*\}$/D';
 
     /** The session as the API has it; null if it doesn't have it. */
     private ?Session $stored = null;
@@ -72,6 +74,13 @@ final class ActiveSession
     public function hasEnded(): bool
     {
         return $this->hasEnded;
+    }
+
+    /** Whether the page emptied the session, but other pages have added to it. */
+    public function isRefilled(): bool
+    {
+        return \in_array($this->base, self::EMPTY, true)
+            && !\in_array($this->stored->data ?? '', self::EMPTY, true);
     }
 
     /** Returns the session's id, or null if the API doesn't have it. */
@@ -164,7 +173,7 @@ final class ActiveSession
         if ($this->stored === null) {
             return false;
         }
-        if (\in_array($data, self::EMPTY, true)) {
+        if (\in_array($data, self::EMPTY, true) || preg_match(self::EMPTY_BAGS, $data) === 1) {
             $this->destroy();
 
             return false;

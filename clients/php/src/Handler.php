@@ -29,6 +29,8 @@ final class Handler implements
     private ?string $freshId = null;
     /** Whether the page has a new id, and stored nothing under it. */
     private bool $isUnused = false;
+    /** See {@see isRefilled()}. */
+    private bool $isRefilled = false;
     /** Why the session couldn't be loaded. */
     private ?Unavailable $failure = null;
     /** @var array{string, int}|null Data and grace of a pending move: PHP tells us the new id in a later call. */
@@ -36,8 +38,12 @@ final class Handler implements
     /** Owner to set when the session is created or moved. */
     private ?string $nextUser = null;
 
-    public function __construct(private readonly Options $options, private readonly Client $client)
-    {
+    /** @param bool $throws whether a failed write throws {@see Unavailable}, for frameworks that write before they respond */
+    public function __construct(
+        private readonly Options $options,
+        private readonly Client $client,
+        private readonly bool $throws = false,
+    ) {
         $this->session = new ActiveSession($client, $options);
     }
 
@@ -134,6 +140,38 @@ final class Handler implements
         return $this->move !== null;
     }
 
+    /**
+     * Makes a user the owner of the active session with the next write. An empty name removes the owner.
+     *
+     * @internal
+     */
+    public function own(string $user): void
+    {
+        if ($user !== ($this->session->user() ?? '')) {
+            $this->nextUser = $user;
+        }
+    }
+
+    /**
+     * Whether the session ended while the page ran, so its id is dead.
+     *
+     * @internal
+     */
+    public function hasEnded(): bool
+    {
+        return $this->session->hasEnded();
+    }
+
+    /**
+     * Whether the page emptied its session, but other pages have added to it.
+     *
+     * @internal
+     */
+    public function isRefilled(): bool
+    {
+        return $this->isRefilled;
+    }
+
     public function open(string $path, string $name): bool
     {
         $this->isOpening = true;
@@ -219,17 +257,24 @@ final class Handler implements
             return true;
         }
         [$user, $this->nextUser] = [$this->nextUser, null];
-        $isWritten = $this->report('The session was not written', fn () => $this->session->save($id, $data, $user));
+        $isWritten = false;
+        try {
+            $save = fn () => $this->session->save($id, $data, $user);
+            $isWritten = $this->report('The session was not written', $save);
+        } finally {
+            if (!$isWritten) {
+                // Don't bother releasing the lock: it expires by itself.
+                $this->session->begin();
+            }
+        }
         if (!$isWritten) {
-            // Don't bother releasing the lock: it expires by itself.
-            $this->session->begin();
-
             return false;
         }
         if ($this->session->id() !== null) {
             $this->freshId = null;
         }
         $this->isUnused = $this->freshId === $id;
+        $this->isRefilled = $this->session->isRefilled();
         if ($this->session->hasEnded()) {
             self::withdrawCookie();
         }
@@ -275,6 +320,7 @@ final class Handler implements
     /** @see SessionApi::login() */
     public function login(string $user): void
     {
+        self::requireSession();
         $this->nextUser = $user;
         try {
             $isMoved = session_regenerate_id();
@@ -320,16 +366,28 @@ final class Handler implements
 
     private function owner(): string
     {
+        self::requireSession();
+
         return $this->nextUser ?? $this->session->user()
             ?? throw new \LogicException('The session has no owner: see SessionApi::login()');
     }
 
-    /** Makes a call at the end of the page. If it fails, that's a warning. */
+    private static function requireSession(): void
+    {
+        if (session_status() !== PHP_SESSION_ACTIVE) {
+            throw new \LogicException('Start the session first');
+        }
+    }
+
+    /** Makes a call at the end of the page. If it fails, that's a warning unless the handler throws. */
     private function report(string $failure, \Closure $call): bool
     {
         try {
             $call();
         } catch (Unavailable $error) {
+            if ($this->throws) {
+                throw $error;
+            }
             trigger_error("$failure: {$error->getMessage()}", E_USER_WARNING);
 
             return false;
