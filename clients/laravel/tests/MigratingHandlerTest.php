@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Laravel\Tests;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use SessionApi\Tests\Browser;
 use SessionApi\Tests\Server;
 
@@ -78,6 +79,7 @@ final class MigratingHandlerTest extends TestCase
     }
 
     /** @dataProvider stores */
+    #[DataProvider('stores')]
     public function testSessionMovesWithTheFirstVisitAndBack(string $store): void
     {
         $browser = $this->visitor($store, $store);
@@ -97,6 +99,7 @@ final class MigratingHandlerTest extends TestCase
     }
 
     /** @dataProvider stores */
+    #[DataProvider('stores')]
     public function testLoggedOutSessionDoesNotComeBackFromTheOtherStore(string $store): void
     {
         foreach (['session-api' => $store, 'session-api-standby' => 'session-api'] as $driver => $old) {

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use SessionApi\Client;
 use SessionApi\Conflict;
@@ -44,6 +45,7 @@ final class ContractTest extends TestCase
      *
      * @param array<string, mixed> $case
      */
+    #[DataProvider('requests')]
     public function testCallSendsItsRequest(array $case): void
     {
         $sent = [];
@@ -72,6 +74,7 @@ final class ContractTest extends TestCase
      *
      * @param array<string, mixed> $case
      */
+    #[DataProvider('requests')]
     public function testCallGoesToTheUrlOfItsFunction(array $case): void
     {
         ['functions' => $functions, 'function_urls' => ['valid' => $values]] = self::contract();
@@ -138,6 +141,7 @@ final class ContractTest extends TestCase
      *
      * @param array<string, mixed> $case
      */
+    #[DataProvider('responses')]
     public function testResponseHasItsOutcome(array $case): void
     {
         $isLost = $case['retry'] ?? false;

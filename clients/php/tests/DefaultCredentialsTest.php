@@ -4,11 +4,17 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
+use PHPUnit\Framework\Attributes\RunTestsInSeparateProcesses;
 use PHPUnit\Framework\TestCase;
 use SessionApi\Credentials;
 use SessionApi\DefaultCredentials;
 
-/** Most tests run in a separate process, because credentials are cached per process. */
+/**
+ * Credentials are cached per process.
+ *
+ * @runTestsInSeparateProcesses
+ */
+#[RunTestsInSeparateProcesses]
 final class DefaultCredentialsTest extends TestCase
 {
     private const NAMES = [
@@ -39,7 +45,6 @@ final class DefaultCredentialsTest extends TestCase
         self::assertEquals(new Credentials('id', 'secret', 'token'), (new DefaultCredentials())());
     }
 
-    /** @runInSeparateProcess */
     public function testContainerEndpointIsAskedWithItsToken(): void
     {
         putenv("AWS_CONTAINER_CREDENTIALS_FULL_URI={$this->server->url}/container");
@@ -47,7 +52,6 @@ final class DefaultCredentialsTest extends TestCase
         self::assertSame('container in the variable', (new DefaultCredentials())()->accessKeyId);
     }
 
-    /** @runInSeparateProcess */
     public function testTokenFileIsReadAndCredentialsAreCached(): void
     {
         $file = tempnam(sys_get_temp_dir(), 'token');
@@ -61,14 +65,12 @@ final class DefaultCredentialsTest extends TestCase
         self::assertSame($credentials, (new DefaultCredentials())());
     }
 
-    /** @runInSeparateProcess */
     public function testInstanceMetadataIsAskedWithASessionToken(): void
     {
         putenv("AWS_EC2_METADATA_SERVICE_ENDPOINT={$this->server->url}");
         self::assertSame('instance', (new DefaultCredentials())()->accessKeyId);
     }
 
-    /** @runInSeparateProcess */
     public function testCredentialsThatExpireSoonAreFetchedAgain(): void
     {
         putenv("AWS_CONTAINER_CREDENTIALS_FULL_URI={$this->server->url}/expiring");
@@ -76,7 +78,6 @@ final class DefaultCredentialsTest extends TestCase
         self::assertNotSame($first->accessKeyId, (new DefaultCredentials())()->accessKeyId);
     }
 
-    /** @runInSeparateProcess */
     public function testMissingCredentialsAreNull(): void
     {
         putenv('AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1');

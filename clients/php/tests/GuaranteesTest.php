@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
+use PHPUnit\Framework\Attributes\DataProvider;
+
 /** What the client guarantees when pages run in parallel and calls fail. */
 class GuaranteesTest extends TestCase
 {
@@ -87,6 +89,7 @@ class GuaranteesTest extends TestCase
     }
 
     /** @dataProvider serializers */
+    #[DataProvider('serializers')]
     public function testParallelPagesKeepAllKeys(string $serializer): void
     {
         $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
@@ -172,6 +175,7 @@ class GuaranteesTest extends TestCase
     }
 
     /** @dataProvider allSerializers */
+    #[DataProvider('allSerializers')]
     public function testBinaryDataComesBackUnchanged(string $serializer): void
     {
         $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);
@@ -189,6 +193,7 @@ class GuaranteesTest extends TestCase
     }
 
     /** @dataProvider allStores */
+    #[DataProvider('allStores')]
     public function testOldIdsEndWhenADecoratorMakesTheNewOnes(string $store): void
     {
         foreach ([[['empty']], [['set', 'b', 1]], []] as $steps) {
@@ -256,6 +261,7 @@ class GuaranteesTest extends TestCase
     }
 
     /** @dataProvider serializers */
+    #[DataProvider('serializers')]
     public function testObjectThatOccursTwiceIsMerged(string $serializer): void
     {
         $browser = $this->browser(ini: ['session.serialize_handler' => $serializer]);

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use SessionApi\Merge;
 
@@ -31,6 +32,7 @@ final class MergeTest extends TestCase
     }
 
     /** @dataProvider values */
+    #[DataProvider('values')]
     public function testValuesKeepTheirBytes(mixed $value): void
     {
         foreach ([serialize(...), self::php(...)] as $encode) {
@@ -53,6 +55,7 @@ final class MergeTest extends TestCase
     }
 
     /** @dataProvider malformed */
+    #[DataProvider('malformed')]
     public function testOtherDataIsNotMerged(string $data): void
     {
         $other = serialize(['a' => 1]);
@@ -76,6 +79,7 @@ final class MergeTest extends TestCase
      *
      * @param array<string, mixed> $base
      */
+    #[DataProvider('shared')]
     public function testReferencesPointToTheSameValuesAfterAMerge(array $base): void
     {
         [$mine, $theirs] = [['first' => [1, [2]]] + $base + ['mine' => [1]], $base + ['theirs' => 2]];

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use SessionApi\Client;
 use SessionApi\Credentials;
@@ -28,6 +29,7 @@ final class OptionsTest extends TestCase
      *
      * @param array<string, mixed> $options
      */
+    #[DataProvider('invalid')]
     public function testInvalidOptionsAreNamed(array $options, string $message): void
     {
         $this->expectException(\InvalidArgumentException::class);

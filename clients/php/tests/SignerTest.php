@@ -10,13 +10,7 @@ use SessionApi\Signer;
 
 final class SignerTest extends TestCase
 {
-    /**
-     * The signatures are the ones that botocore 1.43 computes for the same requests.
-     *
-     * @testWith [null, "5955ff810b84b35d9061ef47b04a1050fd313f547cbf04c9518fe1c930133267"]
-     *           ["token==", "5f55367627eae2c37163f57a58ecf8e7aae83c05a4cc8f3fcbe1a6418ad9c984"]
-     */
-    public function testSignatureMatchesTheSdks(?string $token, string $signature): void
+    public function testSignatureMatchesTheSdks(): void
     {
         $headers = [
             'session-id' => str_repeat('a', 43),
@@ -24,19 +18,26 @@ final class SignerTest extends TestCase
             'session-label' => 'Firefox  on%20Linux',
             'content-type' => 'application/octet-stream',
         ];
-        $signed = (new Signer('execute-api', 'eu-west-3'))->sign(
-            'DELETE',
-            'abc.execute-api.eu-central-1.amazonaws.com',
-            '/stage/sessions/a%2Cb-_.~',
-            $headers,
-            "body\xff",
-            new Credentials('AKIDEXAMPLE', 'secret', $token),
-            new \DateTimeImmutable('2026-11-25T11:00:00+01:00'),
-        );
-        self::assertStringEndsWith("Signature=$signature", $signed['authorization']);
-        self::assertSame('20261125T100000Z', $signed['x-amz-date']);
-        self::assertSame($token, $signed['x-amz-security-token'] ?? null);
-        self::assertEquals($headers, array_intersect_key($signed, $headers));
-        self::assertArrayNotHasKey('host', $signed);
+        // botocore 1.43 computes these signatures for the same requests.
+        $signatures = [
+            '5955ff810b84b35d9061ef47b04a1050fd313f547cbf04c9518fe1c930133267' => null,
+            '5f55367627eae2c37163f57a58ecf8e7aae83c05a4cc8f3fcbe1a6418ad9c984' => 'token==',
+        ];
+        foreach ($signatures as $signature => $token) {
+            $signed = (new Signer('execute-api', 'eu-west-3'))->sign(
+                'DELETE',
+                'abc.execute-api.eu-central-1.amazonaws.com',
+                '/stage/sessions/a%2Cb-_.~',
+                $headers,
+                "body\xff",
+                new Credentials('AKIDEXAMPLE', 'secret', $token),
+                new \DateTimeImmutable('2026-11-25T11:00:00+01:00'),
+            );
+            self::assertStringEndsWith("Signature=$signature", $signed['authorization']);
+            self::assertSame('20261125T100000Z', $signed['x-amz-date']);
+            self::assertSame($token, $signed['x-amz-security-token'] ?? null);
+            self::assertEquals($headers, array_intersect_key($signed, $headers));
+            self::assertArrayNotHasKey('host', $signed);
+        }
     }
 }
