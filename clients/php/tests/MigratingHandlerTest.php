@@ -152,7 +152,7 @@ final class MigratingHandlerTest extends TestCase
                 }
             }
         };
-        for ($n = 0; $n < 2_000; ++$n) {
+        for ($n = 0; $n < 200; ++$n) {
             $visitors[] = $this->visitor('files');
         }
         $visit('files');
