@@ -4,6 +4,10 @@ declare(strict_types=1);
 
 namespace SessionApi\Laravel\Tests;
 
+use Illuminate\Contracts\Debug\ExceptionHandler;
+use Illuminate\Contracts\Http\Kernel;
+use Illuminate\Foundation\Application;
+
 /** The app under test. */
 final class App
 {
@@ -23,5 +27,19 @@ final class App
         putenv('TEST_AUTOLOAD=' . __DIR__ . '/autoload.php');
 
         return $folder;
+    }
+
+    /** Creates the app that's installed in this folder. */
+    public static function create(string $folder): Application
+    {
+        $app = new Application($folder);
+        // The app has all the configuration it needs. Debian keeps the framework's where Laravel doesn't look for it.
+        if (method_exists($app, 'dontMergeFrameworkConfiguration')) {
+            $app->dontMergeFrameworkConfiguration();
+        }
+        $app->singleton(Kernel::class, HttpKernel::class);
+        $app->singleton(ExceptionHandler::class, Exceptions::class);
+
+        return $app;
     }
 }

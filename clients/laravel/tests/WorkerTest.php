@@ -4,15 +4,20 @@ declare(strict_types=1);
 
 namespace SessionApi\Laravel\Tests;
 
-use Illuminate\Contracts\Debug\ExceptionHandler;
 use Illuminate\Contracts\Http\Kernel;
 use Illuminate\Foundation\Application;
 use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Facade;
+use PHPUnit\Framework\Attributes\RunTestsInSeparateProcesses;
 use PHPUnit\Framework\TestCase;
 use SessionApi\Laravel\Handler;
 
-/** One app serves many requests, as in Octane. Laravel keeps the session's store and its handler. */
+/**
+ * One app serves many requests, as in Octane. Laravel keeps the session's store and its handler.
+ *
+ * @runTestsInSeparateProcesses
+ */
+#[RunTestsInSeparateProcesses]
 final class WorkerTest extends TestCase
 {
     private static function start(): Application
@@ -20,11 +25,8 @@ final class WorkerTest extends TestCase
         $_SERVER = ['HTTP_X_INI' => '{}', 'HTTP_X_OPTIONS' => '{}', 'HTTP_X_CALLS' => '/dev/null'] + $_SERVER;
         putenv('SESSION_DRIVER=session-api');
         error_reporting(E_ALL & ~E_DEPRECATED);
-        $app = new Application(App::install());
-        $app->singleton(Kernel::class, HttpKernel::class);
-        $app->singleton(ExceptionHandler::class, Exceptions::class);
 
-        return $app;
+        return App::create(App::install());
     }
 
     /**
@@ -52,7 +54,6 @@ final class WorkerTest extends TestCase
         return [$cookie, json_decode($response->getContent(), true)];
     }
 
-    /** @runInSeparateProcess */
     public function testVisitorsOfOneWorkerAreKeptApart(): void
     {
         $app = self::start();
@@ -75,7 +76,6 @@ final class WorkerTest extends TestCase
         self::assertSame(['mine' => 'Safari'], $page['session']);
     }
 
-    /** @runInSeparateProcess */
     public function testManagersMayBindTheDriverToThemselves(): void
     {
         $app = self::start();
