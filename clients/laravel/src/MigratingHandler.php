@@ -54,11 +54,13 @@ final class MigratingHandler implements \SessionHandlerInterface, ExistenceAware
             return $data;
         }
         $data = (string) $this->other->read($id);
-        if ($data !== '') {
-            $this->adoptedId = $id;
-            if ($this->primary instanceof Handler) {
-                $this->primary->adopt($data);
-            }
+        if ($data === '') {
+            // Another page may have moved the session in between.
+            return (string) $this->primary->read($id);
+        }
+        $this->adoptedId = $id;
+        if ($this->primary instanceof Handler) {
+            $this->primary->adopt($data);
         }
 
         return $data;

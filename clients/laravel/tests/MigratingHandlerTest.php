@@ -4,7 +4,9 @@ declare(strict_types=1);
 
 namespace SessionApi\Laravel\Tests;
 
+use Illuminate\Session\Store;
 use PHPUnit\Framework\Attributes\DataProvider;
+use SessionApi\Laravel\MigratingHandler;
 use SessionApi\Tests\Browser;
 use SessionApi\Tests\Server;
 
@@ -76,6 +78,25 @@ final class MigratingHandlerTest extends TestCase
     public static function stores(): array
     {
         return [['file'], ['database'], ['redis']];
+    }
+
+    public function testSessionThatMovesBetweenTwoLooksIsFound(): void
+    {
+        $moved = '';
+        $primary = $this->createStub(\SessionHandlerInterface::class);
+        $primary->method('read')->willReturnCallback(function () use (&$moved): string {
+            return $moved;
+        });
+        $other = $this->createStub(\SessionHandlerInterface::class);
+        $other->method('read')->willReturnCallback(function () use (&$moved): string {
+            $moved = serialize(['a' => 1]);
+
+            return '';
+        });
+        $handler = new MigratingHandler($primary, $other, new \DateTimeImmutable('+1 hour'));
+        $session = new Store('session', $handler, str_repeat('a', 40));
+        $session->start();
+        self::assertSame(1, $session->get('a'));
     }
 
     /** @dataProvider stores */

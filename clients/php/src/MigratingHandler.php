@@ -70,9 +70,7 @@ final class MigratingHandler implements
             return $this->read($id) !== '';
         }
         $this->adopted = null;
-        $isInPrimary = $this->primary instanceof \SessionUpdateTimestampHandlerInterface
-            ? $this->primary->validateId($id)
-            : self::find($this->primary, $id) !== null;
+        $isInPrimary = $this->isInPrimary($id);
         if ($isInPrimary || !$this->isMigrating()) {
             return $isInPrimary;
         }
@@ -85,7 +83,8 @@ final class MigratingHandler implements
             return true;
         }
 
-        return $this->adopted !== null;
+        // Another page may have moved the session in between.
+        return $this->adopted !== null || $this->isInPrimary($id);
     }
 
     public function read(string $id): string|false
@@ -157,6 +156,13 @@ final class MigratingHandler implements
     private function isMigrating(): bool
     {
         return $this->until->getTimestamp() > time();
+    }
+
+    private function isInPrimary(string $id): bool
+    {
+        return $this->primary instanceof \SessionUpdateTimestampHandlerInterface
+            ? $this->primary->validateId($id)
+            : self::find($this->primary, $id) !== null;
     }
 
     /** Returns the data that a store has under an id, or null. Some stores create a session by reading it. */

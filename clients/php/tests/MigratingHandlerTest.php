@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace SessionApi\Tests;
 
+use SessionApi\MigratingHandler;
+
 /** Moves sessions from files to the API and back while the app runs. */
 final class MigratingHandlerTest extends TestCase
 {
@@ -109,6 +111,24 @@ final class MigratingHandlerTest extends TestCase
             self::assertNull($page->error);
         }
         self::assertEquals(['a' => 1, 'b' => 1, 'c' => 1], $browser->visit()->session);
+    }
+
+    public function testSessionThatMovesBetweenTwoLooksIsFound(): void
+    {
+        $moved = '';
+        $primary = $this->createStub(\SessionHandlerInterface::class);
+        $primary->method('read')->willReturnCallback(function () use (&$moved): string {
+            return $moved;
+        });
+        $other = $this->createStub(\SessionHandlerInterface::class);
+        $other->method('read')->willReturnCallback(function () use (&$moved): string {
+            $moved = 'a|i:1;';
+
+            return '';
+        });
+        $handler = new MigratingHandler($primary, $other, new \DateTimeImmutable('+1 hour'));
+        self::assertTrue($handler->validateId('id'));
+        self::assertSame('a|i:1;', $handler->read('id'));
     }
 
     public function testUnreachableApiIsNotAnEmptySession(): void
