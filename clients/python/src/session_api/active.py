@@ -7,21 +7,21 @@ import time
 from collections.abc import Callable
 
 from . import calls
-from .calls import Attributes, Pause, Stored
+from .calls import Attributes, Call, Pause, Steps, Stored
 from .errors import Conflict, Locked, Unavailable
-from .merge import changes, merge
+from .merge import Data, changes, merge
 from .options import Options
 
 # Seconds after which a write gives up merging with the changes of other requests.
 MERGING = 10
 # Lifetimes that the API has cut, by session id.
-_LIMITED = {}
+_LIMITED: dict[str, int] = {}
 
 
 class ActiveSession:
     """Its methods return steps for `Client.run` or `Client.arun`. All of them may raise `Unavailable`."""
 
-    def __init__(self, options: Options, dumps: Callable[[dict], bytes], loads: Callable[[bytes], dict]):
+    def __init__(self, options: Options, dumps: Callable[[Data], bytes], loads: Callable[[bytes], Data]):
         self._options = options
         self._dumps = dumps
         self._loads = loads
@@ -35,9 +35,9 @@ class ActiveSession:
     @property
     def id(self) -> str | None:
         """The session's id; None if the API doesn't have it."""
-        return self.stored and self.stored.id
+        return None if self.stored is None else self.stored.id
 
-    def load(self, id, locks=True):
+    def load(self, id: str | None, locks: bool = True) -> Steps[Data | None]:
         """Reads the session with this id, locking it if the options say so. Returns its data, or None."""
         held = self.stored.lock if self.id == id and self.stored else None
         self._begin(None)
@@ -49,9 +49,9 @@ class ActiveSession:
         else:
             self._begin((yield calls.lock(id, self._options.lock, self._options.lease)))
             self.has_slid = True
-        return self.stored and self._loads(self.stored.data)
+        return None if self.stored is None else self._loads(self.stored.data)
 
-    def create(self, id: str, data: dict, attributes: Attributes):
+    def create(self, id: str, data: Data, attributes: Attributes) -> Steps[bool]:
         """Creates the session with this id. Returns whether the id was free."""
         self._begin((yield calls.create(id, self._dumps(data), attributes)))
         if self.stored is None:
@@ -59,7 +59,7 @@ class ActiveSession:
         yield from self._wrote(None, attributes)
         return True
 
-    def save(self, data: dict, attributes: Attributes):
+    def save(self, data: Data, attributes: Attributes) -> Steps[bool]:
         """Writes the data if it has changed, otherwise slides the expiry if it's time, and releases the lock.
 
         Returns whether the session was there: one that has ended doesn't come back.
@@ -69,19 +69,27 @@ class ActiveSession:
         dumped = self._dumps(data)
         is_same_user = attributes.user is None or attributes.user == (self.stored.user or "")
         if is_same_user and dumped in (self._base, self._dumps(self._loads(self._base))):
-            yield from self._keep_alive(attributes.ttl)
+            yield from self._keep_alive(self.stored, attributes.ttl)
         else:
-            yield from self._write(dumped, attributes, lambda stored, new: calls.replace(stored, new, attributes))
+            write = lambda stored, new: calls.replace(stored, new, attributes)  # noqa: E731
+            yield from self._write(self.stored, dumped, attributes, write)
         return self.stored is not None
 
-    def move(self, new_id: str, data: dict, attributes: Attributes):
+    def move(self, new_id: str, data: Data, attributes: Attributes) -> Steps[bool]:
         """Moves the session to another id, with new data. Returns whether it was there."""
         if self.stored is not None:
             write = lambda stored, new: calls.rotate(stored, new_id, new, attributes)  # noqa: E731
-            yield from self._write(self._dumps(data), attributes, write)
+            yield from self._write(self.stored, self._dumps(data), attributes, write)
         return self.stored is not None
 
-    def finish(self, data: dict, attributes: Callable[[dict], Attributes], is_moving, is_cleared, new_id: Callable):
+    def finish(
+        self,
+        data: Data,
+        attributes: Callable[[Data], Attributes],
+        is_moving: bool,
+        is_cleared: bool,
+        new_id: Callable[[], str],
+    ) -> Steps[str | None]:
         """Writes the session at the end of a request. Returns the cookie's new value: an id, "" to delete the cookie,
         or None to leave it alone.
 
@@ -105,7 +113,7 @@ class ActiveSession:
             id = new_id()
         return id
 
-    def destroy(self):
+    def destroy(self) -> Steps[bool]:
         """Ends the session. Returns whether there was one."""
         id = self.id
         self._begin(None)
@@ -113,7 +121,7 @@ class ActiveSession:
             yield calls.destroy(id)
         return id is not None
 
-    def release(self):
+    def release(self) -> Steps[None]:
         """Releases the lock unless a write already has. If that fails, the lock expires by itself."""
         if self.stored is not None and self.stored.lock is not None:
             stored, self.stored = self.stored, dataclasses.replace(self.stored, lock=None)
@@ -122,37 +130,43 @@ class ActiveSession:
             except Unavailable:
                 pass
 
-    def _begin(self, stored: Stored | None):
+    def _begin(self, stored: Stored | None) -> None:
         self.stored = stored
         self._base = b"" if stored is None else stored.data
 
-    def _keep_alive(self, ttl: int):
-        lifetime = min(ttl, _LIMITED.get(self.id, ttl))
+    def _keep_alive(self, stored: Stored, ttl: int) -> Steps[None]:
+        lifetime = min(ttl, _LIMITED.get(stored.id, ttl))
         touch_after = lifetime / 20 if self._options.touch_after is None else self._options.touch_after
-        if lifetime - self.stored.ttl >= touch_after or self.stored.ttl > lifetime:
+        if lifetime - stored.ttl >= touch_after or stored.ttl > lifetime:
             try:
-                self.stored = yield calls.touch(self.stored, ttl)
+                self.stored = yield calls.touch(stored, ttl)
             except Locked:
                 # Taking the lock has already slid the expiry, whoever took it.
-                self.stored = dataclasses.replace(self.stored, lock=None)
+                self.stored = dataclasses.replace(stored, lock=None)
             else:
                 self._slid(ttl)
         else:
             yield from self.release()
 
-    def _write(self, dumped: bytes, attributes: Attributes, write: Callable[[Stored, bytes], calls.Call]):
+    def _write(
+        self,
+        stored: Stored,
+        dumped: bytes,
+        attributes: Attributes,
+        write: Callable[[Stored, bytes], Call[Stored | None]],
+    ) -> Steps[None]:
         """Writes data, merged with what other requests have written since the session was read."""
-        started, pause, former = time.monotonic(), 0.025, self.stored.user
+        started, pause, former = time.monotonic(), 0.025, stored.user
         while True:
             merged = dumped
-            if self.stored.data != self._base:
-                base, mine, theirs = map(self._loads, (self._base, dumped, self.stored.data))
+            if stored.data != self._base:
+                base, mine, theirs = map(self._loads, (self._base, dumped, stored.data))
                 merged = self._dumps(merge(base, mine, theirs, self._dumps))
             try:
-                self.stored = yield write(self.stored, merged)
+                self.stored = yield write(stored, merged)
                 break
             except Conflict as conflict:
-                self.stored = conflict.current
+                self.stored = stored = conflict.current
             if time.monotonic() - started > MERGING:
                 raise Unavailable("Other requests kept changing the session")
             yield Pause(random.uniform(0, pause))
@@ -160,7 +174,7 @@ class ActiveSession:
         self._base = dumped
         yield from self._wrote(former, attributes)
 
-    def _wrote(self, former: str | None, attributes: Attributes):
+    def _wrote(self, former: str | None, attributes: Attributes) -> Steps[None]:
         self._slid(attributes.ttl)
         most, user = self._options.max_sessions, attributes.user
         if most is not None and self.stored is not None and user and user != former:
@@ -170,13 +184,13 @@ class ActiveSession:
                 # The login has succeeded, and the next one tries again.
                 logging.getLogger("session_api").exception("A user's sessions could not be limited")
 
-    def _slid(self, asked: int):
+    def _slid(self, asked: int) -> None:
         if self.stored is None:
             return
         self.has_slid = True
         if self.stored.ttl < asked:
-            _LIMITED[self.id] = self.stored.ttl
+            _LIMITED[self.stored.id] = self.stored.ttl
             if len(_LIMITED) > 10_000:
                 _LIMITED.pop(next(iter(_LIMITED)), None)
         else:
-            _LIMITED.pop(self.id, None)
+            _LIMITED.pop(self.stored.id, None)

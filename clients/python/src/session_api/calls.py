@@ -7,13 +7,15 @@ import dataclasses
 import json
 import re
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeGuard, TypeVar
 from urllib.parse import quote, unquote
 from uuid import UUID
 
 from .errors import Conflict, Locked
+
+T = TypeVar("T")
 
 # Longest label, percent-encoded.
 MAX_LABEL = 256
@@ -53,7 +55,7 @@ class Response:
     is_to_retry: bool = False
 
     @property
-    def document(self) -> dict:
+    def document(self) -> dict[str, Any]:
         """The JSON object in the body, or an empty one if there is none."""
         try:
             document = json.loads(self.body)
@@ -70,6 +72,10 @@ class Response:
         return str(self.document.get("type")).removeprefix("urn:session-api:")
 
 
+# An entry of a user's device list: `handle`, `label`, `created`, `used`, `expires`, `current`.
+Device = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Pause:
     """Seconds to wait between two calls."""
@@ -78,7 +84,7 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(Generic[T]):
     """A call and what its response means."""
 
     method: str
@@ -87,7 +93,7 @@ class Call:
     # Statuses and problem codes that aren't failures.
     accept: tuple[int | str, ...]
     # Returns the outcome of an accepted response. `KeyError`, `TypeError` or `ValueError` mean that it isn't the API's.
-    outcome: Callable[[Response], Any] = field(default=lambda response: None)
+    outcome: Callable[[Response], T]
     body: bytes | None = None
     # Extra seconds that the API may take to respond.
     wait: int = 0
@@ -102,27 +108,31 @@ class Call:
         return "destroy" if (self.method, self.path) == ("DELETE", "/session") else "write"
 
 
-def owner(user) -> str:
+# What `Client.run` and `Client.arun` carry out: yields calls and pauses, gets the calls' outcomes, and returns a result.
+Steps = Generator[Call[Any] | Pause, Any, T]
+
+
+def owner(user: object) -> str:
     """Returns an owner's name as text. The app may also use integers or UUIDs."""
     if isinstance(user, bool) or not isinstance(user, str | int | UUID):
         raise TypeError(f"The owner of a session must be text, an integer or a UUID, not {user!r}.")
     return str(user)
 
 
-def is_id(text) -> bool:
+def is_id(text: object) -> TypeGuard[str]:
     """Whether the API accepts this id. Any other cookie counts as no session."""
     return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_,-]{22,128}", text) is not None
 
 
-def read(id: str) -> Call:
+def read(id: str) -> Call[Stored | None]:
     """Reads a session. The outcome is None if there is none."""
     return Call("GET", "/session", {"session-id": id}, (200, "session-not-found"), lambda r: _stored(id, r))
 
 
-def exists(id: str) -> Call:
+def exists(id: str) -> Call[bool]:
     """Checks for a session with this id. The outcome is whether there is one."""
 
-    def outcome(response):
+    def outcome(response: Response) -> bool:
         if response.status == 404 and response.problem is None:
             raise ValueError("the response is not from the session API")
         return response.status == 200
@@ -130,10 +140,10 @@ def exists(id: str) -> Call:
     return Call("HEAD", "/session", {"session-id": id}, (200, 404), outcome)
 
 
-def lock(id: str, wait: int, lease: int) -> Call:
+def lock(id: str, wait: int, lease: int) -> Call[Stored | None]:
     """Locks a session and reads it. This also slides its expiry. The outcome is None if there is none."""
 
-    def outcome(response):
+    def outcome(response: Response) -> Stored | None:
         if response.problem == "session-locked":
             raise Locked(f"Another request held the session's lock for {wait} s")
         stored = _stored(id, response)
@@ -143,17 +153,17 @@ def lock(id: str, wait: int, lease: int) -> Call:
     return Call("POST", "/session/lock", headers, (200, "session-not-found", "session-locked"), outcome, b"", wait)
 
 
-def create(id: str, data: bytes, attributes: Attributes) -> Call:
+def create(id: str, data: bytes, attributes: Attributes) -> Call[Stored | None]:
     """Creates a session with this id. The outcome is None if the id is taken."""
     headers = {"session-id": id, "if-none-match": "*", "idempotency-key": _key()} | _attributes(attributes)
 
-    def outcome(response):
+    def outcome(response: Response) -> Stored | None:
         return _written(id, data, response, attributes.user, attributes) if response.status == 201 else None
 
     return Call("PUT", "/session", headers, (201, "session-exists"), outcome, data)
 
 
-def replace(stored: Stored, data: bytes, attributes: Attributes) -> Call:
+def replace(stored: Stored, data: bytes, attributes: Attributes) -> Call[Stored | None]:
     """Replaces the data of a session that was read, and releases its lock if this client holds it.
 
     The outcome is None if the session has ended. Raises `Conflict` if another request has changed the session since it
@@ -169,7 +179,7 @@ def replace(stored: Stored, data: bytes, attributes: Attributes) -> Call:
     return Call("PUT", "/session", headers, (*_REFUSALS, 204), _replaced(stored, stored.id, data, attributes), data)
 
 
-def rotate(stored: Stored, new_id: str, data: bytes, attributes: Attributes) -> Call:
+def rotate(stored: Stored, new_id: str, data: bytes, attributes: Attributes) -> Call[Stored | None]:
     """Like `replace`, but also moves the session to a new id. The old id stops working."""
     headers = {
         "session-id": stored.id,
@@ -182,13 +192,13 @@ def rotate(stored: Stored, new_id: str, data: bytes, attributes: Attributes) -> 
     return Call("POST", "/session/rotate", headers, (*_REFUSALS, 200), outcome, data)
 
 
-def touch(stored: Stored, ttl: int) -> Call:
+def touch(stored: Stored, ttl: int) -> Call[Stored | None]:
     """Slides a session's expiry, and releases its lock if this client holds it.
 
     The outcome is None if the session has ended. Raises `Locked` if this client has lost the lock.
     """
 
-    def outcome(response):
+    def outcome(response: Response) -> Stored | None:
         _refuse_lock(response)
         return None if response.status == 404 else dataclasses.replace(stored, ttl=_ttl(response, ttl), lock=None)
 
@@ -197,39 +207,39 @@ def touch(stored: Stored, ttl: int) -> Call:
     return Call("POST", "/session/touch", headers, accept, outcome, b"")
 
 
-def release(stored: Stored) -> Call:
+def release(stored: Stored) -> Call[None]:
     """Releases a session's lock."""
     headers = {"session-id": stored.id} | _unlock(stored)
-    return Call("DELETE", "/session/lock", headers, (204, "session-not-found", "not-lock-holder"))
+    return Call("DELETE", "/session/lock", headers, (204, "session-not-found", "not-lock-holder"), lambda r: None)
 
 
-def destroy(id: str) -> Call:
+def destroy(id: str) -> Call[None]:
     """Ends a session."""
-    return Call("DELETE", "/session", {"session-id": id}, (204, "session-not-found"))
+    return Call("DELETE", "/session", {"session-id": id}, (204, "session-not-found"), lambda r: None)
 
 
-def sessions(user: str, id: str | None = None) -> Call:
+def sessions(user: object, id: str | None = None) -> Call[list[Device]]:
     """Lists a user's sessions, newest first. The one with this id is marked as current."""
 
-    def outcome(response):
+    def outcome(response: Response) -> list[Device]:
         entries = json.loads(response.body)
         return [entry | {"label": _decode(entry["label"])} for entry in entries]
 
     return Call("GET", "/sessions", _of_user(user, id), (200,), outcome)
 
 
-def limit(user: str, most: int) -> Call:
+def limit(user: str, most: int) -> Call[int]:
     """Ends a user's oldest sessions if they have more than this many. The outcome is how many it ended."""
     headers = _of_user(user) | {"session-limit": str(most)}
-    return Call("DELETE", "/sessions", headers, (200,), lambda r: json.loads(r.body)["destroyed"])
+    return Call("DELETE", "/sessions", headers, (200,), _destroyed)
 
 
-def destroy_all(user: str, except_id: str | None = None) -> Call:
+def destroy_all(user: object, except_id: str | None = None) -> Call[int]:
     """Ends all of a user's sessions except the one with this id. The outcome is how many it ended."""
-    return Call("DELETE", "/sessions", _of_user(user, except_id), (200,), lambda r: json.loads(r.body)["destroyed"])
+    return Call("DELETE", "/sessions", _of_user(user, except_id), (200,), _destroyed)
 
 
-def destroy_by_handle(user: str, handle: str) -> Call:
+def destroy_by_handle(user: object, handle: str) -> Call[bool]:
     """Ends one of a user's sessions by its handle. The outcome is whether there was one.
 
     If a retry doesn't find it, an earlier attempt whose response was lost has ended it.
@@ -237,6 +247,11 @@ def destroy_by_handle(user: str, handle: str) -> Call:
     accept = (204, "session-not-found")
     path = f"/sessions/{quote(handle, safe='')}"
     return Call("DELETE", path, _of_user(user), accept, lambda r: r.status == 204 or r.is_to_retry)
+
+
+def _destroyed(response: Response) -> int:
+    destroyed: int = json.loads(response.body)["destroyed"]
+    return destroyed
 
 
 _REFUSALS = ("session-not-found", "session-locked", 412)
@@ -248,9 +263,11 @@ def _key() -> str:
 
 
 def _stored(id: str, response: Response) -> Stored | None:
-    """Returns the session in a response."""
-    if response.status == 404:
-        return None
+    """Returns the session in a response, if there is one."""
+    return None if response.status == 404 else _found(id, response)
+
+
+def _found(id: str, response: Response) -> Stored:
     headers = response.headers
     user = _decode(headers.get("session-user"))
     return Stored(id, response.body, headers["etag"], int(headers["session-ttl"]), user)
@@ -261,13 +278,13 @@ def _ttl(response: Response, asked: int) -> int:
     return int(response.headers.get("session-ttl", asked))
 
 
-def _replaced(stored: Stored, id: str, data: bytes, attributes: Attributes):
-    def outcome(response):
+def _replaced(stored: Stored, id: str, data: bytes, attributes: Attributes) -> Callable[[Response], Stored | None]:
+    def outcome(response: Response) -> Stored | None:
         _refuse_lock(response)
         if response.status == 412 and response.problem is not None:
             raise ValueError(response.problem)
         if response.status == 412:
-            raise Conflict(dataclasses.replace(_stored(stored.id, response), lock=stored.lock))
+            raise Conflict(dataclasses.replace(_found(stored.id, response), lock=stored.lock))
         if response.status == 404:
             return None
         user = stored.user if attributes.user is None else attributes.user
@@ -276,7 +293,7 @@ def _replaced(stored: Stored, id: str, data: bytes, attributes: Attributes):
     return outcome
 
 
-def _refuse_lock(response: Response):
+def _refuse_lock(response: Response) -> None:
     match response.problem:
         case "session-locked":
             raise Locked("Another request holds the lock, so the session was not written")
@@ -303,7 +320,7 @@ def _unlock(stored: Stored) -> dict[str, str]:
     return {} if stored.lock is None else {"session-unlock": stored.lock}
 
 
-def _of_user(user: str, id: str | None = None) -> dict[str, str]:
+def _of_user(user: object, id: str | None = None) -> dict[str, str]:
     return {"session-user": _encode(owner(user))} | ({} if id is None else {"session-id": id})
 
 

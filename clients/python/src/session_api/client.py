@@ -3,10 +3,13 @@
 import os
 import random
 import re
+import ssl
 import threading
 import time
 import weakref
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -21,6 +24,8 @@ from .calls import Call, Pause, Response
 from .errors import Unavailable
 from .options import Options
 
+T = TypeVar("T")
+
 _RETRIED = (429, 500, 502, 503, 504)
 _LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.ProtocolError)
 _UNREACHABLE = (*_LOST, httpcore.ConnectError, httpcore.ProxyError, httpcore.TimeoutException, OSError)
@@ -34,9 +39,13 @@ _CREDENTIALS_AGE = 300
 
 @dataclass(frozen=True)
 class _Attempt:
-    call: Call
+    call: Call[Any]
     # Whether the kept connections may be dead.
     is_to_reconnect: bool
+
+
+# The steps of an operation, or of a call.
+_Steps = Generator[Call[Any] | Pause | _Attempt, Any, T]
 
 
 class Client:
@@ -51,40 +60,45 @@ class Client:
         urls = {options.url, *options.function_urls.values()}
         # Shared by all pools, because making one takes 40 ms and 0.8 MB.
         tls = httpcore.default_ssl_context() if any(url.startswith("https:") for url in urls) else None
-        shared = {"keepalive_expiry": _KEEPALIVE, "max_connections": None, "ssl_context": tls}
+        shared: dict[str, Any] = {"keepalive_expiry": _KEEPALIVE, "max_connections": None, "ssl_context": tls}
         self._pool_options = {url: shared | {"proxy": _proxy(url)} for url in urls}
         self._start()
         # Processes must not share connections.
         start = weakref.WeakMethod(self._start)
-        os.register_at_fork(after_in_child=lambda: start() and start()())
 
-    def _start(self):
+        def restart() -> None:
+            if method := start():
+                method()
+
+        os.register_at_fork(after_in_child=restart)
+
+    def _start(self) -> None:
         self._signer = _Signer(self.options)
         # Each URL has its own connections. If those to one are dead, the others may be fine.
         self._pools = {url: self._connect(url) for url in self._pool_options}
         # A coroutine's connections belong to its event loop, and a thread runs one loop at a time.
         self._of_loop = threading.local()
 
-    def _connect(self, url):
+    def _connect(self, url: str) -> httpcore.ConnectionPool:
         return httpcore.ConnectionPool(**self._pool_options[url], network_backend=_Backend())
 
-    def send(self, call: Call):
+    def send(self, call: Call[T]) -> T:
         """Sends a call and returns its outcome. Raises `Unavailable`, and whatever the call's docstring names."""
-        return self._act(call)
+        return self.run(self._attempts(call))
 
-    async def asend(self, call: Call):
+    async def asend(self, call: Call[T]) -> T:
         """Like `send`, from a coroutine."""
-        return await self._aact(call)
+        return await self.arun(self._attempts(call))
 
-    def run(self, steps):
+    def run(self, steps: _Steps[T]) -> T:
         """Carries out steps and returns their result."""
         return _drive(steps, self._act)
 
-    async def arun(self, steps):
+    async def arun(self, steps: _Steps[T]) -> T:
         """Like `run`, from a coroutine."""
         return await _adrive(steps, self._aact)
 
-    def _act(self, step):
+    def _act(self, step: Any) -> Any:
         match step:
             case Call():
                 return self.run(self._attempts(step))
@@ -100,7 +114,7 @@ class Client:
         timeouts = dict.fromkeys(("connect", "read", "write"), deadline)
         return self._exchange(self._pools[url], request | {"extensions": {"timeout": timeouts}})
 
-    async def _aact(self, step):
+    async def _aact(self, step: Any) -> Any:
         match step:
             case Call():
                 return await self.arun(self._attempts(step))
@@ -118,16 +132,16 @@ class Client:
         with anyio.fail_after(self._timeout(step.call)):
             return await self._aexchange(self._of_loop.pools[url], request)
 
-    def _timeout(self, call: Call) -> float:
+    def _timeout(self, call: Call[Any]) -> float:
         return self.options.timeout + call.wait
 
-    def _exchange(self, pool: httpcore.ConnectionPool, request: dict) -> httpcore.Response:
+    def _exchange(self, pool: httpcore.ConnectionPool, request: dict[str, Any]) -> httpcore.Response:
         return pool.request(**request)
 
-    async def _aexchange(self, pool: httpcore.AsyncConnectionPool, request: dict) -> httpcore.Response:
+    async def _aexchange(self, pool: httpcore.AsyncConnectionPool, request: dict[str, Any]) -> httpcore.Response:
         return await pool.request(**request)
 
-    def _attempts(self, call: Call):
+    def _attempts(self, call: Call[T]) -> _Steps[T]:
         """Yields a call's attempts and the pauses between them. Returns the call's outcome."""
         attempt, retries, is_to_reconnect = 0, 0, False
         while True:
@@ -168,7 +182,8 @@ class _Signer:
 
     def __init__(self, options: Options):
         self._options = options
-        self._credentials = self._frozen = None
+        self._credentials: Any = None
+        self._frozen: Any = None
         self._fetched = 0.0
         self._signs_local = options.credentials is not None or bool(os.environ.get("AWS_ACCESS_KEY_ID"))
 
@@ -183,10 +198,10 @@ class _Signer:
         if self._frozen is None:
             return True
         if hasattr(self._credentials, "refresh_needed"):
-            return self._credentials.refresh_needed()
+            return bool(self._credentials.refresh_needed())
         return self._options.credentials is not None and time.monotonic() - self._fetched > _CREDENTIALS_AGE
 
-    def fetch(self):
+    def fetch(self) -> None:
         """Fetches or refreshes the credentials. Raises `_NoCredentials`."""
         try:
             if not hasattr(self._credentials, "refresh_needed"):
@@ -205,7 +220,7 @@ class _Signer:
                 " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass the option credentials."
             )
 
-    def request(self, call: Call) -> dict:
+    def request(self, call: Call[Any]) -> dict[str, Any]:
         """Returns the signed httpcore request for a call."""
         base, headers = self._options.url_of(call), call.headers
         url = base.rstrip("/") + call.path
@@ -220,34 +235,44 @@ class _Signer:
         host = urlsplit(url).hostname or ""
         named = re.search(r"\.(execute-api|lambda)(?:-url)?\.([^.]+)\.(?:amazonaws|on)\.", host)
         if named:
-            return named.groups()
+            return named[1], named[2]
         return "execute-api" if url == self._options.url else "lambda", self._options.region
 
 
 class _Backend(httpcore.SyncBackend):
     """Treats timeouts as the attempt's deadline, because httpcore would apply them to each read and write."""
 
-    def connect_tcp(self, host, port, timeout=None, **options):
-        return _Stream(super().connect_tcp(host, port, _left(timeout), **options))
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
+    ) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(host, port, _left(timeout), *args, **options))
 
 
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream):
         self._stream = stream
-        self.close = stream.close
-        self.get_extra_info = stream.get_extra_info
 
-    def read(self, max_bytes, timeout=None):
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, _left(timeout))
 
-    def write(self, buffer, timeout=None):
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(timeout))
 
-    def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
 
 
-def _left(deadline: float) -> float:
+def _left(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
     left = deadline - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout
@@ -274,14 +299,14 @@ def _response(sent: httpcore.Response, is_to_retry: bool) -> Response:
     return Response(sent.status, headers, sent.content, is_to_retry)
 
 
-def _outcome(call: Call, response: Response):
+def _outcome(call: Call[T], response: Response) -> T:
     try:
         return call.outcome(response)
     except (KeyError, TypeError, ValueError) as error:
         raise _unexpected(call, response) from error
 
 
-def _unexpected(call: Call, response: Response) -> Unavailable:
+def _unexpected(call: Call[Any], response: Response) -> Unavailable:
     path = "/sessions/{handle}" if call.path.startswith("/sessions/") else call.path
     # Lambda itself says `Message`.
     reasons = map(response.document.get, ("detail", "message", "Message"))
@@ -294,19 +319,21 @@ def _retry_after(response: Response) -> float | None:
     return min(int(text), _MAX_RETRY_AFTER) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
-def _drive(steps, act):
+def _drive(steps: _Steps[T], act: Callable[[Any], Any]) -> T:
     """Like `_adrive` with a plain function, so the coroutine never waits."""
 
-    async def aact(step):
+    async def aact(step: Any) -> Any:
         return act(step)
 
     try:
         _adrive(steps, aact).send(None)
     except StopIteration as end:
-        return end.value
+        result: T = end.value
+        return result
+    raise AssertionError("a coroutine waited")
 
 
-async def _adrive(steps, act):
+async def _adrive(steps: _Steps[T], act: Callable[[Any], Awaitable[Any]]) -> T:
     """Has `act` carry out each step that a generator yields. Returns what the generator returns."""
     try:
         step = next(steps)
@@ -318,4 +345,5 @@ async def _adrive(steps, act):
             else:
                 step = steps.send(done)
     except StopIteration as end:
-        return end.value
+        result: T = end.value
+        return result

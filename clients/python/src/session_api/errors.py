@@ -1,5 +1,12 @@
 """Errors that calls to the session API raise."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .calls import Stored
+
 
 class Unavailable(Exception):
     """The session couldn't be read or written: the API didn't respond, failed, or refused the request.
@@ -15,6 +22,6 @@ class Locked(Unavailable):
 class Conflict(Exception):
     """Another request has changed the session since it was read. `current` is the session as it is now."""
 
-    def __init__(self, current):
+    def __init__(self, current: Stored):
         super().__init__("Another request has changed the session since it was read")
         self.current = current

@@ -2,6 +2,8 @@
 
 import math
 import secrets
+from collections.abc import Iterator
+from typing import Any, cast
 
 import flask
 from flask.json.tag import TaggedJSONSerializer
@@ -9,8 +11,9 @@ from flask.sessions import SessionInterface, SessionMixin
 
 from . import calls
 from .active import ActiveSession
-from .calls import Attributes
+from .calls import Attributes, Device, Steps
 from .client import Client
+from .merge import Data
 from .options import Options
 
 _SERIALIZER = TaggedJSONSerializer()
@@ -29,14 +32,14 @@ class Session(SessionMixin):
         self.active = ActiveSession(client.options, _dumps, _loads)
         self._client = client
         self._cookie = cookie
-        self._data = None
+        self._data: Data | None = None
 
     @property
     def is_loaded(self) -> bool:
         return self._data is not None
 
     @property
-    def data(self) -> dict:
+    def data(self) -> Data:
         if self._data is None:
             self._data = self._client.run(self.active.load(self._cookie)) or {}
         self.accessed = True
@@ -48,33 +51,33 @@ class Session(SessionMixin):
         return self.data is not None and self.active.id
 
     @property
-    def new(self) -> bool:
+    def new(self) -> bool:  # type: ignore[override]
         return self.sid is None
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> Any:
         return self.data[key]
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: str, value: Any) -> None:
         self.data[key] = value
         self.modified = True
 
-    def __delitem__(self, key):
+    def __delitem__(self, key: str) -> None:
         del self.data[key]
         self.modified = True
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.data)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.data)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(self.data)
 
-    def copy(self):
+    def copy(self) -> Data:
         return self.data.copy()
 
-    def clear(self):
+    def clear(self) -> None:
         self.data.clear()
         self.modified = self.is_cleared = True
 
@@ -85,25 +88,26 @@ class SessionApi(SessionInterface):
     The session lifetime is set by `PERMANENT_SESSION_LIFETIME`.
     """
 
-    def __init__(self, app=None, **options):
+    def __init__(self, app: flask.Flask | None = None, **options: Any):
         self._client = Client(Options.read(**options))
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app):
+    def init_app(self, app: flask.Flask) -> None:
         app.session_interface = self
         app.teardown_request(self._release)
 
-    def open_session(self, app, request):
+    def open_session(self, app: flask.Flask, request: flask.Request) -> Session:
         return Session(self._client, request.cookies.get(self.get_cookie_name(app)))
 
-    def save_session(self, app, session, response):
+    def save_session(self, app: flask.Flask, session: SessionMixin, response: flask.Response) -> None:
+        session = cast(Session, session)
         if not session.is_loaded and not session.moves:
             return
         cookie = self._client.run(self._finish(app, session))
         response.vary.add("Cookie")
         name = self.get_cookie_name(app)
-        attributes = {
+        attributes: dict[str, Any] = {
             "domain": self.get_cookie_domain(app),
             "path": self.get_cookie_path(app),
             "httponly": self.get_cookie_httponly(app),
@@ -120,37 +124,37 @@ class SessionApi(SessionInterface):
         elif cookie is not None:
             response.delete_cookie(name, **attributes)
 
-    def _finish(self, app, session):
+    def _finish(self, app: flask.Flask, session: Session) -> Steps[str | None]:
         options = self._client.options
         label = options.label or (lambda request: request.user_agent.string or None)
 
-        def attributes(data):
+        def attributes(data: Data) -> Attributes:
             ttl = math.ceil(app.permanent_session_lifetime.total_seconds())
             return Attributes(ttl, options.owner(data), label(flask.request))
 
         return session.active.finish(dict(session), attributes, session.moves, session.is_cleared, _new_sid)
 
-    def _release(self, _):
+    def _release(self, _: BaseException | None) -> None:
         """Releases the lock if the session wasn't saved: after an error, or in a context without a response."""
-        session = flask.session._get_current_object()
+        session = flask.session._get_current_object()  # type: ignore[attr-defined]
         if isinstance(session, Session):
             self._client.run(session.active.release())
 
-    def regenerate(self, session):
+    def regenerate(self, session: SessionMixin) -> None:
         """Gives a session another id when it's saved at the end of the request. Call this at a login."""
-        session.moves = True
+        cast(Session, session).moves = True
 
-    def devices(self, session, user: str) -> list[dict]:
+    def devices(self, session: SessionMixin, user: str) -> list[Device]:
         """Lists a user's sessions: `handle`, `label`, `created`, `used`, `expires`, `current`."""
-        return self._client.send(calls.sessions(user, session.sid))
+        return self._client.send(calls.sessions(user, cast(Session, session).sid))
 
     def logout_device(self, user: str, handle: str) -> bool:
         """Ends one of a user's sessions by its handle. Returns whether there was one."""
         return self._client.send(calls.destroy_by_handle(user, handle))
 
-    def logout_other_devices(self, session, user: str) -> int:
+    def logout_other_devices(self, session: SessionMixin, user: str) -> int:
         """Ends all of a user's sessions except this one. Returns how many it ended."""
-        return self._client.send(calls.destroy_all(user, session.sid))
+        return self._client.send(calls.destroy_all(user, cast(Session, session).sid))
 
     def logout_everywhere(self, user: str) -> int:
         """Ends all of a user's sessions. Returns how many it ended."""
@@ -161,9 +165,10 @@ def _new_sid() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _dumps(data: dict) -> bytes:
+def _dumps(data: Data) -> bytes:
     return _SERIALIZER.dumps(data).encode()
 
 
-def _loads(data: bytes) -> dict:
-    return _SERIALIZER.loads(data.decode())
+def _loads(data: bytes) -> Data:
+    loaded: Data = _SERIALIZER.loads(data.decode())
+    return loaded

@@ -1,9 +1,13 @@
 """Merges the changes of parallel requests."""
 
 from collections.abc import Callable
+from typing import Any
+
+# A session's data.
+Data = dict[str, Any]
 
 
-def changes(base: dict, mine: dict, dumps: Callable[[dict], bytes]) -> dict:
+def changes(base: Data, mine: Data, dumps: Callable[[Data], bytes]) -> Data:
     """Returns what mine has added to base or changed.
 
     Values are compared as written by `dumps`, because 1, 1.0 and True are equal in Python.
@@ -13,7 +17,7 @@ def changes(base: dict, mine: dict, dumps: Callable[[dict], bytes]) -> dict:
     }
 
 
-def merge(base: dict, mine: dict, theirs: dict, dumps: Callable[[dict], bytes]) -> dict:
+def merge(base: Data, mine: Data, theirs: Data, dumps: Callable[[Data], bytes]) -> Data:
     """Three-way merge of session data by its top-level keys. Returns theirs with my changes: the keys that differ
     between base and mine. If both changed a key, mine wins.
     """

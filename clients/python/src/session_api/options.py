@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from . import calls
 
@@ -30,19 +31,19 @@ class Options:
     # Maximum number of sessions per user, 1 to 100. A login beyond that ends the oldest.
     max_sessions: int | None = None
     # Returns a session's owner, given its data: None keeps the owner, an empty name removes it.
-    user: Callable | None = None
+    user: Callable[[Any], object] | None = None
     # Returns the name shown in the device list, given the request.
-    label: Callable | None = None
+    label: Callable[[Any], str | None] | None = None
     # Time for each attempt of a call, plus the wait for a lock.
     timeout: float = 5
     # Retries of a failed call.
     retries: int = 2
     # Returns botocore credentials, if not those that botocore finds. It's called again every 5 minutes, unless they
     # refresh themselves.
-    credentials: Callable | None = None
+    credentials: Callable[[], Any] | None = None
 
     @classmethod
-    def read(cls, **options):
+    def read(cls, **options: Any) -> Self:
         """Makes options from these, and from the environment for those that are missing."""
         names = [field.name for field in fields(cls)]
         unknown = sorted(set(options) - set(names))
@@ -56,7 +57,7 @@ class Options:
         options.setdefault("region", region)
         return cls(**options)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not re.fullmatch(_URL, self.url):
             raise ValueError(
                 'Set the option "url" or the variable SESSION_API_URL to the URL of the session API,'
@@ -86,11 +87,11 @@ class Options:
         if self.max_sessions is not None and self.user is None:
             raise ValueError('The option "max_sessions" needs the option "user".')
 
-    def url_of(self, call: calls.Call) -> str:
+    def url_of(self, call: calls.Call[Any]) -> str:
         """Returns the URL that a call goes to: its function's, or the API's."""
-        return self.function_urls.get(call.function, self.url)
+        return self.function_urls.get(call.function or "", self.url)
 
-    def owner(self, data) -> str | None:
+    def owner(self, data: Any) -> str | None:
         """Returns a session's owner, given its data; None keeps the owner that it has."""
         user = self.user and self.user(data)
         return None if user is None else calls.owner(user)

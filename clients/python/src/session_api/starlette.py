@@ -4,26 +4,30 @@ import json
 import logging
 import math
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import anyio
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import calls
 from .active import ActiveSession
-from .calls import Attributes
+from .calls import Attributes, Device, Steps
 from .client import Client
 from .errors import Unavailable
+from .merge import Data
 from .options import Options
 
 try:
     from starlette.middleware.sessions import Session as _Session
 except ImportError:
     # Before version 1, sessions are plain dictionaries, which don't know whether the app has looked at them.
-    _Session = dict
+    _Session = dict  # type: ignore
 
 # Default lifetime of a session in seconds, same as in Starlette's own middleware.
 DEFAULT_MAX_AGE = 14 * 24 * 60 * 60
@@ -35,7 +39,7 @@ class Session(_Session):
     # Whether the app has cleared the session. That ends it, unless the app has put something into it since.
     is_cleared = False
 
-    def clear(self):
+    def clear(self) -> None:
         super().clear()
         self.is_cleared = True
 
@@ -52,18 +56,18 @@ class SessionMiddleware:
 
     def __init__(
         self,
-        app,
+        app: ASGIApp,
         *,
-        session_cookie="session",
-        max_age=DEFAULT_MAX_AGE,
-        path="/",
-        same_site="lax",
-        https_only=False,
-        domain=None,
-        partitioned=False,
-        exclude=(),
-        client=None,
-        **options,
+        session_cookie: str = "session",
+        max_age: float | None = DEFAULT_MAX_AGE,
+        path: str = "/",
+        same_site: Literal["lax", "strict", "none"] = "lax",
+        https_only: bool = False,
+        domain: str | None = None,
+        partitioned: bool = False,
+        exclude: str | Iterable[str] = (),
+        client: Client | None = None,
+        **options: Any,
     ):
         if max_age is not None and max_age < 1:
             raise ValueError("max_age must be 1 second or more, or None for a cookie that ends with the browser")
@@ -78,7 +82,7 @@ class SessionMiddleware:
         flags += ["secure"] * https_only + [f"domain={domain}"] * (domain is not None) + ["partitioned"] * partitioned
         self._flags = "; ".join(flags)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         outer = scope.get("session_api")
         # In a mounted app, the outer middleware has already read the session if both use the same cookie.
         is_served = outer is not None and outer.cookie == self._cookie
@@ -94,13 +98,13 @@ class SessionMiddleware:
                     handlers[kind] = handler
             await ExceptionMiddleware(self._serve, handlers)(scope, receive, send)
 
-    async def _serve(self, scope, receive, send):
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         active = ActiveSession(self.client.options, _dumps, _loads)
         state = scope["session_api"] = State(self.client, active, self._cookie)
-        outage = None
+        outage: Unavailable | None = None
 
-        async def send_with_cookie(message):
+        async def send_with_cookie(message: Message) -> None:
             nonlocal outage
             if message["type"] == "http.response.start":
                 try:
@@ -133,18 +137,18 @@ class SessionMiddleware:
             with anyio.CancelScope(shield=True):
                 await self.client.arun(active.release())
 
-    def _finish(self, connection, session, state):
+    def _finish(self, connection: HTTPConnection, session: Session, state: "State") -> Steps[str | None]:
         options = self.client.options
         label = options.label or (lambda connection: connection.headers.get("user-agent"))
 
-        def attributes(data):
+        def attributes(data: Data) -> Attributes:
             return Attributes(self._ttl, options.owner(data), label(connection))
 
         return state.active.finish(
             dict(session), attributes, state.moves, session.is_cleared, lambda: secrets.token_urlsafe(32)
         )
 
-    def _set_cookie(self, headers, value, expiry):
+    def _set_cookie(self, headers: MutableHeaders, value: str, expiry: str) -> None:
         headers.append("Set-Cookie", f"{self._cookie}={value}; path={self._path}; {expiry}{self._flags}")
 
 
@@ -160,42 +164,48 @@ class State:
     moves: bool = False
 
 
-def regenerate(connection):
+def regenerate(connection: HTTPConnection) -> None:
     """Gives the session another id when the response starts. Call this at a login."""
-    connection.scope["session_api"].moves = True
+    _state(connection).moves = True
 
 
-async def devices(connection, user: str) -> list[dict]:
+async def devices(connection: HTTPConnection, user: str) -> list[Device]:
     """Lists a user's sessions: `handle`, `label`, `created`, `used`, `expires`, `current`."""
-    state = connection.scope["session_api"]
+    state = _state(connection)
     return await state.client.asend(calls.sessions(user, state.active.id))
 
 
-async def logout_device(connection, user: str, handle: str) -> bool:
+async def logout_device(connection: HTTPConnection, user: str, handle: str) -> bool:
     """Ends one of a user's sessions by its handle. Returns whether there was one."""
-    return await connection.scope["session_api"].client.asend(calls.destroy_by_handle(user, handle))
+    return await _state(connection).client.asend(calls.destroy_by_handle(user, handle))
 
 
-async def logout_other_devices(connection, user: str) -> int:
+async def logout_other_devices(connection: HTTPConnection, user: str) -> int:
     """Ends all of a user's sessions except this one. Returns how many it ended."""
-    state = connection.scope["session_api"]
+    state = _state(connection)
     return await state.client.asend(calls.destroy_all(user, state.active.id))
 
 
-async def logout_everywhere(connection, user: str) -> int:
+async def logout_everywhere(connection: HTTPConnection, user: str) -> int:
     """Ends all of a user's sessions. Returns how many it ended."""
-    return await connection.scope["session_api"].client.asend(calls.destroy_all(user))
+    return await _state(connection).client.asend(calls.destroy_all(user))
 
 
-async def _respond(request, error):
+def _state(connection: HTTPConnection) -> State:
+    state: State = connection.scope["session_api"]
+    return state
+
+
+async def _respond(request: Request, error: Exception) -> Response:
     """Responds to a request whose session is unavailable, unless the app has its own handler for that."""
     logging.getLogger("session_api").error("A request failed because its session is unavailable", exc_info=error)
     return PlainTextResponse("Service Unavailable", 503, {"Retry-After": "1"})
 
 
-def _dumps(data: dict) -> bytes:
+def _dumps(data: Data) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
 
 
-def _loads(data: bytes) -> dict:
-    return json.loads(data)
+def _loads(data: bytes) -> Data:
+    loaded: Data = json.loads(data)
+    return loaded
