@@ -128,6 +128,7 @@ check-rust: rust
 	cargo clippy --locked --all-targets --workspace --manifest-path benches/Cargo.toml --target-dir target -- -D warnings
 	cargo fmt --check --manifest-path clients/rust/Cargo.toml
 	cargo clippy --locked --lib --tests --examples --manifest-path clients/rust/Cargo.toml --target-dir target -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --manifest-path clients/rust/Cargo.toml --target-dir target
 
 # Checks the versions in Cargo.lock, for every platform in deny.toml. cargo-shear finds unused crates.
 check-dependencies: rust .tools/lint/installed
