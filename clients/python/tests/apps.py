@@ -289,7 +289,7 @@ def urlpatterns():
 
 
 # Django's own tests need their models.
-sys.path.insert(0, str(Path(__file__).parent.parent / ".venv" / "upstream" / "django" / "tests"))
+sys.path.insert(0, str(Path(sys.prefix) / "upstream" / "django" / "tests"))
 settings.configure(
     ALLOWED_HOSTS=["*"],
     DEBUG_PROPAGATE_EXCEPTIONS=False,

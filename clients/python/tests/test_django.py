@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 
+import django
 import pytest
 from apps import DjangoApp
 from django.contrib.sessions.backends.base import UpdateError
@@ -12,6 +13,10 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import path
 from session_api.django import SessionStore, devices
 from sessions_tests.tests import SessionTestsMixin
+
+
+# Django 5.0 began to tell an app that a client has disconnected, and 5.1 added `aget` and its siblings.
+since_5_1 = pytest.mark.skipif(django.VERSION < (5, 1), reason="Django 5.1 added it")
 
 
 class DjangoSessionTests(SessionTestsMixin, SimpleTestCase):
@@ -33,6 +38,7 @@ def app():
     app.stop()
 
 
+@since_5_1
 def test_asynchronous_methods_work(app):
     async def live():
         session = SessionStore()
@@ -121,6 +127,7 @@ def test_lifetime_of_less_than_a_second_does_not_end_the_session(app):
     assert SessionStore(session.session_key)["a"] == 1
 
 
+@since_5_1
 @pytest.mark.parametrize("kind", ["async", "sync"])
 def test_lock_is_released_if_the_client_disconnects(kind):
     app = DjangoApp(lock=0, lease=60)

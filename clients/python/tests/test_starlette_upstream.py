@@ -7,7 +7,7 @@ import starlette.middleware.sessions
 from session_api.starlette import SessionMiddleware
 
 # From Starlette's source distribution: see ../test.
-UPSTREAM = Path(__file__).parent.parent / ".venv" / "upstream" / "starlette"
+UPSTREAM = Path(sys.prefix) / "upstream" / "starlette"
 sys.path.insert(0, str(UPSTREAM))
 
 
