@@ -14,7 +14,6 @@ from django.urls import path
 from session_api.django import SessionStore, devices
 from sessions_tests.tests import SessionTestsMixin
 
-
 # Django 5.0 began to tell an app that a client has disconnected, and 5.1 added `aget` and its siblings.
 since_5_1 = pytest.mark.skipif(django.VERSION < (5, 1), reason="Django 5.1 added it")
 

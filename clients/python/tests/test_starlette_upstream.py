@@ -3,11 +3,14 @@
 import sys
 from pathlib import Path
 
+import pytest
 import starlette.middleware.sessions
 from session_api.starlette import SessionMiddleware
 
 # From Starlette's source distribution: see ../test.
 UPSTREAM = Path(sys.prefix) / "upstream" / "starlette"
+if not (UPSTREAM / "tests").exists():
+    pytest.skip("This version of Starlette comes without its tests", allow_module_level=True)
 sys.path.insert(0, str(UPSTREAM))
 
 

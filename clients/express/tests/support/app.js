@@ -46,14 +46,16 @@ class App {
     const store = new SessionApiStore({ url: proxy.url, ...options });
     const app = express();
     app.use(session({ secret: SECRET, store, resave: false, saveUninitialized: false, ...sessionOptions }));
-    app.post('/', express.json(), async (request, response) => {
+    const page = async (request, response) => {
       const firstId = request.sessionID;
       for (const [step, ...parameters] of request.body) {
         await STEPS[step](request, ...parameters);
       }
       const { cookie, ...data } = request.session?.toJSON?.() ?? request.session ?? {};
       response.json({ id: request.sessionID, firstId, expires: cookie?.expires ?? null, session: data });
-    });
+    };
+    // Express 4 doesn't wait for a page that fails later.
+    app.post('/', express.json(), (request, response, next) => { page(request, response).catch(next); });
     app.use((error, request, response, next) => {
       if (response.headersSent) {
         next(error);
