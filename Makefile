@@ -41,7 +41,7 @@ test-all: announce test-histories test-openapi test-clients test-deploy ## test 
 
 announce:
 	@echo "This takes about 20 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
-	@echo "root, PHP, Laravel, Symfony, nginx, HAProxy, Redis, Node, Java, Go and Chromium with apt."
+	@echo "root, PHP, Laravel, Symfony, nginx, HAProxy, Redis, Node, Ruby, Java, Go and Chromium with apt."
 
 # Run more tests at once than there are cores, because they mostly wait for timeouts or for DynamoDB's index to settle.
 test-api: export RUST_TEST_THREADS ?= 8

@@ -14,6 +14,7 @@ LIVES = {
     "express": ["node", CLIENTS / "express/tests/life.js"],
     "php": ["php", "-d", "zend.assertions=1", CLIENTS / "php/tests/life.php"],
     "python": [CLIENTS / "python/.venv/bin/python", CLIENTS / "python/tests/life.py"],
+    "ruby": ["ruby", CLIENTS / "ruby/tests/life.rb"],
     "rust": [tpl.ROOT / "target/debug/examples/life"],
 }
 # A file or folder that exists only after a client's tests have been installed.
