@@ -1,0 +1,6 @@
+# README
+run lambda { |env|
+  session = Rack::Request.new(env).session
+  session['visits'] = session['visits'].to_i + 1
+  [200, { 'content-type' => 'text/plain' }, [session['visits'].to_s]]
+}
