@@ -2,10 +2,12 @@
 
 PORT ?= 9000
 DYNAMODB_PORT ?= 8000
-# The stack that `make deploy` deploys. Region and account come from AWS_REGION and AWS_PROFILE.
-STACK ?= session-api
-# Processor of the deployed functions: arm64 or x86_64. Defaults to the last deployment's.
-ARCHITECTURE ?= $(shell $(SAM)/python -B deploy/stack.py architecture --stack-name $(STACK))
+# What `make deploy` passes on to `deploy`: ARGUMENTS='--update --parameter MaxTtl=604800'
+ARGUMENTS ?=
+# Which Python makes the tools' environments.
+PYTHON ?= python3
+# Processor of the functions to build: arm64 or x86_64.
+ARCHITECTURE ?= arm64
 
 # Where `make bench`, `make pages` and `make load` put their results. The documents use those in benches/results.
 RESULTS ?= target/bench/results
@@ -26,7 +28,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-histories test-history test-clients test-deploy bench costs check check-rust \
-	check-dependencies check-scripts check-template generate format deploy check-stack destroy-stack tools rust
+	check-dependencies check-scripts check-template generate format deploy package tools rust python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,9 +91,9 @@ demo: rust tools ## show what the session API does for a shop, in your browser (
 	examples/demo/run --install
 	tests/with-api examples/demo/run
 
-# Builds the functions for this machine and without optimization, in a different folder from `make deploy`.
+# Builds the functions for this machine and without optimization.
 test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy to an emulated AWS and test the stack there
-	SAM_BUILD_MODE=debug sam build --build-dir .aws-sam/emulated --parameter-overrides Architecture=$(MACHINE)
+	@$(MAKE) --no-print-directory package ARCHITECTURE=$(MACHINE) PROFILE=dev PACKAGE=target/package/emulated
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
 # One target folder for everything, so that shared dependencies are compiled only once.
@@ -165,19 +167,21 @@ check-template: .tools/sam/installed .tools/emulator/installed .tools/checkov/in
 generate: .tools/sam/installed ## regenerate the parts of template.yaml and Cargo.toml that repeat docs/openapi.yaml
 	@$(SAM)/python -B deploy/render.py
 
-# Your answers are kept in samconfig.$(STACK).toml, which git ignores.
-deploy: rust tools .tools/sam/installed ## build and deploy to your AWS account (STACK=…, ARCHITECTURE=…)
+deploy: package ## build and deploy to your AWS account (ARCHITECTURE=…, ARGUMENTS='--update …' or --help)
+	@$(PACKAGE)/deploy $(if $(filter command environment,$(origin ARCHITECTURE)),--parameter Architecture=$(ARCHITECTURE)) $(ARGUMENTS)
+
+# Builds the functions into a folder that has the layout of a release.
+PACKAGE ?= target/package/session-api
+PROFILE ?= release
+package: rust tools
 	@$(MAKE) --no-print-directory rust-target-$(ARCHITECTURE:arm64=aarch64)-unknown-linux-gnu
-	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
-	@$(SAM)/python -B deploy/stack.py restrict --stack-name $(STACK) --built-for $(ARCHITECTURE)
-	sam deploy --guided --no-fail-on-empty-changeset --stack-name $(STACK) --config-file $$($(SAM)/python -B deploy/stack.py configure --stack-name $(STACK))
-	@$(MAKE) --no-print-directory check-stack
-
-check-stack: .tools/sam/installed ## create, read and destroy a session through the deployed API (STACK=…)
-	@$(SAM)/python -B deploy/stack.py call --stack-name $(STACK)
-
-destroy-stack: .tools/sam/installed ## delete the stack but keep the sessions (STACK=…)
-	@$(SAM)/python -B deploy/stack.py destroy --stack-name $(STACK)
+	cargo lambda build --locked --profile $(PROFILE) --$(ARCHITECTURE:x86_64=x86-64) --output-format zip --lambda-dir target/package/$(PROFILE)-$(ARCHITECTURE)
+	@rm -rf $(PACKAGE)/functions
+	@mkdir -p $(PACKAGE)/functions/$(ARCHITECTURE)
+	@for function in read write destroy; do \
+		cp target/package/$(PROFILE)-$(ARCHITECTURE)/$$function/bootstrap.zip $(PACKAGE)/functions/$(ARCHITECTURE)/$$function.zip || exit; \
+	done
+	@cp template.yaml deploy/deploy deploy/deployer-policy.json CHANGELOG.md $(PACKAGE)
 
 # Fails unless Rust is new enough.
 rust:
@@ -187,6 +191,11 @@ rust:
 	elif ! printf '%s\n' $(RUST) "$${found%%-*}" | sort -V -c 2>/dev/null; then \
 		echo "error: Rust $(RUST) or newer is required; this is $$found. Run: rustup update stable" >&2; exit 1; \
 	fi
+
+# Fails unless Python can install the pinned tools, whose own requirements set the range.
+python:
+	@$(PYTHON) -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) or sys.version_info[:3] == (3, 14, 1))' 2>/dev/null || \
+		{ echo "error: Python 3.11 to 3.14 (but not 3.14.1) with venv is required; $(PYTHON) is $$($(PYTHON) --version 2>&1). Run: make PYTHON=python3.13 …" >&2; exit 1; }
 
 # Installs Rust's standard library for another platform if it's missing.
 rust-target-%:
@@ -198,21 +207,21 @@ rust-target-%:
 tools: .venv/installed
 
 # If you change the pinned versions, that file becomes newer than the stamp file, so make installs the tools again.
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt | python
 	@echo "Installing the tools in $< into .venv"
-	@python3 -m venv .venv
+	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-.tools/lint/installed: tests/lint/requirements.txt
+.tools/lint/installed: tests/lint/requirements.txt | python
 	@echo "Installing the tools in $< into .tools/lint"
-	@python3 -m venv .tools/lint
+	@$(PYTHON) -m venv --clear .tools/lint
 	@.tools/lint/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-.tools/openapi/installed: tests/openapi/requirements.txt tests/openapi/package-lock.json
+.tools/openapi/installed: tests/openapi/requirements.txt tests/openapi/package-lock.json | python
 	@echo "Installing the tools in $< into .tools/openapi"
-	@python3 -m venv .tools/openapi
+	@$(PYTHON) -m venv --clear .tools/openapi
 	@.tools/openapi/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@which java >/dev/null || tests/install tests/openapi default-jre-headless
 	@which go >/dev/null || tests/install tests/openapi golang-go
@@ -220,8 +229,8 @@ tools: .venv/installed
 	@npm ci --silent --prefix tests/openapi
 	@touch $@
 
-.tools/%/installed: tests/deploy/requirements/%.txt
+.tools/%/installed: tests/deploy/requirements/%.txt | python
 	@echo "Installing the tools in $< into .tools/$*"
-	@python3 -m venv .tools/$*
+	@$(PYTHON) -m venv --clear .tools/$*
 	@.tools/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

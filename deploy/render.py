@@ -1,4 +1,5 @@
-"""Generates the parts of template.yaml and Cargo.toml that repeat docs/openapi.yaml or other parts of template.yaml.
+"""Generates the parts of template.yaml and Cargo.toml that repeat docs/openapi.yaml or other parts of template.yaml, and
+deployer-policy.json.
 
 `make generate` runs it. With --check, it changes nothing, and fails if a file is out of date.
 """
@@ -8,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import policy
 import yaml
 from samcli.yamlhelper import yaml_parse
 
@@ -71,13 +73,14 @@ def rendered(text):
 
 
 def main():
-    for name in ("template.yaml", "Cargo.toml"):
+    for name in ("template.yaml", "Cargo.toml", "deploy/deployer-policy.json"):
         text = (ROOT / name).read_text()
-        if rendered(text) == text:
+        fresh = policy.rendered() if name.endswith(".json") else rendered(text)
+        if fresh == text:
             continue
         if "--check" in sys.argv:
             sys.exit(f"{name} is out of date. Run: make generate")
-        (ROOT / name).write_text(rendered(text))
+        (ROOT / name).write_text(fresh)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,7 +38,7 @@ def emulator():
 
 @pytest.fixture(scope="session")
 def stack(emulator):
-    built = tpl.ROOT / ".aws-sam" / "emulated"
+    built = tpl.ROOT / "target" / "package" / "emulated"
     assert (built / "template.yaml").exists(), f"{built} has no template: run `make test-deploy`"
     deployed = Stack(emulator, built)
     LEFT_OUT.extend(deployed.left_out)
@@ -47,6 +49,38 @@ def stack(emulator):
 def app(stack):
     """Credentials of an app that may use sessions, and may list and destroy a user's sessions."""
     return stack.user("app", "UseSessionsPolicy", "UserSessionsPolicy")
+
+
+#: Runs a command in Debian 13, which has neither Rust nor anything else of ours.
+OTHER_DEBIAN = [tpl.ROOT / "tests" / "root", "trixie"]
+
+
+@pytest.fixture(scope="session")
+def there(emulator):
+    """Runs a command in the other Debian, with its AWS CLI and PHP, against the emulated AWS."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can run another Debian")
+    packages = "awscli php-cli php-curl"
+    install = (
+        f"apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends {packages}"
+    )
+    needed = f"dpkg -s {packages} >/dev/null 2>&1 || {{ {install}; }} >/dev/null"
+    subprocess.run([*OTHER_DEBIAN, "sh", "-c", needed], check=True)
+    bare = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+    found = subprocess.run([*OTHER_DEBIAN, "sh", "-c", "command -v cargo || command -v sam"], env=bare)
+    assert found.returncode != 0, "it has Rust or the SAM CLI"
+
+    def there(*command, typed="", **variables):
+        return subprocess.run(
+            [*OTHER_DEBIAN, *command],
+            env=emulator.environment() | variables | bare,
+            cwd=tpl.ROOT,
+            input=typed,
+            capture_output=True,
+            text=True,
+        )
+
+    return there
 
 
 @pytest.fixture

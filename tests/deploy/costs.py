@@ -1,4 +1,4 @@
-"""Calculates what the API costs, and writes it into README.md, docs/ and benches/results/costs.md: `make costs`.
+"""Calculates what the API costs, and writes it into the documents, and into what `deploy` prints: `make costs`.
 
 Prices come from prices.json, consumed units from the results of `make bench` and `make pages`, and the number of alarms
 from the template.
@@ -333,6 +333,11 @@ def idle():
     return f"${cents(idle_dollars())} a month for its alarms ({count} metrics at ${usd('alarms'):.2f}, {FREE_ALARMS} of them free)"
 
 
+def ceiling():
+    """The most that 100 write units a second can cost in a month."""
+    return f"${100 * HOURS * 3600 / 1e6 * usd('write_units'):,.0f}"
+
+
 def logs_share():
     """How much of a read's price goes into logs."""
     *_, logs = gateway_and_function()
@@ -410,6 +415,7 @@ BLOCKS = {
         pages,
         page_targets,
         idle,
+        ceiling,
         logs_share,
         log_steps,
         price,
@@ -420,6 +426,7 @@ DOCUMENTS = [
     tpl.ROOT / "README.md",
     *sorted((tpl.ROOT / "docs").glob("*.md")),
     tpl.ROOT / "benches" / "results" / "costs.md",
+    tpl.ROOT / "deploy" / "deploy",
 ]
 
 

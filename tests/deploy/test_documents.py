@@ -1,5 +1,7 @@
 """The documents' examples work as written, and what they list exists."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,8 +13,9 @@ import pytest
 import template as tpl
 from contract import ROUTE
 
+TERRAFORM_CDK = (tpl.ROOT / "docs" / "terraform-cdk.md").read_text()
 DOCUMENTS = "".join((tpl.ROOT / name).read_text() for name in ("README.md", "docs/api.md"))
-NODE = tpl.HERE / "requirements" / "node"
+REQUIREMENTS = tpl.HERE / "requirements"
 
 
 def block(language):
@@ -29,10 +32,14 @@ def python(folder):
     return [sys.executable, "-B", "-c", block("python")]
 
 
-def node(folder):
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(NODE / name, folder)
+def install(name, folder):
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(REQUIREMENTS / name / file, folder)
     subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+
+
+def node(folder):
+    install("node", folder)
     (folder / "call.mjs").write_text(block("js"))
     return ["node", "call.mjs"]
 
@@ -65,6 +72,32 @@ def test_example_creates_a_session(stack, app, tmp_path, example, kind):
     assert stack.runs("write") == before + 1
 
 
+@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+def test_cdk_example_passes_the_release_template_on(tmp_path):
+    install("cdk", tmp_path)
+    # As `aws cloudformation package` writes it.
+    template = (tpl.ROOT / "template.yaml").read_text().replace("CodeUri: functions/arm64/", "CodeUri: s3://my-bucket/")
+    (tmp_path / "packaged.yaml").write_text(template)
+    example = re.search(r"^```js\n(.*?)^```$", TERRAFORM_CDK, re.DOTALL | re.MULTILINE)[1]
+    (tmp_path / "stack.mjs").write_text(example)
+    environment = {"PATH": os.environ["PATH"], "CDK_OUTDIR": str(tmp_path / "out")}
+    done = subprocess.run(["node", "stack.mjs"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    resources = json.loads((tmp_path / "out" / "shop.template.json").read_text())["Resources"]
+    (stack,) = (one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudFormation::Stack")
+    assert stack["Parameters"].keys() <= tpl.load(tpl.ROOT / "template.yaml")["Parameters"].keys()
+    asset = re.search(r"/(\w+)\.yaml$", stack["TemplateURL"]["Fn::Sub"])[1]
+    assert (tmp_path / "out" / f"asset.{asset}.yaml").read_text() == template
+    (role,) = (one["Properties"] for one in resources.values() if one["Type"] == "AWS::IAM::Role")
+    assert "Outputs.UseSessionsPolicyArn" in str(role["ManagedPolicyArns"])
+
+
+def test_examples_name_existing_outputs():
+    outputs = tpl.load(tpl.ROOT / "template.yaml")["Outputs"].keys()
+    named = re.findall(r'outputs\["(\w+)"\]|"Outputs\.(\w+)"', TERRAFORM_CDK)
+    assert len(named) >= 4 and {one or other for one, other in named} <= outputs
+
+
 def test_api_document_lists_every_route():
     text = (tpl.ROOT / "docs" / "api.md").read_text()
     table = text[text.index("## Routes") : text.index("## Headers")]
@@ -89,8 +122,8 @@ def test_security_document_names_existing_tests():
 
 
 def aws_commands():
-    """The AWS CLI commands in the documents and in what `make` prints: (service, operation, options)."""
-    paths = [*tpl.ROOT.glob("*.md"), *(tpl.ROOT / "docs").glob("*.md"), tpl.ROOT / "deploy" / "stack.py"]
+    """The AWS CLI commands in the documents and in what `deploy` prints: (service, operation, options)."""
+    paths = [*tpl.ROOT.glob("*.md"), *(tpl.ROOT / "docs").glob("*.md"), tpl.ROOT / "deploy" / "deploy"]
     for path in paths:
         text = re.sub(r"\\?\n\s*(?=--)", " ", path.read_text())
         for service, operation, rest in re.findall(r"\baws ([a-z]+) ([a-z]+-[a-z-]+)((?: +[^\s`]+)*)", text):

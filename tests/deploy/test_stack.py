@@ -1,44 +1,37 @@
-"""What `make deploy` and `make destroy-stack` do besides running `sam`. The last tests destroy the stack."""
+"""What `deploy` does with a stack besides creating it. The last tests destroy the stack."""
 
 import copy
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
-import yaml
 
 import template as tpl
 from contract import FUNCTIONS
 from emulator import REGION, STACK, machine
 
+PROGRAM = tpl.ROOT / "target" / "package" / "emulated" / "deploy"
+
 
 @pytest.fixture
-def run(stack, tmp_path):
-    """Runs deploy/stack.py as make does, against the emulated account."""
-    # The SAM CLI's environment has the libraries that the script needs.
-    python = tpl.ROOT / ".tools" / "sam" / "bin" / "python"
+def run(stack, there):
+    """Runs `deploy` against the emulated account."""
 
-    def run(*arguments, name=STACK, typed="", credentials=None):
-        environment = stack.emulator.environment()
-        if credentials:
-            environment |= stack.environment(credentials)
-        return subprocess.run(
-            [python, "-B", tpl.ROOT / "deploy" / "stack.py", *arguments, "--stack-name", name],
-            env=environment,
-            cwd=tmp_path,
-            input=typed,
-            capture_output=True,
-            text=True,
-        )
+    def run(*options, name=STACK, typed="", credentials=None):
+        variables = stack.environment(credentials) if credentials else {}
+        return there(PROGRAM, *options, "--stack", name, typed=typed, **variables)
 
     return run
 
 
 def test_deployment_calls_each_function_and_prints_a_request_to_try(stack, app, run):
     before = {function: stack.runs(function) for function in FUNCTIONS}
-    done = run("call", "--url", stack.url)
+    done = run("--check", "--url", stack.url)
     assert done.returncode == 0, done.stderr
     assert {function: stack.runs(function) - before[function] for function in FUNCTIONS} == dict.fromkeys(FUNCTIONS, 1)
     assert stack.outputs["ApiUrl"] in done.stdout
@@ -76,14 +69,14 @@ def test_deployment_with_a_bad_parameter_fails_and_says_which(stack, run, bad):
     version = functions.publish_version(FunctionName=name)["Version"]
     functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
     try:
-        done = run("call", "--url", stack.url)
+        done = run("--check", "--url", stack.url)
     finally:
         functions.update_alias(FunctionName=name, Name="live", FunctionVersion=good)
         functions.update_function_configuration(FunctionName=name, Environment=environment)
     assert done.returncode == 1, done.stdout
     assert f"The stack {STACK} is deployed, but the API does not work: it responded 50" in done.stderr, done.stderr
     assert next(iter(bad)) in done.stderr, done.stderr
-    assert run("call", "--url", stack.url).returncode == 0
+    assert run("--check", "--url", stack.url).returncode == 0
 
 
 def test_deployment_by_somebody_who_may_not_call_the_api_says_so(stack, run):
@@ -91,35 +84,16 @@ def test_deployment_by_somebody_who_may_not_call_the_api_says_so(stack, run):
     may = {"Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [may]})
     stack.emulator.client("iam").put_user_policy(UserName="deployer", PolicyName="deploy", PolicyDocument=document)
-    done = run("call", "--url", stack.url, credentials=deployer)
+    done = run("--check", "--url", stack.url, credentials=deployer)
     assert done.returncode == 1, done.stdout
-    assert f"Attach the policy {stack.outputs['UseSessionsPolicyArn']}" in done.stderr, done.stderr
-
-
-def test_answers_stay_with_their_stack_and_out_of_tracked_files(run, tmp_path):
-    tracked = (tpl.ROOT / "samconfig.toml").read_text()
-    for name in ("one", "two"):
-        assert run("configure", name=name).stdout == f"samconfig.{name}.toml\n"
-        assert f'stack_name = "{name}"' in (tmp_path / f"samconfig.{name}.toml").read_text()
-    one = tmp_path / "samconfig.one.toml"
-    # What `sam deploy --guided` does with the deployer's answers.
-    one.write_text(one.read_text() + 'parameter_overrides = "Architecture=\\"x86_64\\" MaxTtl=\\"60\\""\n')
-    run("configure", name="one")
-    assert [run("architecture", name=name).stdout for name in ("one", "two")] == ["x86_64\n", "arm64\n"]
-    assert "MaxTtl" in one.read_text() and "MaxTtl" not in (tmp_path / "samconfig.two.toml").read_text()
-    # The deployer chose another name.
-    one.write_text(one.read_text().replace('"one"', '"three"'))
-    assert run("call", name="one").stderr.startswith("The stack three: ")
-    assert sorted(path.name for path in tmp_path.glob("*.toml")) == ["samconfig.three.toml", "samconfig.two.toml"]
-    assert (tpl.ROOT / "samconfig.toml").read_text() == tracked
-    ignored = subprocess.run(["git", "check-ignore", "samconfig.one.toml"], cwd=tpl.ROOT, capture_output=True)
-    assert ignored.returncode == 0, "git would track the answers"
+    assert f"attach the policy {stack.outputs['UseSessionsPolicyArn']}" in done.stderr, done.stderr
 
 
 def test_missing_stack_is_reported(run):
-    done = run("call", name="no-such-stack")
+    done = run("--check", name="no-such-stack")
     assert done.returncode == 1
-    assert done.stderr.startswith("The stack no-such-stack: "), done.stderr
+    assert done.stderr == f"The stack no-such-stack in {REGION} is not deployed: its status is none.\n"
+    assert f"There is no stack no-such-stack in {REGION} yet." in run("--update", name="no-such-stack").stderr
 
 
 def stack_exists(stack, name):
@@ -127,21 +101,107 @@ def stack_exists(stack, name):
     return any(one["StackName"] == name and one["StackStatus"] != "DELETE_COMPLETE" for one in summaries)
 
 
-def test_deployment_for_another_processor_is_refused_before_anything_is_created(stack, run, tmp_path):
-    assert run("architecture").stdout in ("arm64\n", "x86_64\n")
-    template = tmp_path / "template.yaml"
-    template.write_text(yaml.safe_dump(stack.template))
-    done = run("restrict", "--built-for", machine(), "--template", template)
-    assert done.returncode == 0, done.stderr
-    document = tpl.load(template)
-    architecture = document["Parameters"]["Architecture"]
-    assert (architecture["Default"], architecture["AllowedValues"]) == (machine(), [machine()])
+def test_deployment_for_another_processor_is_refused_before_anything_is_created(stack, run):
     other = {"arm64": "x86_64", "x86_64": "arm64"}[machine()]
-    assert f"make deploy ARCHITECTURE={other}" in architecture["ConstraintDescription"]
-    before = stack.emulator.client("dynamodb").list_tables()["TableNames"]
-    refused = stack.emulator.sam_deploy("another-processor", document, Architecture=other)
-    assert refused.returncode != 0 and "Architecture" in refused.stderr, refused.stderr
-    assert stack.emulator.client("dynamodb").list_tables()["TableNames"] == before
+    before = stack.emulator.client("s3").list_buckets()["Buckets"]
+    refused = run("--parameter", f"Architecture={other}", name="another-processor")
+    assert refused.returncode == 1 and f"make deploy ARCHITECTURE={other}" in refused.stderr, refused.stderr
+    assert not stack_exists(stack, "another-processor")
+    assert stack.emulator.client("s3").list_buckets()["Buckets"] == before
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ([], f"There is already a stack {STACK} in {REGION}. To update it, add --update."),
+        (["--update", "--parameter", "MaxTTL=60"], "There is no parameter MaxTTL. The parameters are Architecture, "),
+        (["--update", "--parameter", "MaxTtl"], "it should be NAME=VALUE, not 'MaxTtl'"),
+        (["--update", "--parameter", "MaxTtl=0"], "MaxTtl"),
+        (["--update", "--region", ""], "In which region?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistake_gets_a_clear_error(stack, there, options, problem):
+    variables = {"AWS_DEFAULT_REGION": ""} if "--region" in options else {}
+    done = there(PROGRAM, "--stack", STACK, *options, **variables)
+    assert done.returncode != 0, done.stdout
+    assert problem in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("An error occurred (ExpiredToken) when calling the GetCallerIdentity operation: …", "Log in again"),
+        ("Error when retrieving token from sso: Token has expired and refresh failed", "Log in again"),
+        ("Unable to locate credentials. You can configure credentials by running …", "`aws configure`"),
+        ("An error occurred (AccessDenied) when calling the CreateChangeSet operation: …", "deployer-policy.json"),
+    ],
+)
+def test_refusal_comes_with_advice(tmp_path, said, advice):
+    """The emulator's credentials never expire, so the AWS CLI is a stand-in."""
+    cli = tmp_path / "aws"
+    cli.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 254\n'.replace("`", ""))
+    cli.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run([PROGRAM, "--region", REGION], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert said in done.stderr and advice in done.stderr, done.stderr
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """`deploy` as a module, for what the emulator can't show. `answers` are what AWS says, by operation."""
+    loader = importlib.machinery.SourceFileLoader("deploy", str(PROGRAM))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("deploy", loader))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader.exec_module(module)
+    module.answers = {"describe-stacks": {"Stacks": [{}]}}
+    module.aws = lambda service, operation, *rest: module.answers[operation]
+    return module
+
+
+@pytest.mark.parametrize(("limit", "warned"), [(10, True), (999, True), (1000, False)])
+def test_low_concurrency_of_a_new_account_is_explained(program, capsys, limit, warned):
+    program.answers["get-account-settings"] = {"AccountLimit": {"ConcurrentExecutions": limit}}
+    program.Stack(STACK, REGION, "123456789012", None).warn()
+    said = capsys.readouterr().out
+    assert (f"at most {limit} Lambda functions at once" in said) == warned
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        ("ROLLBACK_COMPLETE", "Run this with --destroy"),
+        ("ROLLBACK_FAILED", "Run this with --destroy"),
+        ("CREATE_FAILED", "Run this with --destroy"),
+        ("DELETE_FAILED", "Run this with --destroy"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        ("UPDATE_IN_PROGRESS", "Try again when that's done"),
+        ("REVIEW_IN_PROGRESS", None),
+        ("UPDATE_ROLLBACK_COMPLETE", None),
+    ],
+)
+def test_stack_that_cannot_be_deployed_to_comes_with_advice(program, status, advice):
+    program.answers["describe-stacks"] = {"Stacks": [{"StackStatus": status}]}
+    problem = program.Stack(STACK, REGION, "123456789012", None).unusable()
+    assert problem is None if advice is None else advice in problem, problem
+
+
+def test_retry_of_the_same_build_says_how(program):
+    failed = {"EventId": "1", "ResourceStatus": "CREATE_FAILED", "LogicalResourceId": "ReadFunctionVersion"}
+    reason = "A version for this Lambda function exists ( 3 )."
+    failed |= {"ResourceType": "AWS::Lambda::Version", "ResourceStatusReason": reason}
+    program.answers["describe-stack-events"] = {"StackEvents": [failed]}
+    program.answers["describe-stacks"] = {"Stacks": [{"StackStatus": "UPDATE_ROLLBACK_COMPLETE"}]}
+    with pytest.raises(SystemExit) as exit:
+        program.Stack(STACK, REGION, "123456789012", None).follow("id", set(), "UPDATE_COMPLETE")
+    assert reason in str(exit.value) and "--parameter Deployment=" in str(exit.value)
+
+
+def test_stack_whose_names_would_get_too_long_is_refused():
+    done = subprocess.run([PROGRAM, "--stack", "s" * 51], capture_output=True, text=True)
+    assert done.returncode == 2 and "50 characters at most" in done.stderr, done.stderr
 
 
 def test_failed_first_deployment_can_be_cleaned_up(stack, run):
@@ -149,12 +209,13 @@ def test_failed_first_deployment_can_be_cleaned_up(stack, run):
     document = copy.deepcopy(stack.template)
     document["Resources"]["ReadErrorsAlarm"]["Properties"]["Metrics"] = [{"Id": "e", "Expression": "1"}]
     assert stack.emulator.sam_deploy("failed", document).returncode != 0
-    called = run("call", name="failed")
+    called = run("--check", name="failed")
     assert (called.returncode, called.stderr) == (
         1,
-        "The stack failed is not deployed: its status is ROLLBACK_COMPLETE.\n",
+        f"The stack failed in {REGION} is not deployed: its status is ROLLBACK_COMPLETE.\n",
     )
-    destroyed = run("destroy", "--no-prompts", name="failed")
+    assert "can only be deleted. Run this with --destroy" in run(name="failed").stderr
+    destroyed = run("--destroy", "--no-prompts", name="failed")
     assert destroyed.returncode == 0, destroyed.stderr
     assert not stack_exists(stack, "failed")
     # The table is protected, so CloudFormation leaves it behind.
@@ -167,7 +228,7 @@ def test_destroying_the_stack_first_lists_who_still_has_its_policies(stack, app,
     role = stack.resources["ReadRole"]
     cloudformation = stack.emulator.client("cloudformation")
     for arguments, typed in [(["--no-prompts"], ""), ([], "n\n"), ([], "")]:
-        done = run("destroy", *arguments, typed=typed)
+        done = run("--destroy", *arguments, typed=typed)
         assert done.returncode == 1
         assert re.search(r"^- user app: .*UseSessionsPolicy", done.stdout, re.MULTILINE), done.stdout
         assert role not in done.stdout, "it lists one of the stack's own roles, which needn't be detached"
@@ -182,7 +243,7 @@ def test_destroying_the_stack_first_lists_who_still_has_its_policies(stack, app,
 def test_protected_stack_is_not_deleted(stack, run):
     cloudformation = stack.emulator.client("cloudformation")
     cloudformation.update_termination_protection(EnableTerminationProtection=True, StackName=STACK)
-    done = run("destroy", "--no-prompts", "--detach")
+    done = run("--destroy", "--no-prompts", "--detach")
     cloudformation.update_termination_protection(EnableTerminationProtection=False, StackName=STACK)
     assert done.returncode == 1
     assert "--no-enable-termination-protection" in done.stderr, done.stderr
@@ -191,7 +252,7 @@ def test_protected_stack_is_not_deleted(stack, run):
 
 @pytest.mark.last
 def test_destroying_the_stack_keeps_the_table(stack, session, run):
-    done = run("destroy", "--no-prompts", "--detach")
+    done = run("--destroy", "--no-prompts", "--detach")
     assert done.returncode == 0, done.stderr
     assert f"The table {stack.table} with all its sessions is kept" in done.stdout
     dynamodb = stack.emulator.client("dynamodb")

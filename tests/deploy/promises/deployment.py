@@ -127,9 +127,14 @@ def all_at_once(raw):
     raw["Parameters"]["DeploymentType"]["Default"] = "AllAtOnce"
 
 
-#: The longest possible values of what a version's description refers to. A table's name is the stack's name (up to 128
+#: The longest possible values of what a version's description refers to. A table's name is the stack's name (up to 50
 #: characters), the logical name, and 13 characters that CloudFormation adds. A role's id has 21 characters.
-MAX_LENGTHS = {"Sessions": 128 + len("-Sessions-") + 13, "Role": 21, "RevokedBefore": len("2026-11-24T10:00:00Z")}
+MAX_LENGTHS = {
+    "Sessions": 50 + len("-Sessions-") + 13,
+    "Role": 21,
+    "RevokedBefore": len("2026-11-24T10:00:00Z"),
+    "Deployment": 20,
+}
 
 
 @promise("a change to a function or to anything it refers to makes a new version")
@@ -220,4 +225,4 @@ def a_version_for_what_the_function_does_not_use(raw):
 @new_versions.mutation
 def a_description_that_is_too_long(raw):
     description = raw["Resources"]["ReadFunction"]["Properties"]["VersionDescription"]
-    description["Fn::Sub"] += " and so forth" * 5
+    description["Fn::Sub"] += " and so forth" * 10

@@ -85,6 +85,22 @@ def swapped_limits(raw):
     settings |= {"ThrottlingRateLimit": burst, "ThrottlingBurstLimit": rate}
 
 
+#: An account's quotas in the newer regions: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+SMALLEST_QUOTAS = {"ThrottlingRate": 2_500, "ThrottlingBurst": 1_250}
+
+
+@promise("the default limits are within an account's quotas in every region")
+def quotas(design):
+    for parameter, quota in SMALLEST_QUOTAS.items():
+        if design.raw["Parameters"][parameter]["Default"] > quota:
+            yield f"{parameter} exceeds the {quota} of newer regions"
+
+
+@quotas.mutation
+def a_burst_beyond_newer_regions(raw):
+    raw["Parameters"]["ThrottlingBurst"]["Default"] = 2_000
+
+
 @promise("the access log is JSON and contains nothing that a caller sends")
 def access_log(design):
     for stage in design.resources("AWS::ApiGatewayV2::Stage").values():

@@ -290,3 +290,19 @@ def a_key_for_any_service(raw):
 @kms.mutation
 def a_function_without_the_key(raw):
     raw["Resources"]["DestroyRole"]["Properties"]["ManagedPolicyArns"].pop(0)
+
+
+@promise("every role has the permissions boundary, if there is one")
+def boundary(design):
+    arn = "arn:aws:iam::123456789012:policy/boundary"
+    for given, expected in [({}, None), ({"PermissionsBoundary": arn}, arn)]:
+        for name, role in tpl.of_type(design.with_parameters(**given), "AWS::IAM::Role").items():
+            # Those that SAM would generate break another promise.
+            found = role["Properties"].get("PermissionsBoundary")
+            if name in design.raw["Resources"] and found != expected:
+                yield f"{name} has the boundary {found} instead of {expected}"
+
+
+@boundary.mutation
+def a_role_without_a_boundary(raw):
+    raw["Resources"]["DeploymentRole"]["Properties"].pop("PermissionsBoundary")

@@ -100,3 +100,33 @@ def recovery(design):
 @recovery.mutation
 def no_recovery(raw):
     raw["Parameters"]["PointInTimeRecovery"]["Default"] = "false"
+
+
+@promise("the table and its index have a ceiling and warm throughput if the parameters ask for them")
+def throughput(design):
+    for given, name, value in [
+        ({"MaxReadUnits": 50}, "OnDemandThroughput", {"MaxReadRequestUnits": 50}),
+        ({"MaxWriteUnits": 20}, "OnDemandThroughput", {"MaxWriteRequestUnits": 20}),
+        ({"WarmReadUnits": 20_000}, "WarmThroughput", {"ReadUnitsPerSecond": 20_000, "WriteUnitsPerSecond": 4_000}),
+        ({"WarmWriteUnits": 9_000}, "WarmThroughput", {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 9_000}),
+    ]:
+        for where, parameters, expected in [("by default", {}, None), (f"with {given}", given, value)]:
+            table = design.resource("Sessions", **parameters)
+            for one in (table, *table["GlobalSecondaryIndexes"]):
+                if one.get(name) != expected:
+                    yield f"{one.get('IndexName', 'the table')} has the {name} {one.get(name)} {where}"
+
+
+@throughput.mutation
+def an_index_without_a_ceiling(raw):
+    raw["Resources"]["Sessions"]["Properties"]["GlobalSecondaryIndexes"][0].pop("OnDemandThroughput")
+
+
+@throughput.mutation
+def reads_that_limit_writes(raw):
+    raw["Conditions"]["LimitsWrites"] = raw["Conditions"]["LimitsReads"]
+
+
+@throughput.mutation
+def warm_by_default(raw):
+    raw["Parameters"]["WarmReadUnits"]["Default"] = 12_000
