@@ -75,7 +75,7 @@ test-clients: rust tools ## test the client libraries against the API (CLIENTS=p
 	cargo build --locked --example local --bins
 	tests/clients $(CLIENTS)
 
-compare: rust tools ## compare the clients with other session handlers (HANDLERS=…, AWS_SDK_PHP=…, UPDATE=1)
+compare: rust tools ## compare the clients with other session handlers (HANDLERS=…, AWS_SDK_PHP=…, AWS_SDK_RAILS=…, UPDATE=1)
 	cargo build --locked --example local --bins
 	benches/compare/install
 	tests/with-api benches/compare/.venv/bin/python -B benches/compare/run $(if $(UPDATE),--update) $(HANDLERS)

@@ -22,6 +22,7 @@ PHP = ["php", "-d", "display_errors=0", "-d", "output_buffering=4096", "-S", "AD
 EXPRESS = ["node", HERE / "apps/express.js"]
 PYTHON = [sys.executable, "-B", HERE / "apps/app.py"]
 LARAVEL = [CLIENTS / "laravel/tests/conformance", "ADDRESS"]
+RAILS = ["ruby", HERE / "apps/rails.rb"]
 OWN_PYTHON = [CLIENTS / "python/.venv/bin/python", "-B", CLIENTS / "python/tests/conformance.py"]
 LARAVEL_NAMES = {"destroy": ["invalidate"], "regenerate": ["regenerate", True]}
 
@@ -75,11 +76,24 @@ HANDLERS = {
     "django": Handler(
         "Django, `session-api`", "session API", [*OWN_PYTHON, "django", "ADDRESS"], names={"destroy": ["clear"]}
     ),
+    "rails-redis": Handler("Rails, `redis_store`", "Redis", [*RAILS, "redis_store", "ADDRESS"]),
+    "rails-cache": Handler("Rails, `cache_store`", "Redis", [*RAILS, "cache_store", "ADDRESS"]),
+    "rails-dynamodb": Handler("Rails, `dynamodb_store`", "DynamoDB", [*RAILS, "dynamodb_store", "ADDRESS"]),
+    "rails-dynamodb-locking": Handler(
+        "Rails, `dynamodb_store` with locking",
+        "DynamoDB",
+        [*RAILS, "dynamodb_store-locking", "ADDRESS"],
+        has_lock=True,
+    ),
+    "rails": Handler("Rails, `session_api`", "session API", [CLIENTS / "ruby/tests/conformance", "ADDRESS"]),
 }
 
 
-# These need the AWS SDK for PHP, which only Composer can install.
-AWS_SDK_PHP = ("aws-sdk-php", "aws-sdk-php-locking", "laravel-dynamodb")
+# These need packages that only Composer or RubyGems can install.
+PROVIDED = {
+    "AWS_SDK_PHP": ("aws-sdk-php", "aws-sdk-php-locking", "laravel-dynamodb"),
+    "AWS_SDK_RAILS": ("rails-dynamodb", "rails-dynamodb-locking"),
+}
 
 
 def choose(names):
@@ -87,10 +101,12 @@ def choose(names):
     # The local DynamoDB accepts any credentials.
     os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     os.environ |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-central-1")
-    if "AWS_SDK_PHP" in os.environ:
-        return names
-    print("AWS_SDK_PHP is not set, so the AWS SDK for PHP's handlers and Laravel's `dynamodb` are left out.")
-    return [name for name in names if name not in AWS_SDK_PHP]
+    for variable, needing in PROVIDED.items():
+        left_out = [name for name in names if name in needing and variable not in os.environ]
+        if left_out:
+            print(f"{variable} is not set, so these handlers are left out: {', '.join(left_out)}")
+        names = [name for name in names if name not in left_out]
+    return names
 
 
 class Stage:

@@ -144,7 +144,7 @@ class DynamoDbStore:
     def __init__(self):
         self._client = boto3.client("dynamodb", endpoint_url=os.environ["DYNAMODB_URL"])
         existing = self._client.list_tables()["TableNames"]
-        for table, key in {"php": "id", "connect": "id", "laravel": "key"}.items():
+        for table, key in {"php": "id", "connect": "id", "laravel": "key", "rails": "session_id"}.items():
             if table in existing:
                 continue
             self._client.create_table(
