@@ -42,8 +42,8 @@ test: test-api test-template ## test the API and the template's promises
 test-all: announce test-histories test-openapi test-clients test-deploy ## test the rest: clients, OpenAPI document, deployed stack
 
 announce:
-	@echo "This takes about 20 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
-	@echo "root, PHP, Laravel, Symfony, nginx, HAProxy, Redis, Node, Ruby, Java, Go and Chromium with apt."
+	@echo "This takes about 35 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
+	@echo "root, PHP, Laravel, Symfony, nginx, HAProxy, Redis, Node, Ruby, Java, Go and Chromium with apt, and two newer releases of Debian into .tools."
 
 # Run more tests at once than there are cores, because they mostly wait for timeouts or for DynamoDB's index to settle.
 test-api: export RUST_TEST_THREADS ?= 8
