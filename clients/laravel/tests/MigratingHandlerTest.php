@@ -82,17 +82,7 @@ final class MigratingHandlerTest extends TestCase
 
     public function testSessionThatMovesBetweenTwoLooksIsFound(): void
     {
-        $moved = '';
-        $primary = $this->createStub(\SessionHandlerInterface::class);
-        $primary->method('read')->willReturnCallback(function () use (&$moved): string {
-            return $moved;
-        });
-        $other = $this->createStub(\SessionHandlerInterface::class);
-        $other->method('read')->willReturnCallback(function () use (&$moved): string {
-            $moved = serialize(['a' => 1]);
-
-            return '';
-        });
+        [$primary, $other] = $this->storesOfAMove(serialize(['a' => 1]));
         $handler = new MigratingHandler($primary, $other, new \DateTimeImmutable('+1 hour'));
         $session = new Store('session', $handler, str_repeat('a', 40));
         $session->start();

@@ -115,17 +115,7 @@ final class MigratingHandlerTest extends TestCase
 
     public function testSessionThatMovesBetweenTwoLooksIsFound(): void
     {
-        $moved = '';
-        $primary = $this->createStub(\SessionHandlerInterface::class);
-        $primary->method('read')->willReturnCallback(function () use (&$moved): string {
-            return $moved;
-        });
-        $other = $this->createStub(\SessionHandlerInterface::class);
-        $other->method('read')->willReturnCallback(function () use (&$moved): string {
-            $moved = 'a|i:1;';
-
-            return '';
-        });
+        [$primary, $other] = $this->storesOfAMove('a|i:1;');
         $handler = new MigratingHandler($primary, $other, new \DateTimeImmutable('+1 hour'));
         self::assertTrue($handler->validateId('id'));
         self::assertSame('a|i:1;', $handler->read('id'));

@@ -43,6 +43,28 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
     }
 
     /**
+     * Returns a primary store and another one. The session moves to the primary one just before the other is read.
+     *
+     * @return array{\SessionHandlerInterface, \SessionHandlerInterface}
+     */
+    protected function storesOfAMove(string $data): array
+    {
+        $moved = '';
+        $primary = $this->createStub(\SessionHandlerInterface::class);
+        $primary->method('read')->willReturnCallback(function () use (&$moved): string {
+            return $moved;
+        });
+        $other = $this->createStub(\SessionHandlerInterface::class);
+        $other->method('read')->willReturnCallback(function () use (&$moved, $data): string {
+            $moved = $data;
+
+            return '';
+        });
+
+        return [$primary, $other];
+    }
+
+    /**
      * Has a new browser do one step at the end of a slow page, while a fast page does the others.
      *
      * @param array<string, mixed> $options of the handler
