@@ -60,12 +60,8 @@ def there(emulator):
     """Runs a command in the other Debian, with its AWS CLI and PHP, against the emulated AWS."""
     if os.geteuid() != 0:
         pytest.skip("only root can run another Debian")
-    packages = "awscli php-cli php-curl"
-    install = (
-        f"apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends {packages}"
-    )
-    needed = f"dpkg -s {packages} >/dev/null 2>&1 || {{ {install}; }} >/dev/null"
-    subprocess.run([*OTHER_DEBIAN, "sh", "-c", needed], check=True)
+    install = ["tests/install", "tests/deploy", "awscli", "php-cli", "php-curl"]
+    subprocess.run([*OTHER_DEBIAN, *install], check=True)
     bare = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
     found = subprocess.run([*OTHER_DEBIAN, "sh", "-c", "command -v cargo || command -v sam"], env=bare)
     assert found.returncode != 0, "it has Rust or the SAM CLI"

@@ -164,10 +164,10 @@ class Emulator:
             text=True,
         )
 
-    def client(self, service, credentials=ROOT):
+    def client(self, service, credentials=ROOT, region=REGION):
         return boto3.client(
             service,
-            region_name=REGION,
+            region_name=region,
             endpoint_url=self.url,
             aws_access_key_id=credentials.access_key,
             aws_secret_access_key=credentials.secret_key,

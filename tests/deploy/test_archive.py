@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from http.cookiejar import CookieJar
 
-import boto3
 import pytest
 import yaml
 
@@ -53,16 +52,6 @@ def archive(emulator):
     shutil.rmtree(folder)
 
 
-def client(emulator, service):
-    key = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    return boto3.client(service, region_name=REGION, endpoint_url=emulator.url, **key)
-
-
-def key_of(emulator, user):
-    key = emulator.client("iam").create_access_key(UserName=user)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-
-
 @pytest.fixture(scope="module")
 def deployer(emulator):
     """The key of a user who has the deployer's policy and no other."""
@@ -70,7 +59,8 @@ def deployer(emulator):
     iam.create_user(UserName="archive-deployer")
     policy = (tpl.ROOT / "deploy" / "deployer-policy.json").read_text()
     iam.put_user_policy(UserName="archive-deployer", PolicyName="deploy", PolicyDocument=policy)
-    return key_of(emulator, "archive-deployer")
+    key = iam.create_access_key(UserName="archive-deployer")["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +120,7 @@ def test_php_page_keeps_its_session_in_the_deployed_api(emulator, there, deploye
     finally:
         server.terminate()
         server.wait()
-    dynamodb = client(emulator, "dynamodb")
+    dynamodb = emulator.client("dynamodb", region=REGION)
     (table,) = dynamodb.list_tables()["TableNames"]
     assert dynamodb.scan(TableName=table)["Count"] == 1
 
@@ -141,10 +131,10 @@ def test_update_keeps_the_other_parameters_and_makes_new_versions(emulator, ther
     assert done.returncode == 0 and "Nothing to change." in done.stdout, done.stdout + done.stderr
     done = there(archive / "deploy", *options, "--parameter", "Deployment=again", **deployer)
     assert done.returncode == 0 and "The API works" in done.stdout, done.stdout + done.stderr
-    description = client(emulator, "cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    description = emulator.client("cloudformation", region=REGION).describe_stacks(StackName=STACK)["Stacks"][0]
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in description["Parameters"]}
     assert (parameters["Deployment"], parameters["Architecture"]) == ("again", machine())
-    functions = client(emulator, "lambda")
+    functions = emulator.client("lambda", region=REGION)
     names = [one["FunctionName"] for one in functions.list_functions()["Functions"]]
     assert [functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"] for name in names] == ["2"] * 3
 
@@ -159,5 +149,5 @@ def test_deployer_may_also_destroy(emulator, there, archive, deployer, deployed)
                 iam.detach_user_policy(UserName=user, PolicyArn=policy["PolicyArn"])
     done = there(archive / "deploy", *options, **deployer)
     assert done.returncode == 0, done.stdout + done.stderr
-    (table,) = client(emulator, "dynamodb").list_tables()["TableNames"]
+    (table,) = emulator.client("dynamodb", region=REGION).list_tables()["TableNames"]
     assert f"The table {table} with all its sessions is kept" in done.stdout, done.stdout
