@@ -93,7 +93,7 @@ def test_missing_stack_is_reported(run):
     done = run("--check", name="no-such-stack")
     assert done.returncode == 1
     assert done.stderr == f"The stack no-such-stack in {REGION} is not deployed: its status is none.\n"
-    assert f"There is no stack no-such-stack in {REGION} yet." in run("--update", name="no-such-stack").stderr
+    assert f"The stack no-such-stack doesn't exist in {REGION}." in run("--update", name="no-such-stack").stderr
 
 
 def stack_exists(stack, name):
@@ -113,8 +113,8 @@ def test_deployment_for_another_processor_is_refused_before_anything_is_created(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ([], f"There is already a stack {STACK} in {REGION}. To update it, add --update."),
-        (["--update", "--parameter", "MaxTTL=60"], "There is no parameter MaxTTL. The parameters are Architecture, "),
+        ([], f"The stack {STACK} already exists in {REGION}. To update it, add --update."),
+        (["--update", "--parameter", "MaxTTL=60"], "Unknown parameter MaxTTL. The template has Architecture, "),
         (["--update", "--parameter", "MaxTtl"], "it should be NAME=VALUE, not 'MaxTtl'"),
         (["--update", "--parameter", "MaxTtl=0"], "MaxTtl"),
         (["--update", "--region", ""], "In which region?"),
