@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from samtranslator.translator.transform import transform
 
-# SAM would warn about a missing feature toggle of its own, which has nothing to do with us.
+# SAM's translator warns that it finds no feature toggles, which only AWS has.
 logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
 HERE = Path(__file__).resolve().parent

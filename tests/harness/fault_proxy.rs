@@ -96,8 +96,8 @@ impl FaultProxy {
         self.shared.released.add_permits(1);
     }
 
-    /// Sends a request whose calls get these faults, the last of which must be [`Fault::Hold`]. Runs `meanwhile` while
-    /// that call is held, then returns the response.
+    /// Sends a request whose calls get these faults. The last must be [`Fault::Hold`]: while it holds its call, runs
+    /// `meanwhile`. Returns the response.
     pub(crate) async fn send_around(
         &self,
         request: Request,

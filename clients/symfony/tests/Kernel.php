@@ -112,7 +112,7 @@ final class Kernel extends BaseKernel
         ), $results));
     }
 
-    /** In place of Symfony's redirection. */
+    /** Shows a page, where Symfony would redirect. */
     public function onLogout(LogoutEvent $event): void
     {
         $event->setResponse(new JsonResponse(self::page()));
