@@ -27,7 +27,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-histories test-history test-clients test-deploy bench costs check check-rust \
+.PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-histories test-history test-clients test-deploy emulated bench costs check check-rust \
 	check-dependencies check-scripts check-template generate format deploy package tools rust python
 
 help: ## list the targets
@@ -39,10 +39,12 @@ run: rust tools ## serve the API on http://localhost:9000 (PORT=…, DYNAMODB_PO
 
 test: test-api test-template ## test the API and the template's promises
 
-test-all: announce test-histories test-openapi test-clients test-deploy ## test the rest: clients, OpenAPI document, deployed stack
+# The clients' tests and those of the stack mostly wait, so they run at the same time, once everything is compiled.
+test-all: announce test-histories test-openapi emulated ## test the rest: clients, OpenAPI document, deployed stack
+	@$(MAKE) --no-print-directory --jobs 2 test-clients test-deploy
 
 announce:
-	@echo "This takes about 35 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
+	@echo "This takes about 25 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
 	@echo "root, PHP, Laravel, Symfony, nginx, HAProxy, Redis, Node, Ruby, Java, Go and Chromium with apt, and two newer releases of Debian into .tools."
 
 # Run more tests at once than there are cores, because they mostly wait for timeouts or for DynamoDB's index to settle.
@@ -91,10 +93,12 @@ demo: rust tools ## show what the session API does for a shop, in your browser (
 	examples/demo/run --install
 	tests/with-api examples/demo/run
 
-# Builds the functions for this machine and without optimization.
-test-deploy: rust tools .tools/sam/installed .tools/emulator/installed ## deploy to an emulated AWS and test the stack there
-	@$(MAKE) --no-print-directory package ARCHITECTURE=$(MACHINE) PROFILE=dev PACKAGE=target/package/emulated
+test-deploy: emulated .tools/sam/installed .tools/emulator/installed ## deploy to an emulated AWS and test the stack there
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
+
+# Builds the functions for this machine and without optimization.
+emulated: rust tools
+	@$(MAKE) --no-print-directory package ARCHITECTURE=$(MACHINE) PROFILE=dev PACKAGE=target/package/emulated
 
 # One target folder for everything, so that shared dependencies are compiled only once.
 bench: export CARGO_TARGET_DIR := $(CURDIR)/target
