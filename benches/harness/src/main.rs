@@ -15,6 +15,7 @@ mod session_data;
 mod subject;
 #[path = "../../../examples/local/table.rs"]
 mod table;
+mod train;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,12 +40,17 @@ enum Command {
     Functions(Options),
     /// Load-test the functions behind stand-ins that enforce AWS's limits
     Load(load::Options),
+    /// Send the requests that profile-guided optimization learns from
+    Train(train::Options),
 }
 
 #[derive(Args)]
 struct Options {
     #[command(flatten)]
     directories: Directories,
+    /// Directory of the zips that `make package` makes of the functions
+    #[arg(long, value_name = "DIR")]
+    zips: PathBuf,
     /// Directory to write the results to
     #[arg(long, default_value = "target/bench/results", value_name = "DIR")]
     results: PathBuf,
@@ -60,11 +66,15 @@ struct Options {
 }
 
 /// What is measured.
-#[derive(Args)]
+#[derive(Args, Default)]
 struct Directories {
-    /// Directory of the session API's functions, as built by `cargo lambda build`
-    #[arg(long, default_value = "target/lambda", value_name = "DIR")]
+    /// Directory of the session API's functions, as built by `make package`
+    #[arg(long, value_name = "DIR")]
     functions: PathBuf,
+    /// Directory of the session API's functions, as built by `cargo lambda build`, without a
+    /// recorded profile
+    #[arg(long, default_value = "target/lambda", value_name = "DIR")]
+    plain: PathBuf,
     /// Directory of the functions in `benches/floor`, once built
     #[arg(long, default_value = "target/bench/floor", value_name = "DIR")]
     floor: PathBuf,
@@ -82,12 +92,13 @@ async fn main() -> Result<()> {
     match Command::parse() {
         Command::Functions(options) => measure_functions(options).await,
         Command::Load(options) => load::run(options).await,
+        Command::Train(options) => train::run(options).await,
     }
 }
 
 async fn measure_functions(mut options: Options) -> Result<()> {
     let directories = &mut options.directories;
-    for directory in [&mut directories.functions, &mut directories.floor] {
+    for directory in [&mut directories.functions, &mut directories.plain, &mut directories.floor] {
         *directory = directory
             .canonicalize()
             .with_context(|| format!("no built functions in {}", directory.display()))?;
@@ -121,7 +132,7 @@ async fn measure_functions(mut options: Options) -> Result<()> {
     let functions = measure::measure(&subjects, sizes, &sampling).await?;
     println!("Consumed capacity");
     let costs = cost::measure(&programs, &dynamodb).await?;
-    let zips = zip_sizes(&options.directories.functions)?;
+    let zips = zip_sizes(&options.zips)?;
 
     let results = Results {
         date: current_time()?,
@@ -144,9 +155,9 @@ async fn measure_functions(mut options: Options) -> Result<()> {
 }
 
 /// Returns the size of each function's deployment package.
-fn zip_sizes(functions: &Path) -> Result<Vec<Zip>> {
+fn zip_sizes(zips: &Path) -> Result<Vec<Zip>> {
     let zip = |function| {
-        let path = functions.join(function).join("bootstrap.zip");
+        let path = zips.join(function).with_extension("zip");
         let file =
             fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Zip { function, bytes: file.len() })

@@ -63,7 +63,16 @@ impl<'a> Programs<'a> {
 
     /// Returns a function of the session API.
     pub(crate) fn session_api(&self, function: &str) -> Program {
-        let path = self.directories.functions.join(function).join("bootstrap");
+        self.session_api_in(&self.directories.functions, function)
+    }
+
+    /// Returns a function of the session API that was built without a profile.
+    pub(crate) fn plain_session_api(&self, function: &str) -> Program {
+        self.session_api_in(&self.directories.plain, function)
+    }
+
+    fn session_api_in(&self, directory: &Path, function: &str) -> Program {
+        let path = directory.join(function).join("bootstrap");
         let time_limit = match function {
             "read" | "destroy" => Duration::from_secs(5),
             _ => MAX_TIME_LIMIT,

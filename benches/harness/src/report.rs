@@ -97,7 +97,7 @@ impl Results {
             read_relative_to(
                 name::HELLO,
                 "init, including the connection to DynamoDB, relative to hello world",
-                2.2,
+                1.7,
                 "a TLS handshake, half of which is waiting for the server",
                 init,
             ),
@@ -146,14 +146,14 @@ impl Results {
             read_relative_to(
                 name::NODE_READ,
                 "CPU time of a warm read of 2 KB, relative to Node without encryption",
-                1.0 / 8.0,
+                1.0 / 5.0,
                 compiled,
                 cpu,
             ),
             read_relative_to(
                 name::PYTHON_READ,
                 "CPU time of a warm read of 2 KB, relative to Python without encryption",
-                1.0 / 8.0,
+                1.0 / 5.0,
                 compiled,
                 cpu,
             ),

@@ -27,6 +27,8 @@ const SESSION_BYTES: usize = 2_000;
 pub(crate) mod name {
     pub(crate) const READ: &str = "session-api, read";
     pub(crate) const WRITE: &str = "session-api, write";
+    pub(crate) const PLAIN_READ: &str = "session-api, read, without a profile";
+    pub(crate) const PLAIN_WRITE: &str = "session-api, write, without a profile";
     pub(crate) const HELLO: &str = "hello world";
     pub(crate) const GET_ITEM: &str = "bare GetItem, lean";
     pub(crate) const GET_ITEM_DEFAULTS: &str = "bare GetItem, SDK defaults";
@@ -65,6 +67,8 @@ impl Subject {
         let mut all = vec![
             read(name::READ, programs.session_api("read")),
             write(name::WRITE, programs.session_api("write")),
+            read(name::PLAIN_READ, programs.plain_session_api("read")),
+            write(name::PLAIN_WRITE, programs.plain_session_api("write")),
             subject(name::HELLO, programs.floor("hello"), &read_event, 200, None),
             read(name::GET_ITEM, programs.floor("get-item")),
             read(name::GET_ITEM_DEFAULTS, programs.floor_with_system_roots("get-item-defaults")),

@@ -1,6 +1,6 @@
 //! A stack with its table, and the requests that scenarios send it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -114,11 +114,8 @@ impl Stack {
         let table = Arc::new(TableLimits::new(quotas));
         let dynamodb = DynamoDb::start(Some(table.clone())).await?;
         let certificates = tempfile::tempdir()?;
-        let directories = Directories {
-            functions: functions.to_owned(),
-            floor: PathBuf::new(),
-            peers: PathBuf::new(),
-        };
+        let functions = functions.to_owned();
+        let directories = Directories { functions, ..Directories::default() };
         let programs = Programs::new(&directories, &dynamodb, certificates.path())?;
         let unlimited = Quotas { concurrency: 1e6, growth: 1e6, ..quotas.clone() };
         let lambda = Lambda::new(&programs, quotas);
