@@ -79,7 +79,7 @@ test-openapi: rust tools .tools/openapi/installed ## test the API against docs/o
 
 test-clients: rust tools ## test the client libraries against the API (CLIENTS=php …)
 	cargo build --locked --example local --bins
-	tests/clients $(CLIENTS)
+	MAKEFLAGS= tests/clients $(CLIENTS)
 
 compare: rust tools ## compare the clients with other session handlers (HANDLERS=…, AWS_SDK_PHP=…, AWS_SDK_RAILS=…, UPDATE=1)
 	cargo build --locked --example local --bins
