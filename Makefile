@@ -48,7 +48,7 @@ test-all: announce test-histories test-openapi emulated ## test the rest: client
 	@$(MAKE) --no-print-directory --jobs 2 test-clients test-deploy
 
 announce:
-	@echo "This takes about 25 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
+	@echo "This takes about 20 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"
 	@echo "root, PHP, Laravel, Symfony, nginx, HAProxy, Redis, Node, Ruby, Java, Go and Chromium with apt, and two newer releases of Debian into .tools."
 
 # Run more tests at once than there are cores, because they mostly wait for timeouts or for DynamoDB's index to settle.
