@@ -45,7 +45,7 @@ test: test-api test-template ## test the API and the template's promises
 
 # The clients' tests and those of the stack mostly wait, so they run at the same time, once everything is compiled.
 test-all: announce test-histories test-openapi emulated ## test the rest: clients, OpenAPI document, deployed stack
-	@$(MAKE) --no-print-directory --jobs 2 test-clients test-deploy
+	@$(MAKE) --no-print-directory --jobs 2 --assume-old=emulated test-clients test-deploy
 
 announce:
 	@echo "This takes about 20 minutes. It installs whatever is missing: npm and Python packages into this folder and, if run as"

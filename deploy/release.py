@@ -1,4 +1,4 @@
-"""Builds the folder from which people deploy who have no Rust, and packs it into archives.
+"""Builds the folder that people without Rust deploy from, and packs it into archives.
 
 `package` builds only the folder, for one processor. `release` adds the other processor's functions, the licenses, and a
 list of what the functions contain, and packs it all into dist/session-api-<version>.tar.gz and .zip. Two such builds of
@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "target"
 PROFILES = TARGET / "pgo"
-FUNCTIONS = ("read", "write", "destroy")
+FUNCTIONS = sorted(file.stem for file in (ROOT / "src" / "bin").glob("*.rs"))
 FILES = ("deploy/README.md", "deploy/deploy", "deploy/deployer-policy.json", "template.yaml", "CHANGELOG.md", "LICENSE")
 #: What Lambda calls the processors, and what Rust does.
 ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -59,8 +59,10 @@ def flags(architecture, *more):
     return " ".join([f"-Ctarget-cpu={PROCESSORS[architecture]}", *remap, *more])
 
 
-def profile_of(architecture):
-    return PROFILES / f"{architecture}.profdata"
+def profile_for(architecture, cargo_profile):
+    """Returns the recorded profile to optimize for, or None. It matches only the symbols of a release build."""
+    profile = PROFILES / f"{architecture}.profdata"
+    return profile if cargo_profile == "release" and profile.exists() else None
 
 
 def record(architecture):
@@ -89,7 +91,7 @@ def record(architecture):
     bench = ("--manifest-path", "benches/Cargo.toml", "--profile", "harness", "--package", "bench")
     train = ("train", "--functions", str(functions))
     run("cargo", "run", "--locked", *bench, "--", *train, CARGO_TARGET_DIR=str(TARGET))
-    run(merge, "merge", "--sparse", f"--output={profile_of(architecture)}", str(raw))
+    run(merge, "merge", "--sparse", f"--output={PROFILES / f'{architecture}.profdata'}", str(raw))
 
 
 def profdata():
@@ -109,8 +111,8 @@ def package(folder, architectures, cargo_profile):
     """Builds the functions into a folder, with all that it takes to deploy them."""
     shutil.rmtree(folder / "functions", ignore_errors=True)
     for architecture in architectures:
-        profile = profile_of(architecture)
-        optimize = [f"-Cprofile-use={profile}"] if cargo_profile == "release" and profile.exists() else []
+        profile = profile_for(architecture, cargo_profile)
+        optimize = [f"-Cprofile-use={profile}"] if profile else []
         how = "with" if optimize else "without"
         print(f"Building the functions for {architecture}, {how} a recorded profile", flush=True)
         built = TARGET / "package" / f"{cargo_profile}-{architecture}"
@@ -152,7 +154,7 @@ def licenses():
         folder = Path(package["manifest_path"]).parent
         files = [file for file in folder.glob("*") if re.match("LICENSE|NOTICE", file.name) and file.is_file()]
         contents = [file.read_text(errors="replace").strip() for file in sorted(files)]
-        for text in contents or ["It comes without the license's text."]:
+        for text in contents or ["The crate ships no license text."]:
             texts[text].append(f"{package['name']} {package['version']} ({package['license']})\n")
     line = "=" * 80
     return "\n".join(f"{line}\n{''.join(crates)}{line}\n{text}\n" for text, crates in texts.items())
@@ -192,7 +194,7 @@ def pack(folder):
 
 
 def release(folder, architectures, cargo_profile):
-    """Builds the folder, and packs it into archives beside it."""
+    """Builds the folder, and packs it into a .tar.gz and a .zip next to it."""
     package(folder, architectures, cargo_profile)
     (folder / "functions/LICENSES.txt").write_text(licenses())
     sbom(folder / "sbom.json")
@@ -202,9 +204,9 @@ def release(folder, architectures, cargo_profile):
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder)}\n" for file in files]
     sums.write_text("".join(lines))
     pack(folder)
-    # Who wants to build the same functions needs them.
-    for profile in map(profile_of, architectures):
-        if profile.exists():
+    # Anyone who wants to rebuild the same functions needs these.
+    for architecture in architectures:
+        if profile := profile_for(architecture, cargo_profile):
             shutil.copy(profile, f"{folder}-{profile.name}")
 
 

@@ -38,9 +38,8 @@ def emulator():
 
 @pytest.fixture(scope="session")
 def stack(emulator):
-    built = tpl.ROOT / "target" / "package" / "emulated"
-    assert (built / "template.yaml").exists(), f"{built} has no template: run `make test-deploy`"
-    deployed = Stack(emulator, built)
+    assert (tpl.BUILT / "template.yaml").exists(), f"{tpl.BUILT} has no template: run `make test-deploy`"
+    deployed = Stack(emulator, tpl.BUILT)
     LEFT_OUT.extend(deployed.left_out)
     return deployed
 

@@ -15,6 +15,8 @@ logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(loggin
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+#: The release that `make test-deploy` builds. Its archives are beside it.
+BUILT = ROOT / "target" / "package" / "emulated"
 SUB = re.compile(r"\$\{([A-Za-z0-9:.]+)\}")
 METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "x-amazon-apigateway-any-method"}
 

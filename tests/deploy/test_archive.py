@@ -17,8 +17,7 @@ from emulator import deployable, machine, wait_until
 
 REGION = "eu-central-1"
 STACK = "session-api-archive"
-PACKAGE = tpl.ROOT / "target" / "package"
-UNPACKED = PACKAGE / "session-api-test"
+UNPACKED = tpl.BUILT.parent / "session-api-test"
 
 
 def with_routes(document, url):
@@ -39,9 +38,9 @@ def with_routes(document, url):
 @pytest.fixture(scope="module")
 def archive(emulator):
     """A folder that a release was unpacked into, whose template the emulator accepts."""
-    folder = UNPACKED / "emulated"
+    folder = UNPACKED / tpl.BUILT.name
     shutil.rmtree(UNPACKED, ignore_errors=True)
-    shutil.unpack_archive(PACKAGE / "emulated.tar.gz", UNPACKED)
+    shutil.unpack_archive(f"{tpl.BUILT}.tar.gz", UNPACKED)
     document, left_out = deployable(folder)
     for function in tpl.of_type(document, "AWS::Serverless::Function").values():
         function["Properties"]["CodeUri"] = function["Properties"]["CodeUri"].removeprefix(f"{folder}/")

@@ -14,8 +14,7 @@ import pytest
 import template as tpl
 from emulator import machine
 
-BUILT = tpl.ROOT / "target" / "package" / "emulated"
-FUNCTIONS = BUILT / "functions" / machine()
+FUNCTIONS = tpl.BUILT / "functions" / machine()
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +26,14 @@ def programs():
 def test_two_releases_of_a_commit_are_equal(tmp_path):
     clone, cargo = tmp_path / "another-name", Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     subprocess.run(["git", "clone", "--quiet", "--shared", tpl.ROOT, clone], check=True)
-    # What isn't committed yet, too.
+    # Include changes that aren't committed yet.
     changed = subprocess.check_output(
         ["git", "ls-files", "-z", "--modified", "--others", "--exclude-standard"], cwd=tpl.ROOT
     )
     for name in changed.decode().split("\0")[:-1]:
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(tpl.ROOT / name, clone / name)
-    # Crates that are unpacked elsewhere.
+    # Have Cargo unpack the crates elsewhere.
     home = tmp_path / "cargo"
     for name in ("registry/cache", "registry/index"):
         shutil.copytree(cargo / name, home / name)
@@ -42,12 +41,14 @@ def test_two_releases_of_a_commit_are_equal(tmp_path):
         if (cargo / name).exists():
             (home / name).symlink_to(cargo / name)
     build = ("python3", "-B", "deploy/release.py", "release", "--architecture", machine(), "--profile", "emulated")
-    folder = tmp_path / BUILT.name
+    folder = tmp_path / tpl.BUILT.name
     subprocess.run([*build, "--folder", folder], cwd=clone, env=os.environ | {"CARGO_HOME": str(home)}, check=True)
-    for file in sorted(one.relative_to(BUILT) for one in BUILT.rglob("*") if one.is_file()):
-        assert (folder / file).read_bytes() == (BUILT / file).read_bytes(), f"{file} differs"
+    for file in sorted(one.relative_to(tpl.BUILT) for one in tpl.BUILT.rglob("*") if one.is_file()):
+        assert (folder / file).read_bytes() == (tpl.BUILT / file).read_bytes(), f"{file} differs"
     for packed in ("tar.gz", "zip"):
-        archives = [(parent / f"{BUILT.name}.{packed}").read_bytes() for parent in (BUILT.parent, folder.parent)]
+        archives = [
+            (parent / f"{tpl.BUILT.name}.{packed}").read_bytes() for parent in (tpl.BUILT.parent, folder.parent)
+        ]
         assert archives[0] == archives[1], f"the {packed}s differ"
 
 
@@ -66,20 +67,22 @@ def test_functions_do_not_name_this_machines_folders(programs):
 
 
 def test_sums_are_those_of_all_other_files():
-    done = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=BUILT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=tpl.BUILT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
-    listed = {line.split("  ")[1] for line in (BUILT / "SHA256SUMS").read_text().splitlines()}
-    assert listed == {str(one.relative_to(BUILT)) for one in BUILT.rglob("*") if one.is_file()} - {"SHA256SUMS"}
+    listed = {line.split("  ")[1] for line in (tpl.BUILT / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {str(one.relative_to(tpl.BUILT)) for one in tpl.BUILT.rglob("*") if one.is_file()} - {"SHA256SUMS"}
 
 
 def test_sbom_and_licenses_list_the_crates_in_the_functions():
     lock = {
         f"{one['name']} {one['version']}" for one in tomllib.loads((tpl.ROOT / "Cargo.lock").read_text())["package"]
     }
-    sbom = json.loads((BUILT / "sbom.json").read_text())
+    sbom = json.loads((tpl.BUILT / "sbom.json").read_text())
     assert sbom["bomFormat"] == "CycloneDX"
     components = {f"{one['name']} {one['version']}" for one in sbom["components"]}
-    licenses = (BUILT / "functions" / "LICENSES.txt").read_text()
+    licenses = (tpl.BUILT / "functions" / "LICENSES.txt").read_text()
     licensed = set(re.findall(r"^(\S+ \d\S+) \(.*\)$", licenses, re.MULTILINE))
     assert components == licensed and components < lock
     names = {component.split()[0] for component in components}

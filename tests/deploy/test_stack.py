@@ -15,7 +15,7 @@ import template as tpl
 from contract import FUNCTIONS
 from emulator import REGION, STACK, machine
 
-PROGRAM = tpl.ROOT / "target" / "package" / "emulated" / "deploy"
+PROGRAM = tpl.BUILT / "deploy"
 
 
 @pytest.fixture
