@@ -96,8 +96,8 @@ impl FaultProxy {
         self.shared.released.add_permits(1);
     }
 
-    /// Sends a request whose calls get these faults. The last must be [`Fault::Hold`]: while it holds its call, runs
-    /// `meanwhile`. Returns the response.
+    /// Sends a request whose calls get these faults, and returns the response. The last fault must be
+    /// [`Fault::Hold`], and this runs `meanwhile` while that call is on hold.
     pub(crate) async fn send_around(
         &self,
         request: Request,
